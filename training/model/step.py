@@ -1,0 +1,43 @@
+"""One iteration of Algorithm 1 in torch, shared by the training loop and the exported ``step`` graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.model.network import Generator
+
+__all__ = ["Step", "update"]
+
+
+def update(y: Tensor, m: Tensor, c: Tensor, g: Tensor, conf: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Keeps the pixels of which the network has become surer: lines 3 to 10 of Algorithm 1.
+
+    Args:
+        y: [B, 3, H, W], the completed image so far; in the first iteration only its known pixels count.
+        m: [B, 1, H, W] in {0, 1}, the hole of this iteration.
+        c: [B, 1, H, W] in [0, 1], the confidence of the iteration before; unused in the first one.
+        g: [B, 3, H, W], the network's image.
+        conf: [B, 1, H, W], the network's confidence.
+        first: [1], 1 in the first iteration, otherwise 0.
+
+    Returns:
+        y, m and c for the next iteration, shapes as above.
+    """
+    c_before = torch.where(first > 0, 0.5 * m, c * m)
+    c_now = conf * m
+    updated = (c_now > c_before).to(m.dtype)
+    fill = torch.where(first > 0, m, updated)
+    return torch.where(fill > 0, g, y), m - updated, c_now
+
+
+class Step(nn.Module):
+    """The network and the mask update: ``(y, m, c, first) -> (y, m, c)``, shapes as in :func:`update`."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, y: Tensor, m: Tensor, c: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        g, conf, _coarse = self.generator(y * (1 - m), m)
+        return update(y, m, c, g, conf, first)

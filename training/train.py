@@ -1,0 +1,178 @@
+"""Trains the generator: ``python -m training.train --data FOLDER --out runs/edge --minutes 120``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from training.checkpoint import load_state, save_state
+from training.config import Stage, TrainConfig
+from training.data import Pictures, Plan, StepPlans, validation_plan
+from training.masks import ObjectShapes
+from training.trainer import Trainer
+from training.validate import validate, write_samples
+
+__all__ = ["Run", "main"]
+
+LOG_EVERY = 20  # steps
+ENDLESS = 10**9  # steps; a stage under a time budget ends by the clock
+
+
+class Run:
+    """A run in one folder: ``state.safetensors`` (resume), ``best.safetensors`` (EMA), ``log.jsonl``, samples."""
+
+    def __init__(
+        self, folder: Path, config: TrainConfig, pictures: Pictures, shapes: ObjectShapes, *, device: str, compiled: bool
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.config = folder, config
+        self._pictures, self._shapes = pictures, shapes
+        self.trainer = Trainer(config, device=device, compiled=compiled)
+        self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
+        self._plan = validation_plan(pictures, shapes, size=config.stages[-1].size)
+        if self._state_path.exists():
+            tensors, progress = load_state(self._state_path)
+            self.trainer.restore(tensors, int(progress["step"]))
+            self._minutes_before, self._best = progress["minutes"], progress["best"]
+            print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
+        (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+
+    @property
+    def _state_path(self) -> Path:
+        return self.folder / "state.safetensors"
+
+    def stop(self, *_signal: object) -> None:
+        """Ends the run after the step in hand, with its state saved; a handler for SIGTERM and SIGINT."""
+        self._stopped = True
+
+    def train(self, *, workers: int) -> None:
+        """Runs until the clock of the configuration is out or :meth:`stop` is called."""
+        self._started = self._saved = self._validated = time.monotonic()
+        for stage in self.config.stages:
+            if self._progress() < stage.until:
+                self._train_stage(stage, workers)
+            if self._stopped:
+                break
+        self._save()
+        if not self._stopped:
+            self._validate()
+
+    def _minutes(self) -> float:
+        return self._minutes_before + (time.monotonic() - self._started) / 60
+
+    def _progress(self) -> float:
+        if self.config.steps is not None:
+            return self.trainer.step / self.config.steps
+        assert self.config.minutes is not None
+        return self._minutes() / self.config.minutes
+
+    def _plans(self, stage: Stage, workers: int) -> Iterator[Plan]:
+        start = self.trainer.step
+        stop = ENDLESS if self.config.steps is None else math.ceil(stage.until * self.config.steps)
+        plans = StepPlans(
+            self._pictures, self._shapes, seed=self.config.seed, size=stage.size, batch=stage.batch, start=start, stop=stop
+        )
+        order = range(len(plans))
+        return iter(DataLoader(plans, batch_size=None, sampler=order, num_workers=workers))  # type: ignore[arg-type]
+
+    def _train_stage(self, stage: Stage, workers: int) -> None:
+        sums: dict[str, list[Tensor]] = {}
+        since, counted = time.monotonic(), 0
+        for plan in self._plans(stage, workers):
+            progress = self._progress()
+            if self._stopped or progress >= stage.until:
+                return
+            losses = self.trainer.train_step(*self._pictures.crops(plan), progress)
+            for name, value in losses.items():
+                sums.setdefault(name, []).append(value)
+            counted += 1
+            if self.trainer.step % LOG_EVERY == 0:
+                means = {name: float(torch.stack(value).mean()) for name, value in sums.items()}
+                rate = counted * stage.batch / (time.monotonic() - since)
+                self._log({"size": stage.size, "images_per_second": rate} | means)
+                sums, since, counted = {}, time.monotonic(), 0
+            now = time.monotonic()
+            if now - self._saved > 60 * self.config.checkpoint_every_minutes:
+                self._save()
+            if now - self._validated > 60 * self.config.validate_every_minutes:
+                self._validate()
+                since += time.monotonic() - now  # the rate counts training only
+
+    def _save(self) -> None:
+        progress = {"step": self.trainer.step, "minutes": self._minutes(), "best": self._best}
+        save_state(self._state_path, self.trainer.state(), progress)
+        self._saved = time.monotonic()
+
+    def _validate(self) -> None:
+        scores = validate(self.trainer.ema, self._pictures, self._plan)
+        write_samples(self.folder / f"samples-{self.trainer.step:07d}.png", self.trainer.ema, self._pictures, self._plan)
+        if scores["psnr_t4"] > self._best:
+            self._best = scores["psnr_t4"]
+            progress = {"step": self.trainer.step, "minutes": self._minutes()} | scores
+            save_state(self.folder / "best.safetensors", dict(self.trainer.ema.state_dict()), progress)
+        self._log(scores | {"best": self._best})
+        self._validated = time.monotonic()
+
+    def _log(self, values: dict[str, float]) -> None:
+        record = {"step": self.trainer.step, "minutes": self._minutes(), "progress": self._progress()} | values
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps({k: round(v, 5) for k, v in record.items()}) + "\n")
+        left = self._minutes() * (1 / max(record["progress"], 1e-6) - 1)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        print(f"step {self.trainer.step}  {100 * record['progress']:.1f} %  {left:.0f} min left  {shown}", flush=True)
+
+
+def parse_stage(text: str) -> Stage:
+    size, batch, until = text.split(":")
+    return Stage(int(size), int(batch), float(until))
+
+
+def main(argv: list[str] | None = None) -> int:
+    defaults = TrainConfig(steps=1)
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train-*.tar, salient-masks.tar, objects.npz")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted run goes on from it")
+    parser.add_argument("--preset", default=defaults.preset, choices=("edge", "base"))
+    clock = parser.add_mutually_exclusive_group(required=True)
+    clock.add_argument("--minutes", type=float, help="time budget")
+    clock.add_argument("--steps", type=int, help="number of steps; such a run repeats exactly")
+    parser.add_argument("--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--adversarial-weight", type=float, default=defaults.adversarial_weight)
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes that draw holes")
+    parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
+    options = parser.parse_args(argv)
+    config = replace(
+        TrainConfig(steps=options.steps, minutes=options.minutes),
+        preset=options.preset,
+        stages=tuple(options.stage or defaults.stages),
+        learning_rate=options.learning_rate,
+        adversarial_weight=options.adversarial_weight,
+        seed=options.seed,
+    )
+    pictures = Pictures(options.data, device=options.device)
+    print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
+    shapes = ObjectShapes(options.data / "objects.npz")
+    run = Run(options.out, config, pictures, shapes, device=options.device, compiled=not options.no_compile)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, run.stop)
+    run.train(workers=options.workers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
