@@ -16,19 +16,21 @@ def update(y: Tensor, m: Tensor, c: Tensor, g: Tensor, conf: Tensor, first: Tens
     Args:
         y: [B, 3, H, W], the completed image so far; in the first iteration only its known pixels count.
         m: [B, 1, H, W] in {0, 1}, the hole of this iteration.
-        c: [B, 1, H, W] in [0, 1], the confidence of the iteration before; unused in the first one.
+        c: [B, 1, H, W] in [0, 1], the confidence so far; unused in the first iteration.
         g: [B, 3, H, W], the network's image.
         conf: [B, 1, H, W], the network's confidence.
         first: [1], 1 in the first iteration, otherwise 0.
 
     Returns:
-        y, m and c for the next iteration, shapes as above.
+        y, m and c for the next iteration, shapes as above. Outside the hole c is carried on (1 where the picture was
+        known): there the paper's c is 0 and never read, and so the last c tells the confidence of every pixel.
     """
-    c_before = torch.where(first > 0, 0.5 * m, c * m)
-    c_now = conf * m
-    updated = (c_now > c_before).to(m.dtype)
-    fill = torch.where(first > 0, m, updated)
-    return torch.where(fill > 0, g, y), m - updated, c_now
+    hole = m > 0
+    c_before = torch.where(first > 0, 1 - 0.5 * m, c)
+    c_now = torch.where(hole, conf, c_before)
+    updated = hole & (c_now > c_before)
+    fill = hole & (updated | (first > 0))
+    return torch.where(fill, g, y), m - updated.to(m.dtype), c_now
 
 
 class Step(nn.Module):

@@ -1,0 +1,46 @@
+"""The evaluation pictures: a tar of ``images/``, ``masks/`` and ``meta.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Case", "load_cases"]
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A picture, RGB uint8 [H, W, 3], its hole, uint8 [H, W] in {0, 1}, and what ``meta.jsonl`` says of it."""
+
+    name: str
+    image: Pixels
+    hole: Pixels
+    meta: dict[str, Any]
+
+
+def load_cases(path: Path, *, limit: int | None = None) -> list[Case]:
+    """All cases of the archive, in the order of ``meta.jsonl``."""
+    with tarfile.open(path) as tar:
+
+        def read(name: str) -> bytes:
+            file = tar.extractfile(name)
+            assert file is not None
+            return file.read()
+
+        rows = [json.loads(line) for line in read("meta.jsonl").splitlines() if line.strip()][:limit]
+        cases = []
+        for row in rows:
+            content = np.frombuffer(read(f"images/{row['id']}.jpg"), np.uint8)
+            image = cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            mask = cv2.imdecode(np.frombuffer(read(f"masks/{row['id']}.png"), np.uint8), cv2.IMREAD_GRAYSCALE)
+            cases.append(Case(row["id"], np.asarray(image, np.uint8), (mask > 127).astype(np.uint8), row))
+    return cases

@@ -1,0 +1,1 @@
+"""Trained weights to a bundle of ONNX graphs, and the report that the graphs compute what the paper says."""

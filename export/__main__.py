@@ -1,0 +1,52 @@
+"""``python -m export --weights FILE --out FOLDER``: trained weights to a bundle the runtime loads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.bundle import ParityError, write_bundle
+from training.model.weights import WeightsError
+
+
+def show(report: dict[str, Any]) -> None:
+    print(f"{'mask':<22}{'prepare':>10}{'reference':>11}{'network':>10}{'flips':>9}{'free run':>10}")
+    for row in report["rows"]:
+        print(
+            f"{row['mask']:<22}{row['prepare']:>10.1e}{row['reference']:>11.1e}{row['network']:>10.1e}"
+            f"{100 * row['flips']:>8.3f}%{row['free']:>10.1e}"
+        )
+    print(f"parity {'passed' if report['passed'] else 'FAILED'} (seed {report['seed']}, T = 1..{report['iterations']})")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="safetensors file written by `training.release`")
+    parser.add_argument("--card", type=Path, help="model card; the weights' name with .md by default")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced as a whole")
+    parser.add_argument("--seed", type=int, help="of the parity inputs; fresh ones by default")
+    options = parser.parse_args(argv)
+    card = options.card or options.weights.with_suffix(".md")
+    if not card.is_file():
+        parser.error(f"no model card at {card}; name it with --card")
+    seed = options.seed if options.seed is not None else int(np.random.SeedSequence().entropy) % 2**32  # type: ignore[arg-type]
+    try:
+        report = write_bundle(options.weights, card, options.out, seed=seed)
+    except ParityError as error:
+        show(error.report)
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except WeightsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    show(report)
+    print(f"wrote {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Writes a bundle: graphs, model card, parity report and the manifest that hashes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+import iic_rt
+from export.graphs import build_prepare, build_step, tensor_specs
+from export.parity import check_parity
+from training.model.weights import load_generator
+from iic_rt.bundle import MANIFEST, SCHEMA, file_sha256, load_bundle
+
+__all__ = ["ParityError", "write_bundle"]
+
+WORKING_SIZE = 256
+
+
+class ParityError(Exception):
+    """The graphs do not compute what the network computes; nothing was written."""
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        super().__init__("the exported graphs differ from the network by more than the tolerance; nothing was written")
+        self.report = report
+
+
+def write_bundle(weights: Path, card: Path, out: Path, *, seed: int) -> dict[str, Any]:
+    """Exports ``weights`` to the bundle ``out`` and returns the parity report.
+
+    The bundle appears whole or not at all: it is written and loaded under another name first.
+
+    Raises:
+        WeightsError: the weights cannot be used.
+        ParityError: ONNX Runtime or the reference disagrees with torch.
+    """
+    generator, header = load_generator(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        folder.chmod(0o755)
+        graphs = {"prepare": build_prepare(), "step": build_step(generator)}
+        for name, model in graphs.items():
+            onnx.save(model, folder / f"{name}.onnx")
+        report = check_parity(generator, folder, seed=seed)
+        if not report["passed"]:
+            raise ParityError(report)
+        (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
+        shutil.copyfile(card, folder / "card.md")
+        manifest = {
+            "schema": SCHEMA,
+            "name": out.name,
+            "preset": header["preset"],
+            "precision": "fp32",
+            "working_size": WORKING_SIZE,
+            "exported_by": f"iic-rt {iic_rt.__version__}",
+            "weights_sha256": file_sha256(weights),
+            "graphs": {
+                name: _entry(folder / f"{name}.onnx")
+                | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
+                for name, model in graphs.items()
+            },
+            "card": _entry(folder / "card.md"),
+            "parity": _entry(folder / "parity.json"),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        load_bundle(folder)
+        _replace(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def _entry(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": file_sha256(path)}
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Renames ``folder`` to ``out``; a bundle that was there is moved aside first and goes last."""
+    old = out.with_name(f"{folder.name}.old")
+    if out.exists():
+        os.replace(out, old)
+    os.replace(folder, out)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""The ``prepare`` and ``step`` graphs as ONNX models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from training.model.network import SIZE_MULTIPLE, Generator
+from training.model.step import Step
+
+__all__ = ["OPSET", "build_prepare", "build_step", "tensor_specs"]
+
+OPSET = 20  # the newest that TensorRT 10.3 (JetPack 6) reads
+IR_VERSION = 10
+
+
+PREPARE = f"""
+<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
+prepare (uint8[side, side, 3] image, uint8[side, side] mask, float[4, p] weights)
+    => (float[1, 3, size, size] y, float[1, 1, size, size] m)
+<int64[1] any = {{-1}}, int64[1] three = {{3}}, int64[1] four = {{4}}, int64[1] one = {{1}},
+ float zero = {{0}}, float unit = {{1}}, float half_range = {{127.5}}>
+{{
+    side_ = Shape <start = 0, end = 1> (mask)
+    p_ = Shape <start = 1, end = 2> (weights)
+    groups = Div (side_, p_)
+    size_ = Mul (groups, four)
+    row = Mul (side_, three)
+    columns = Transpose <perm = [1, 0]> (weights)
+
+    pixels = Cast <to = 1> (image)
+    pixel_shape = Concat <axis = 0> (any, p_, row)
+    pixel_groups = Reshape (pixels, pixel_shape)
+    shrunk_rows = MatMul (weights, pixel_groups)
+    shrunk_shape = Concat <axis = 0> (any, side_, three)
+    shrunk = Reshape (shrunk_rows, shrunk_shape)
+    planes = Transpose <perm = [2, 0, 1]> (shrunk)
+    plane_shape = Concat <axis = 0> (any, p_)
+    plane_groups = Reshape (planes, plane_shape)
+    shrunk_planes = MatMul (plane_groups, columns)
+    y_shape = Concat <axis = 0> (one, three, size_, size_)
+    mean = Reshape (shrunk_planes, y_shape)
+    scaled = Div (mean, half_range)
+    centred = Sub (scaled, unit)
+
+    weight_covers = Greater (weights, zero)
+    cover = Cast <to = 1> (weight_covers)
+    cover_columns = Transpose <perm = [1, 0]> (cover)
+    mask_values = Cast <to = 1> (mask)
+    mask_shape = Concat <axis = 0> (any, p_, side_)
+    mask_groups = Reshape (mask_values, mask_shape)
+    covered_rows = MatMul (cover, mask_groups)
+    row_groups = Reshape (covered_rows, plane_shape)
+    covered = MatMul (row_groups, cover_columns)
+    m_shape = Concat <axis = 0> (one, one, size_, size_)
+    count = Reshape (covered, m_shape)
+    is_hole = Greater (count, zero)
+    m = Cast <to = 1> (is_hole)
+    known = Sub (unit, m)
+    y = Mul (centred, known)
+}}
+"""
+
+
+def build_prepare() -> onnx.ModelProto:
+    """The ``prepare`` graph, ``iic_rt.reference.prepare`` for every crop side and working size.
+
+    ========  ===========  =========================================================================
+    name      shape        meaning
+    ========  ===========  =========================================================================
+    image     [S, S, 3]    uint8, RGB
+    mask      [S, S]       uint8, nonzero = hole
+    weights   [4, p]       float32, ``iic_rt.reference.area_weights``; S is a multiple of p
+    returns:
+    y         [1, 3, s, s] float32 in [-1, 1], the hole zeroed; s = 4 * S / p
+    m         [1, 1, s, s] float32 in {0, 1}
+    ========  ===========  =========================================================================
+
+    Reshapes and small products instead of a resize operator: every engine runs them alike and exactly.
+    """
+    model = onnx.parser.parse_model(PREPARE)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def build_step(generator: Generator) -> onnx.ModelProto:
+    """The ``step`` graph for every height and width that is a multiple of 8, with FP16 weights cast on load."""
+    height = SIZE_MULTIPLE * torch.export.Dim("height8", min=4, max=1024)
+    width = SIZE_MULTIPLE * torch.export.Dim("width8", min=4, max=1024)
+    shapes: dict[str, Any] = {name: {2: height, 3: width} for name in ("y", "m", "c")}
+    shapes["first"] = {}
+    example = torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96), torch.zeros(1, 1, 64, 96), torch.ones(1)
+    outputs = ["y_out", "m_out", "c_out"]
+    model = _export(Step(generator).eval(), example, ["y", "m", "c", "first"], outputs, shapes)
+    _store_weights_as_fp16(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _export(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], shapes: dict[str, Any]
+) -> onnx.ModelProto:
+    program = torch.onnx.export(
+        module,
+        example,
+        input_names=inputs,
+        output_names=outputs,
+        dynamic_shapes=shapes,
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    model.ir_version = min(model.ir_version, IR_VERSION)
+    del model.metadata_props[:]
+    for node in model.graph.node:  # source lines of the machine that exported
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.graph.value_info[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if dimension.dim_param:
+                dimension.dim_param = ("batch", "channel", "height", "width")[axis]
+    return model
+
+
+def _store_weights_as_fp16(model: onnx.ModelProto) -> None:
+    """Halves the file: FP16 initialisers and a Cast behind each, which engines fold when they load the graph.
+
+    Lossless where the weights were FP16 before, as all released weights are.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.fp16"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def tensor_specs(values: Any) -> list[dict[str, Any]]:
+    """Name, numpy dtype and shape of a graph's inputs or outputs, for the manifest."""
+    return [
+        {
+            "name": value.name,
+            "dtype": str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+            "shape": [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim],
+        }
+        for value in values
+    ]

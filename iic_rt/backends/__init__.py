@@ -1,0 +1,32 @@
+"""The backends by name, and the choice between them."""
+
+from __future__ import annotations
+
+from iic_rt.backends.base import Backend
+from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.bundle import Bundle
+from iic_rt.errors import BackendError
+
+__all__ = ["BACKENDS", "open_backend"]
+
+BACKENDS: dict[str, type[Backend]] = {"onnxruntime": OnnxRuntimeBackend}
+"""Every backend of this version, the fastest first: the order in which ``"auto"`` tries them."""
+
+
+def open_backend(name: str, bundle: Bundle, *, threads: int | None = None) -> Backend:
+    """Opens the backend ``name``, or with ``"auto"`` the fastest that really loads; its ``name`` tells which.
+
+    Raises:
+        BackendError: the backend is unknown, missing, or refuses the bundle. There is no silent fallback.
+    """
+    if name != "auto":
+        if name not in BACKENDS:
+            raise BackendError(f"no backend {name!r}; this version has: auto, {', '.join(BACKENDS)}")
+        return BACKENDS[name](bundle, threads=threads)
+    reasons = []
+    for backend in BACKENDS.values():
+        try:
+            return backend(bundle, threads=threads)
+        except BackendError as error:
+            reasons.append(f"{backend.name}: {error}")
+    raise BackendError("no backend could be opened. " + "; ".join(reasons))

@@ -1,0 +1,102 @@
+"""ONNX Runtime on the CPU: the embedded default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt.backends.base import Backend, Binding, Buffer
+from iic_rt.bundle import Bundle
+from iic_rt.errors import BackendError
+
+__all__ = ["OnnxRuntimeBackend"]
+
+
+def _import() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(f"onnxruntime cannot be imported ({error}); run `pip install onnxruntime`") from error
+    return onnxruntime
+
+
+class HostBuffer(Buffer):
+    """A C-contiguous numpy array."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
+        self.array: NDArray[Any] = np.empty(shape, dtype)
+        self.shape, self.dtype = shape, self.array.dtype
+
+    def write(self, array: NDArray[Any]) -> None:
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(f"buffer holds {self.dtype}{self.shape}, not {array.dtype}{array.shape}")
+        np.copyto(self.array, array)
+
+    def read(self) -> NDArray[Any]:
+        return self.array
+
+
+class OnnxRuntimeBinding(Binding):
+    """A session's I/O binding on host buffers; keeps the buffers alive."""
+
+    def __init__(self, session: Any, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._session, self._buffers = session, (*inputs.values(), *outputs.values())
+        self._io = session.io_binding()
+        for bind, buffers in ((self._io.bind_input, inputs), (self._io.bind_output, outputs)):
+            for name, buffer in buffers.items():
+                bind(name, "cpu", 0, buffer.dtype, list(buffer.shape), buffer.array.ctypes.data)
+
+    def enqueue(self) -> None:
+        try:
+            self._session.run_with_iobinding(self._io)
+        except Exception as error:  # the engine's own errors share no base class
+            raise BackendError(f"onnxruntime failed while running a graph: {error}") from error
+
+
+class OnnxRuntimeBackend(Backend):
+    """Sessions on the CPU provider; ``threads`` is the size of the pool, None for one a physical core."""
+
+    name = "onnxruntime"
+    synchronous = True
+
+    def __init__(self, bundle: Bundle, *, threads: int | None) -> None:
+        onnxruntime = _import()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        self._sessions: dict[str, Any] = {}
+        for name, graph in bundle.graphs.items():
+            try:
+                self._sessions[name] = onnxruntime.InferenceSession(
+                    str(graph.path), options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # the engine's own errors share no base class
+                raise BackendError(
+                    f"onnxruntime {onnxruntime.__version__} refuses {graph.path}: {error}. "
+                    "Run `iic-rt info` for the versions, and update onnxruntime or export the bundle again"
+                ) from error
+
+    @staticmethod
+    def version() -> str:
+        return str(_import().__version__)
+
+    def allocate(self, shape: tuple[int, ...], dtype: str) -> HostBuffer:
+        return HostBuffer(shape, dtype)
+
+    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> OnnxRuntimeBinding:
+        if graph not in self._sessions:
+            raise BackendError(f"the bundle has no open graph {graph!r}; open: {', '.join(self._sessions) or 'none'}")
+        return OnnxRuntimeBinding(self._sessions[graph], _host(inputs), _host(outputs))
+
+    def close(self) -> None:
+        self._sessions = {}
+
+
+def _host(buffers: Mapping[str, Buffer]) -> dict[str, HostBuffer]:
+    hosts = {name: buffer for name, buffer in buffers.items() if isinstance(buffer, HostBuffer)}
+    if len(hosts) != len(buffers):
+        raise BackendError("onnxruntime computes on buffers that it allocated itself; use allocate()")
+    return hosts

@@ -1,0 +1,141 @@
+"""Bundles: a folder with the graphs and one manifest that says what they are and what their hashes must be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iic_rt.errors import BundleError
+
+__all__ = ["DEFAULT_BUNDLE", "MANIFEST", "SCHEMA", "Bundle", "Graph", "TensorSpec", "file_sha256", "load_bundle"]
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+DEFAULT_BUNDLE = "edge"
+SHIPPED = Path(__file__).parent / "bundles"
+GRAPHS = ("prepare", "step")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, numpy dtype name and shape of one input or output; a string in the shape is a dimension that may vary."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph of a bundle: its checked file and its tensors."""
+
+    path: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded manifest.
+
+    Attributes:
+        folder: where it was loaded from.
+        name: its name, for reports.
+        preset: generator preset, ``"edge"`` or ``"base"``.
+        precision: ``"fp32"`` or ``"fp16"``, the precision the graphs compute in.
+        working_size: side in pixels the loop runs at.
+        graphs: ``prepare`` and ``step``.
+        card: text of the model card.
+        sha256: hash of the manifest, and through it of every file.
+    """
+
+    folder: Path
+    name: str
+    preset: str
+    precision: str
+    working_size: int
+    graphs: Mapping[str, Graph]
+    card: str
+    sha256: str
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_bundle(source: str | Path) -> Bundle:
+    """Loads a bundle and checks its schema, its files and their hashes.
+
+    Args:
+        source: a folder, or the name of a bundle that ships with the package (``"edge"``).
+
+    Raises:
+        BundleError: the bundle is missing, incomplete, changed, or of another schema version.
+    """
+    folder = Path(source)
+    if not folder.is_dir() and isinstance(source, str) and (SHIPPED / source).is_dir():
+        folder = SHIPPED / source
+    path = folder / MANIFEST
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.name for p in SHIPPED.glob("*") if p.is_dir())) or "none"
+        raise BundleError(
+            f"no bundle at {str(source)!r}: {path} does not exist. Give a folder that `python -m export` wrote, "
+            f"or the name of a shipped bundle ({shipped})"
+        )
+    content = path.read_bytes()
+    try:
+        return _parse(folder, json.loads(content), hashlib.sha256(content).hexdigest())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path} is not a manifest ({type(error).__name__}: {error}); {_REBUILD}") from error
+
+
+_REBUILD = "write the bundle again with `python -m export`, or reinstall iic-rt if it is the shipped one"
+
+
+def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
+    if manifest["schema"] != SCHEMA:
+        raise BundleError(
+            f"{folder / MANIFEST} has schema {manifest['schema']!r}, this version reads {SCHEMA}; {_REBUILD}"
+        )
+    missing = [name for name in GRAPHS if name not in manifest["graphs"]]
+    if missing:
+        raise BundleError(f"{folder / MANIFEST} names no graph {' and '.join(missing)}; {_REBUILD}")
+    graphs = {
+        name: Graph(_checked(folder, entry), _specs(entry["inputs"]), _specs(entry["outputs"]))
+        for name, entry in manifest["graphs"].items()
+    }
+    return Bundle(
+        folder=folder,
+        name=manifest["name"],
+        preset=manifest["preset"],
+        precision=manifest["precision"],
+        working_size=int(manifest["working_size"]),
+        graphs=graphs,
+        card=_checked(folder, manifest["card"]).read_text(encoding="utf-8"),
+        sha256=sha256,
+    )
+
+
+def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(entry["name"], entry["dtype"], tuple(entry["shape"])) for entry in entries)
+
+
+def _checked(folder: Path, entry: dict[str, Any]) -> Path:
+    """The file an entry names, after its hash was found right."""
+    path = folder / entry["file"]
+    if path.parent != folder:
+        raise BundleError(f"the manifest names {entry['file']!r}, a file outside its folder {folder}; {_REBUILD}")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; {_REBUILD}")
+    found = file_sha256(path)
+    if found != entry["sha256"]:
+        raise BundleError(
+            f"{path} is not the file the manifest describes: sha256 is {found[:16]}…, "
+            f"expected {entry['sha256'][:16]}…; {_REBUILD}"
+        )
+    return path

@@ -1,0 +1,61 @@
+"""``iic-rt info``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from typing import Any
+
+import cv2
+import numpy as np
+
+from iic_rt import __version__
+from iic_rt.backends import BACKENDS
+from iic_rt.bundle import load_bundle
+from iic_rt.errors import BackendError, BundleError
+
+__all__ = ["run_info"]
+
+
+def collect(bundle_name: str) -> dict[str, Any]:
+    """Versions, backends (version, or the reason why one is missing) and the bundle (or why it does not load)."""
+    backends: dict[str, dict[str, str]] = {}
+    for name, backend in BACKENDS.items():
+        try:
+            backends[name] = {"version": backend.version()}
+        except BackendError as error:
+            backends[name] = {"missing": str(error)}
+    report: dict[str, Any] = {
+        "iic_rt": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "backends": backends,
+    }
+    try:
+        bundle = load_bundle(bundle_name)
+    except BundleError as error:
+        return report | {"bundle": {"name": bundle_name, "error": str(error)}}
+    facts = ("name", "preset", "precision", "working_size", "sha256", "card")
+    return report | {"bundle": {"folder": str(bundle.folder)} | {fact: getattr(bundle, fact) for fact in facts}}
+
+
+def run_info(arguments: argparse.Namespace) -> int:
+    report = collect(arguments.bundle)
+    bundle = report["bundle"]
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+        return int("error" in bundle)
+    for name in ("iic_rt", "python", "numpy", "opencv", "machine"):
+        print(f"{name:<10}{report[name]}")
+    print("\nbackends")
+    for name, state in report["backends"].items():
+        print(f"  {name:<14}{state['version'] if 'version' in state else 'missing: ' + state['missing']}")
+    if "error" in bundle:
+        print(f"\nbundle {bundle['name']}: {bundle['error']}")
+        return 1
+    print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {bundle['precision']}, sha256 {bundle['sha256'][:16]})\n")
+    print(bundle["card"].rstrip())
+    return 0

@@ -1,0 +1,75 @@
+"""Arguments of the command, and errors as one line each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from iic_rt import __version__
+from iic_rt.backends import BACKENDS
+from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.cli.info import run_info
+from iic_rt.cli.remove import run_remove
+from iic_rt.errors import IICError
+from iic_rt.options import InpaintOptions
+
+__all__ = ["main"]
+
+EPILOG = """examples:
+  iic-rt remove photo.jpg mask.png -o result.png
+  iic-rt remove photos/ masks/ -o results/            every picture with the mask of the same name
+  iic-rt remove photo.jpg mask.png -o r.png --iterations-strip strip.png --confidence confidence.png
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    defaults = InpaintOptions()
+    parser = argparse.ArgumentParser(prog="iic-rt", description="Removes objects from pictures.")
+    parser.add_argument("--version", action="version", version=f"iic-rt {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    remove = commands.add_parser(
+        "remove",
+        help="remove what a mask marks",
+        description="Removes what MASK marks from IMAGE. Both may be folders.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    remove.add_argument("image", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures")
+    remove.add_argument("mask", type=Path, metavar="MASK", help="its mask, white = remove, or a folder of masks")
+    remove.add_argument("-o", "--out", type=Path, required=True, help="where the result goes: a file, or a folder")
+    remove.add_argument(
+        "--mask-hole", choices=("white", "black"), default=defaults.mask_hole, help="which end of the mask is removed"
+    )
+    remove.add_argument(
+        "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
+    )
+    remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later than this")
+    remove.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
+    remove.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
+    remove.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    remove.add_argument("--confidence", type=Path, metavar="FILE", help="write the result tinted by confidence")
+    remove.add_argument("--iterations-strip", type=Path, metavar="FILE", help="write every iteration side by side")
+    remove.add_argument("--json", action="store_true", help="print what was done as one JSON object")
+    remove.set_defaults(run=run_remove)
+
+    info = commands.add_parser("info", help="versions, backends and the bundle")
+    info.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
+    info.add_argument("--json", action="store_true", help="print it as one JSON object")
+    info.set_defaults(run=run_info)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns 0, 1 when a picture or the set-up failed, or 2 for wrong arguments (argparse)."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except IICError as error:
+        print(f"iic-rt: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("iic-rt: interrupted; pictures written so far are complete", file=sys.stderr)
+        return 130

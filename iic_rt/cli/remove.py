@@ -1,0 +1,166 @@
+"""``iic-rt remove``: one picture, or a folder of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from iic_rt.checks import check_mask
+from iic_rt.errors import IICError, InputError, MaskWarning, OutputError
+from iic_rt.figures import confidence_overlay, iterations_strip
+from iic_rt.images import IMAGE_SUFFIXES, read_image, read_mask, write_image
+from iic_rt.inpainter import Inpainter
+from iic_rt.options import InpaintOptions
+
+__all__ = ["run_remove"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture and where its results go."""
+
+    image: Path
+    mask: Path
+    out: Path
+    confidence: Path | None
+    strip: Path | None
+
+
+def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
+    """The pictures to work on; nothing is read or written yet.
+
+    Raises:
+        InputError: a file and a folder are mixed, or the folder holds no picture.
+    """
+    image, mask = arguments.image, arguments.mask
+    if image.is_dir() != mask.is_dir():
+        raise InputError(f"{image} and {mask} must both be files or both be folders")
+    if not image.is_dir():
+        return [Job(image, mask, arguments.out, arguments.confidence, arguments.iterations_strip)]
+    for name in ("confidence", "iterations_strip"):
+        folder = getattr(arguments, name)
+        if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES:
+            raise InputError(f"--{name.replace('_', '-')} names the file {folder}; with a folder of images name a folder")
+    pictures = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not pictures:
+        raise InputError(f"{image} holds no picture; endings read: {', '.join(IMAGE_SUFFIXES)}")
+    masks = {p.stem: p for p in sorted(mask.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+
+    def inside(folder: Path | None, picture: Path) -> Path | None:
+        return None if folder is None else folder / f"{picture.stem}.png"
+
+    return [
+        Job(
+            picture,
+            masks.get(picture.stem, mask / f"{picture.stem}.png"),
+            arguments.out / picture.name,
+            inside(arguments.confidence, picture),
+            inside(arguments.iterations_strip, picture),
+        )
+        for picture in pictures
+    ]
+
+
+def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
+    """Fills one picture and writes its files; returns what ``--json`` says about it."""
+    image = read_image(job.image)
+    mask = read_mask(job.mask)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MaskWarning)
+        result = inpainter.inpaint(image, mask)
+        hole = check_mask(mask, image, inpainter.options)
+    messages = sorted({str(w.message) for w in caught})
+    write_image(job.out, result.image)
+    if job.confidence is not None:
+        write_image(job.confidence, confidence_overlay(result, hole))
+    if job.strip is not None:
+        write_image(job.strip, iterations_strip(image, hole, result))
+    return {
+        "image": str(job.image),
+        "mask": str(job.mask),
+        "out": str(job.out),
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "hole_px": int(hole.sum()),
+        "hole_left_px": int(result.hole_left.sum()),
+        "mean_confidence": round(float(result.confidence[hole > 0].mean()), 4) if hole.any() else None,
+        "iterations": result.iterations,
+        "regions": result.regions,
+        "timings": asdict(result.timings),
+        "warnings": [message.replace("mask_hole=", "--mask-hole ") for message in messages],
+    }
+
+
+def run_remove(arguments: argparse.Namespace) -> int:
+    jobs = plan_jobs(arguments)
+    options = InpaintOptions(
+        iterations=arguments.iterations,
+        budget_ms=arguments.budget_ms,
+        mask_hole=arguments.mask_hole,
+        channel_order="bgr",
+        keep_iterations=arguments.iterations_strip is not None,
+    )
+    if arguments.image.is_dir():
+        for folder in (arguments.out, arguments.confidence, arguments.iterations_strip):
+            if folder is not None:
+                _make_folder(folder)
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with Inpainter(arguments.bundle, backend=arguments.backend, threads=arguments.threads, options=options) as inpainter:
+        for job in _with_progress(jobs):
+            try:
+                done.append(run_job(job, inpainter))
+            except IICError as error:
+                failed.append({"image": str(job.image), "error": str(error).replace("mask_hole=", "--mask-hole ")})
+                print(f"iic-rt: error: {failed[-1]['error']}", file=sys.stderr)
+                continue
+            for message in done[-1]["warnings"]:
+                print(f"iic-rt: warning: {job.mask}: {message}", file=sys.stderr)
+        if arguments.json:
+            print(json.dumps({"backend": inpainter.backend_name, "results": done, "failed": failed}, indent=1))
+        else:
+            _summarise(done, failed, inpainter.backend_name)
+    return 1 if failed else 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _summarise(done: list[dict[str, Any]], failed: list[dict[str, str]], backend: str) -> None:
+    for entry in done[:1] if len(done) + len(failed) == 1 else []:
+        total = entry["timings"]["total_ms"]
+        print(
+            f"wrote {entry['out']}  ({entry['width']}x{entry['height']}, {entry['hole_px']} px filled, "
+            f"{entry['iterations']} iterations, {total:.0f} ms, {backend})"
+        )
+    if len(done) + len(failed) > 1:
+        print(f"{len(done)} written, {len(failed)} failed")
+        for failure in failed:
+            print(f"  {failure['image']}: {failure['error']}")
+
+
+def _with_progress(jobs: list[Job]) -> Iterator[Job]:
+    """The jobs, with a bar on the terminal when there are several."""
+    shown = len(jobs) > 1 and sys.stderr.isatty()
+    started = time.monotonic()
+    for i, job in enumerate(jobs):
+        if shown:
+            width = 30
+            filled = width * i // len(jobs)
+            left = (time.monotonic() - started) / i * (len(jobs) - i) if i else 0.0
+            bar = "#" * filled + "-" * (width - filled)
+            print(f"\r[{bar}] {i}/{len(jobs)}  {left:4.0f} s left  {job.image.name[:30]:<30}", end="", file=sys.stderr)
+        yield job
+    if shown:
+        print(f"\r[{'#' * 30}] {len(jobs)}/{len(jobs)}{'':<45}", file=sys.stderr)

@@ -1,0 +1,27 @@
+"""What can go wrong, one class for each kind of next step."""
+
+__all__ = ["BackendError", "BundleError", "IICError", "InputError", "MaskWarning", "OutputError"]
+
+
+class IICError(Exception):
+    """Base of every error that iic-rt raises on purpose."""
+
+
+class InputError(IICError, ValueError):
+    """An image, a mask or an option that cannot be used; the message says what is allowed."""
+
+
+class BundleError(IICError):
+    """A bundle that is missing, incomplete, changed or of another version; the message says what to run."""
+
+
+class BackendError(IICError, RuntimeError):
+    """A backend that is missing or failed; asking for one by name never falls back to another."""
+
+
+class OutputError(IICError, OSError):
+    """A result that could not be written; nothing was left half-written."""
+
+
+class MaskWarning(UserWarning):
+    """A mask that is legal and probably not what was meant: nothing marked, or almost everything."""

@@ -1,0 +1,111 @@
+"""Writing a filled crop back into the picture; only hole pixels are ever written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt.loop import State
+from iic_rt.reference import GROUP
+from iic_rt.regions import Region
+
+__all__ = ["feather", "paste"]
+
+CUBIC_REACH = 2  # working pixels around the box that the enlargement reads
+
+
+def paste(
+    image: NDArray[np.uint8],
+    confidence: NDArray[np.float32],
+    hole_left: NDArray[np.uint8],
+    hole: NDArray[np.uint8],
+    region: Region,
+    state: State,
+    *,
+    feather_px: int,
+) -> None:
+    """Writes ``state`` into the hole pixels of the region's box, in place.
+
+    Args:
+        image: uint8 [H, W, 3].
+        confidence: float32 [H, W].
+        hole_left: uint8 [H, W].
+        hole: uint8 [H, W] in {0, 1}.
+        region: the window the state was made in.
+        state: the loop's result at working resolution.
+        feather_px: width of the feather inside the hole.
+    """
+    around = region.box.grown(feather_px + 1, *hole.shape)
+    rows, columns = around.slices
+    inside = hole[rows, columns] > 0
+    own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
+    own[region.box.relative_to(around).slices] = inside[region.box.relative_to(around).slices]
+    window = _Window(region, state.m.shape[0])
+    filled = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC) * 127.5 + 127.5
+    if feather_px:
+        filled = feather(filled, image[rows, columns], inside, feather_px)
+    image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
+    # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
+    confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]
+    hole_left[rows, columns][own] = window.enlarge(state.m, around.slices, cv2.INTER_NEAREST)[own] > 0
+
+
+def feather(
+    filled: NDArray[np.float32], known: NDArray[np.uint8], inside: NDArray[np.bool_], width: int
+) -> NDArray[np.float32]:
+    """Leads the filled pixels next to the border towards the mean of the known pixels beside them.
+
+    Args:
+        filled: float32 [h, w, 3] in [0, 255].
+        known: uint8 [h, w, 3], the picture; its hole pixels are not read.
+        inside: bool [h, w], the hole.
+        width: pixels from the border over which the influence falls linearly to zero.
+    """
+    if inside.all():
+        return filled
+    outside = (~inside).astype(np.float32)
+    kernel = (2 * width + 1, 2 * width + 1)
+    weight = cv2.GaussianBlur(outside, kernel, 0, borderType=cv2.BORDER_REPLICATE)
+    mean = cv2.GaussianBlur(known * outside[..., None], kernel, 0, borderType=cv2.BORDER_REPLICATE)
+    mean /= np.maximum(weight, 1e-6)[..., None]
+    distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    share = np.clip(1 - distance / (width + 1), 0, 1) * (weight > 1e-6)
+    return np.asarray(filled + share[..., None] * (mean - filled), np.float32)
+
+
+class _Window:
+    """Maps a part of the picture to the working pixels under it."""
+
+    def __init__(self, region: Region, size: int) -> None:
+        self._region, self._size = region, size
+        self._unit = region.side * GROUP // size  # picture pixels that make GROUP working pixels
+
+    def enlarge(
+        self, values: NDArray[np.float32], part: tuple[slice, slice], interpolation: int
+    ) -> NDArray[Any]:
+        """``values`` [s, s, ...] at picture resolution over ``part`` of the picture.
+
+        Only whole groups around the part are enlarged: their borders fall on pixel borders in both resolutions, so
+        the result is the one that enlarging the whole window would give.
+        """
+        if self._unit == GROUP:
+            return values[self._rows(part[0], self._region.top), self._rows(part[1], self._region.left)]
+        (y0, y1), (x0, x1) = self._groups(part[0], self._region.top), self._groups(part[1], self._region.left)
+        source = values[y0 * GROUP : y1 * GROUP, x0 * GROUP : x1 * GROUP]
+        size = ((x1 - x0) * self._unit, (y1 - y0) * self._unit)
+        large = cv2.resize(np.ascontiguousarray(source), size, interpolation=interpolation)
+        top, left = self._region.top + y0 * self._unit, self._region.left + x0 * self._unit
+        return np.asarray(large[self._rows(part[0], top), self._rows(part[1], left)])
+
+    @staticmethod
+    def _rows(part: slice, start: int) -> slice:
+        return slice(part.start - start, part.stop - start)
+
+    def _groups(self, part: slice, start: int) -> tuple[int, int]:
+        reach = -(-CUBIC_REACH // GROUP)
+        low = (part.start - start) // self._unit - reach
+        high = -(-(part.stop - start) // self._unit) + reach
+        return max(0, low), min(self._size // GROUP, high)

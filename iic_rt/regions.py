@@ -1,0 +1,167 @@
+"""Which square crops of a picture the holes are filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Box", "Region", "crop", "find_regions", "ladder_side"]
+
+MAX_COMPONENTS = 32  # more are grouped first: specks of a noisy mask must not cost a region each
+MIN_CONTEXT = 1.25  # a square region is never tighter around its hole than this, even at the picture's border
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels [top, bottom) x [left, right)."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def longest(self) -> int:
+        return max(self.bottom - self.top, self.right - self.left)
+
+    def union(self, other: Box) -> Box:
+        return Box(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+    def meets(self, other: Box) -> bool:
+        return (
+            self.top < other.bottom
+            and other.top < self.bottom
+            and self.left < other.right
+            and other.left < self.right
+        )
+
+    def grown(self, margin: int, height: int, width: int) -> Box:
+        """The box with a margin, inside a picture of the given size."""
+        return Box(
+            max(0, self.top - margin),
+            max(0, self.left - margin),
+            min(height, self.bottom + margin),
+            min(width, self.right + margin),
+        )
+
+    def relative_to(self, other: Box) -> Box:
+        """The same pixels, counted from the first pixel of ``other``."""
+        return Box(
+            self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left
+        )
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A square window of ``side`` pixels around ``box``, the holes it fills; it may stick out of the picture."""
+
+    top: int
+    left: int
+    side: int
+    box: Box
+
+
+def ladder_side(pixels: float, working_size: int) -> int:
+    """The smallest allowed side that holds ``pixels``: working_size / 4 times 4, 5, 6, 7, then the doubles of these.
+
+    Few sides, so that static engines and captured graphs can be kept for each, and all of them shrink exactly to the
+    working size with the weights of ``reference.area_weights``.
+    """
+    quarter = working_size // 4
+    octave = 1
+    while True:
+        for step in (4, 5, 6, 7):
+            if quarter * octave * step >= pixels:
+                return quarter * octave * step
+        octave *= 2
+
+
+def find_regions(hole: NDArray[np.uint8], *, working_size: int, context: float) -> list[Region]:
+    """Regions that together fill every hole; their boxes do not overlap.
+
+    Args:
+        hole: uint8 [H, W] in {0, 1}.
+        working_size: side in pixels the network works at; a region is never smaller.
+        context: wanted side of a region as a multiple of the longer side of its box.
+    """
+    height, width = hole.shape
+    short = min(height, width)
+
+    def side(box: Box) -> int:
+        wanted = min(context * box.longest, max(short, MIN_CONTEXT * box.longest))
+        return ladder_side(max(wanted, working_size), working_size)
+
+    boxes = merge(component_boxes(hole), side)
+    return [place(box, side(box), height, width) for box in boxes]
+
+
+def component_boxes(hole: NDArray[np.uint8]) -> list[Box]:
+    """Bounding boxes of the connected components, near ones grouped while there are too many."""
+    reach, grouped = 1, hole
+    while True:
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(grouped, connectivity=8)
+        if count - 1 <= MAX_COMPONENTS:
+            break
+        reach *= 2
+        grouped = cv2.dilate(hole, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    if reach == 1:
+        return [Box(int(y), int(x), int(y + h), int(x + w)) for x, y, w, h, _area in stats[1:]]
+    return [bounding_box((labels == i) & (hole > 0)) for i in range(1, count)]
+
+
+def bounding_box(mask: NDArray[Any]) -> Box:
+    """Bounding box of the nonzero pixels of a mask that has some."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
+def merge(boxes: list[Box], side: Any) -> list[Box]:
+    """Joins boxes that overlap, and boxes that fit one region without making it larger."""
+    boxes = list(boxes)
+    i = 0
+    while i < len(boxes):
+        for j in range(len(boxes)):
+            if j == i:
+                continue
+            union = boxes[i].union(boxes[j])
+            if boxes[i].meets(boxes[j]) or side(union) <= max(side(boxes[i]), side(boxes[j])):
+                boxes = [box for k, box in enumerate(boxes) if k not in (i, j)] + [union]
+                i = -1  # the union may now reach a box that was passed over
+                break
+        i += 1
+    return boxes
+
+
+def place(box: Box, side: int, height: int, width: int) -> Region:
+    """Centres the window on the box and moves it inside the picture where it fits."""
+
+    def start(low: int, high: int, size: int) -> int:
+        if side >= size:
+            return (size - side) // 2
+        return min(max((low + high - side) // 2, 0), size - side)
+
+    return Region(start(box.top, box.bottom, height), start(box.left, box.right, width), side, box)
+
+
+def crop(array: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """The window's pixels [side, side, ...]; what sticks out of the picture is its mirror image."""
+    height, width = array.shape[:2]
+    bottom, right = region.top + region.side, region.left + region.side
+    inside = array[max(0, region.top) : min(height, bottom), max(0, region.left) : min(width, right)]
+    margins = max(0, -region.top), max(0, bottom - height), max(0, -region.left), max(0, right - width)
+    if not any(margins):
+        return inside
+    return np.asarray(cv2.copyMakeBorder(inside, *margins, cv2.BORDER_REFLECT_101), np.uint8)
