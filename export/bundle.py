@@ -11,11 +11,11 @@ from typing import Any
 
 import onnx
 
-import iic_rt
 from export.graphs import build_prepare, build_step, tensor_specs
 from export.parity import check_parity
-from training.model.weights import load_generator
+from iic_rt._version import __version__
 from iic_rt.bundle import MANIFEST, SCHEMA, file_sha256, load_bundle
+from training.model.weights import load_generator
 
 __all__ = ["ParityError", "write_bundle"]
 
@@ -58,7 +58,7 @@ def write_bundle(weights: Path, card: Path, out: Path, *, seed: int) -> dict[str
             "preset": header["preset"],
             "precision": "fp32",
             "working_size": WORKING_SIZE,
-            "exported_by": f"iic-rt {iic_rt.__version__}",
+            "exported_by": f"iic-rt {__version__}",
             "weights_sha256": file_sha256(weights),
             "graphs": {
                 name: _entry(folder / f"{name}.onnx")

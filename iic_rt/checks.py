@@ -27,9 +27,7 @@ def check_image(image: object) -> Pixels:
     if not isinstance(image, np.ndarray):
         raise InputError(f"the image is a {type(image).__name__}, not a numpy array; use numpy.asarray on it first")
     if image.dtype != np.uint8:
-        raise InputError(
-            f"the image has dtype {image.dtype}; only uint8 (0 to 255) is taken. {_to_uint8_hint(image)}"
-        )
+        raise InputError(f"the image has dtype {image.dtype}; only uint8 (0 to 255) is taken. {_to_uint8_hint(image)}")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise InputError(
             f"the image has shape {image.shape}; allowed: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (colour last)"

@@ -92,7 +92,8 @@ def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise OutputError(f"cannot write {path}: no format for {suffix or 'no ending'!r}; use {', '.join(IMAGE_SUFFIXES)}")
+        allowed = ", ".join(IMAGE_SUFFIXES)
+        raise OutputError(f"cannot write {path}: no format for the ending {suffix!r}; allowed: {allowed}")
     parameters: list[int] = []
     if suffix in (".jpg", ".jpeg"):
         if picture.ndim == 3 and picture.shape[2] == 4:

@@ -99,9 +99,7 @@ class Inpainter:
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
             crops = crop(canvas.image, region), crop(canvas.open_hole, region)
             filled.append(
-                self._loop.fill(
-                    *crops, iterations=options.iterations, deadline=deadline, keep=options.keep_iterations
-                )
+                self._loop.fill(*crops, iterations=options.iterations, deadline=deadline, keep=options.keep_iterations)
             )
             canvas.paste(region, filled[-1])
         history = _history(rgb, hole, image, options, regions, filled) if options.keep_iterations else ()

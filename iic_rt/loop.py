@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,4 +110,4 @@ class Loop:
                 states.append(State(y, m[0], c[0]))
             if done:
                 break
-        return Filled(states, t + 1, prepare_ms, [1e3 * (b - a) for a, b in zip(marks, marks[1:], strict=False)])
+        return Filled(states, t + 1, prepare_ms, [1e3 * (b - a) for a, b in pairwise(marks)])

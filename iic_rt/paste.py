@@ -83,9 +83,7 @@ class _Window:
         self._region, self._size = region, size
         self._unit = region.side * GROUP // size  # picture pixels that make GROUP working pixels
 
-    def enlarge(
-        self, values: NDArray[np.float32], part: tuple[slice, slice], interpolation: int
-    ) -> NDArray[Any]:
+    def enlarge(self, values: NDArray[np.float32], part: tuple[slice, slice], interpolation: int) -> NDArray[Any]:
         """``values`` [s, s, ...] at picture resolution over ``part`` of the picture.
 
         Only whole groups around the part are enlarged: their borders fall on pixel borders in both resolutions, so

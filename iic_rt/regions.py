@@ -38,10 +38,7 @@ class Box:
 
     def meets(self, other: Box) -> bool:
         return (
-            self.top < other.bottom
-            and other.top < self.bottom
-            and self.left < other.right
-            and other.left < self.right
+            self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right
         )
 
     def grown(self, margin: int, height: int, width: int) -> Box:
@@ -55,9 +52,7 @@ class Box:
 
     def relative_to(self, other: Box) -> Box:
         """The same pixels, counted from the first pixel of ``other``."""
-        return Box(
-            self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left
-        )
+        return Box(self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left)
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -25,7 +25,8 @@ def save_state(path: Path, tensors: dict[str, Tensor], progress: dict[str, float
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
     """The tensors and the progress that :func:`save_state` wrote."""
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["progress"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict
+        return tensors, json.loads(file.metadata()["progress"])
 
 
 def optimizer_tensors(prefix: str, optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:

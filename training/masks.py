@@ -66,9 +66,7 @@ def stroke_mask(rng: np.random.Generator, size: int) -> Mask:
     return mask
 
 
-def synthesize_hole(
-    rng: np.random.Generator, shapes: ObjectShapes, size: int, salient: Mask | None = None
-) -> Mask:
+def synthesize_hole(rng: np.random.Generator, shapes: ObjectShapes, size: int, salient: Mask | None = None) -> Mask:
     """A hole as a user would draw it: uint8 [size, size] in {0, 1}, never empty.
 
     Args:

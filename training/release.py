@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from training.model.weights import save_generator
 from training.checkpoint import load_state
 from training.model.network import PRESETS, Generator, count_macs
+from training.model.weights import save_generator
 
 __all__ = ["main", "release"]
 

@@ -34,7 +34,14 @@ class Run:
     """A run in one folder: ``state.safetensors`` (resume), ``best.safetensors`` (EMA), ``log.jsonl``, samples."""
 
     def __init__(
-        self, folder: Path, config: TrainConfig, pictures: Pictures, shapes: ObjectShapes, *, device: str, compiled: bool
+        self,
+        folder: Path,
+        config: TrainConfig,
+        pictures: Pictures,
+        shapes: ObjectShapes,
+        *,
+        device: str,
+        compiled: bool,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.config = folder, config
@@ -82,7 +89,13 @@ class Run:
         start = self.trainer.step
         stop = ENDLESS if self.config.steps is None else math.ceil(stage.until * self.config.steps)
         plans = StepPlans(
-            self._pictures, self._shapes, seed=self.config.seed, size=stage.size, batch=stage.batch, start=start, stop=stop
+            self._pictures,
+            self._shapes,
+            seed=self.config.seed,
+            size=stage.size,
+            batch=stage.batch,
+            start=start,
+            stop=stop,
         )
         order = range(len(plans))
         return iter(DataLoader(plans, batch_size=None, sampler=order, num_workers=workers))  # type: ignore[arg-type]
@@ -117,7 +130,9 @@ class Run:
 
     def _validate(self) -> None:
         scores = validate(self.trainer.ema, self._pictures, self._plan)
-        write_samples(self.folder / f"samples-{self.trainer.step:07d}.png", self.trainer.ema, self._pictures, self._plan)
+        write_samples(
+            self.folder / f"samples-{self.trainer.step:07d}.png", self.trainer.ema, self._pictures, self._plan
+        )
         if scores["psnr_t4"] > self._best:
             self._best = scores["psnr_t4"]
             progress = {"step": self.trainer.step, "minutes": self._minutes()} | scores
@@ -142,18 +157,24 @@ def parse_stage(text: str) -> Stage:
 def main(argv: list[str] | None = None) -> int:
     defaults = TrainConfig(steps=1)
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train-*.tar, salient-masks.tar, objects.npz")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with train-*.tar, salient-masks.tar, objects.npz"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted run goes on from it")
     parser.add_argument("--preset", default=defaults.preset, choices=("edge", "base"))
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")
     clock.add_argument("--steps", type=int, help="number of steps; such a run repeats exactly")
-    parser.add_argument("--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6")
+    parser.add_argument(
+        "--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6"
+    )
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--adversarial-weight", type=float, default=defaults.adversarial_weight)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes that draw holes")
+    parser.add_argument(
+        "--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes that draw holes"
+    )
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
     config = replace(

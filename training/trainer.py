@@ -114,9 +114,7 @@ class Trainer:
         self._update_ema()
         return losses
 
-    def _adversarial(
-        self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int
-    ) -> Tensor:
+    def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:
         """The hinge terms of Eq. 2 and 3; the gradient of Eq. 1 is left in the discriminator's parameters."""
         y = out.g * m + z
         with torch.autocast(self.device.split(":")[0], torch.bfloat16):

@@ -35,7 +35,9 @@ def iterate(model: Generator, x: Tensor, m: Tensor, iterations: int) -> Iterator
 
 def batches(plan: Plan, size: int) -> Iterator[Plan]:
     for i in range(0, len(plan.indices), size):
-        yield Plan(plan.indices[i : i + size], plan.boxes[i : i + size], plan.flips[i : i + size], plan.holes[i : i + size])
+        yield Plan(
+            plan.indices[i : i + size], plan.boxes[i : i + size], plan.flips[i : i + size], plan.holes[i : i + size]
+        )
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ class Buffer(ABC):
 
     @abstractmethod
     def read(self) -> NDArray[Any]:
-        """The content after all work enqueued so far. The array may be overwritten by the next enqueue: copy to keep."""
+        """The content after all work enqueued so far; the next enqueue may overwrite the array, so copy to keep."""
 
 
 class Binding(ABC):

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from iic_rt import __version__
+from iic_rt._version import __version__
 from iic_rt.backends import BACKENDS
 from iic_rt.bundle import load_bundle
 from iic_rt.errors import BackendError, BundleError

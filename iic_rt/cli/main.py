@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from iic_rt import __version__
+from iic_rt._version import __version__
 from iic_rt.backends import BACKENDS
 from iic_rt.bundle import DEFAULT_BUNDLE
 from iic_rt.cli.info import run_info
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument(
         "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
     )
-    remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later than this")
+    remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
     remove.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
     remove.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
     remove.add_argument("--threads", type=int, metavar="N", help="CPU threads")

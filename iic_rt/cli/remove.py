@@ -47,7 +47,8 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     for name in ("confidence", "iterations_strip"):
         folder = getattr(arguments, name)
         if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES:
-            raise InputError(f"--{name.replace('_', '-')} names the file {folder}; with a folder of images name a folder")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} names the file {folder}; with a folder of images name a folder")
     pictures = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
         raise InputError(f"{image} holds no picture; endings read: {', '.join(IMAGE_SUFFIXES)}")
@@ -113,7 +114,8 @@ def run_remove(arguments: argparse.Namespace) -> int:
                 _make_folder(folder)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    with Inpainter(arguments.bundle, backend=arguments.backend, threads=arguments.threads, options=options) as inpainter:
+    settings = {"backend": arguments.backend, "threads": arguments.threads, "options": options}
+    with Inpainter(arguments.bundle, **settings) as inpainter:
         for job in _with_progress(jobs):
             try:
                 done.append(run_job(job, inpainter))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -15,7 +17,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         widths = (3, width, 2 * width, 4 * width, 4 * width)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
         layers.append(spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
         self.layers = nn.Sequential(*layers)

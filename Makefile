@@ -1,0 +1,29 @@
+# `make demo` and `make test` do all the set-up themselves, each in an environment under .venv/.
+PYTHON ?= python3
+
+.PHONY: demo test clean
+
+demo: .venv/demo/ready
+	@mkdir -p demo-output
+	.venv/demo/bin/iic-rt remove examples/wren.jpg examples/wren-mask.png -o demo-output/wren.png \
+	    --confidence demo-output/wren-confidence.png --iterations-strip demo-output/wren-iterations.png
+	@echo "The result is demo-output/wren.png; beside it lie its confidence and a strip of the iterations."
+
+test: .venv/dev/ready
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/mypy
+	.venv/dev/bin/pytest
+
+.venv/demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv/demo
+	.venv/demo/bin/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/dev/ready: pyproject.toml
+	$(PYTHON) -m venv .venv/dev
+	.venv/dev/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo-output build dist *.egg-info

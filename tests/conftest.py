@@ -1,0 +1,76 @@
+"""Fixtures of every test: a seeded generator, an inpainter, small training data, and the GPU switch."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from iic_rt import Inpainter
+
+
+def has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists() or Path("/dev/nvhost-gpu").exists()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not has_gpu():
+        if os.environ.get("IIC_RT_REQUIRE_GPU") == "1":
+            pytest.fail("IIC_RT_REQUIRE_GPU=1, and this machine has no NVIDIA GPU")
+        pytest.skip("needs an NVIDIA GPU")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def inpainter() -> Iterator[Inpainter]:
+    """The shipped bundle at a small working size, so that a call takes milliseconds."""
+    with Inpainter(working_size=64) as shared:
+        yield shared
+
+
+def png(pixels: NDArray[np.uint8], suffix: str = ".png") -> bytes:
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, BytesIO(content))
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as the training reads it: 24 pictures, 10 saliency masks, 5 object shapes."""
+    rng = np.random.default_rng(3)
+    folder = tmp_path_factory.mktemp("shards")
+    with tarfile.open(folder / "train-00.tar", "w") as tar:
+        for i in range(24):
+            small = rng.integers(0, 256, (5, 6, 3), np.uint8)
+            picture = cv2.resize(small, (96 + i, 80), interpolation=cv2.INTER_CUBIC)
+            add(tar, f"src-{i:02d}.webp", png(np.asarray(picture, np.uint8), ".webp"))
+    with tarfile.open(folder / "salient-masks.tar", "w") as tar:
+        for i in range(10):
+            mask = np.zeros((80, 96 + i), np.uint8)
+            mask[20:50, 30:60] = 255
+            add(tar, f"src-{i:02d}.png", png(mask))
+    yy, xx = np.mgrid[:64, :64]
+    shapes = [((yy - 32) ** 2 / (20 + 2 * k) ** 2 + (xx - 32) ** 2 / 30**2 < 1).astype(np.uint8) for k in range(5)]
+    packed = [np.packbits(shape) for shape in shapes]
+    np.savez(
+        folder / "objects.npz",
+        bits=np.concatenate(packed),
+        offsets=np.concatenate(([0], np.cumsum([len(p) for p in packed]))),
+        shapes=np.array([s.shape for s in shapes], np.int32),
+    )
+    return folder

@@ -1,0 +1,64 @@
+"""Pasting writes hole pixels only, at the right place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iic_rt.loop import State
+from iic_rt.paste import feather, paste
+from iic_rt.reference import area_weights, prepare
+from iic_rt.regions import crop, find_regions
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (100, 90), (300, 200), (50, 400)])
+@pytest.mark.parametrize("feather_px", [0, 3])
+def test_a_smooth_picture_comes_back(shape: tuple[int, int], feather_px: int) -> None:
+    """Shrinks a ramp without a hole, pastes it into one: any shift of a pixel would show in the values."""
+    height, width = shape
+    yy, xx = np.mgrid[:height, :width]
+    ramp = np.stack([xx * 200 / width, yy * 200 / height, (xx + yy) * 100 / (height + width)], 2)
+    image = np.rint(ramp).astype(np.uint8)
+    hole = np.zeros(shape, np.uint8)
+    hole[height // 4 : height // 2, width // 3 : width // 2] = 1
+    (region,) = find_regions(hole, working_size=64, context=2)
+    y, _ = prepare(crop(image, region), np.zeros((region.side, region.side), np.uint8), area_weights(region.side / 64))
+    state = State(y[0], np.zeros((64, 64), np.float32), np.full((64, 64), 0.75, np.float32))
+    target, confidence, left = image.copy(), np.ones(shape, np.float32), np.ones(shape, np.uint8)
+    target[hole > 0] = 0
+    paste(target, confidence, left, hole, region, state, feather_px=feather_px)
+    steepest = np.abs(np.diff(ramp, axis=0)).max() + np.abs(np.diff(ramp, axis=1)).max()
+    tolerance = 1 if feather_px == 0 else 1 + 1.5 * steepest  # the feather is a mean over the known side
+    assert np.abs(target.astype(int) - image)[hole > 0].max() <= tolerance
+    np.testing.assert_array_equal(target[hole == 0], image[hole == 0])
+    assert (confidence[hole > 0] == 0.75).all()
+    assert (confidence[hole == 0] == 1).all()
+    assert (left == 1 - hole).all()
+
+
+def test_another_regions_hole_is_not_written() -> None:
+    hole = np.zeros((64, 200), np.uint8)
+    hole[20:40, 20:30] = 1
+    hole[20:40, 33:40] = 1  # within the feather's reach, in another box
+    image = np.full((64, 200, 3), 9, np.uint8)
+    regions = find_regions(hole[:, :31], working_size=64, context=2)
+    state = State(np.zeros((3, 64, 64), np.float32), np.zeros((64, 64), np.float32), np.ones((64, 64), np.float32))
+    paste(image, np.ones(hole.shape, np.float32), hole.copy(), hole, regions[0], state, feather_px=8)
+    assert (image[20:40, 33:40] == 9).all()
+    assert (image[25:35, 24] != 9).all()
+
+
+def test_feather_meets_the_known_side() -> None:
+    known = np.full((20, 20, 3), 100, np.uint8)
+    inside = np.zeros((20, 20), bool)
+    inside[5:15, 5:15] = True
+    filled = np.full((20, 20, 3), 200, np.float32)
+    led = feather(filled, known, inside, 3)[10, 5:15, 0]
+    assert led[0] < 140
+    assert (np.diff(led[:5]) >= 0).all()
+    assert (led[3:7] == 200).all()
+
+
+def test_feather_without_known_pixels_changes_nothing() -> None:
+    filled = np.full((8, 8, 3), 200, np.float32)
+    np.testing.assert_array_equal(feather(filled, np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 3), filled)

@@ -1,0 +1,81 @@
+"""Imports run one way, the runtime stays light, files stay short."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {  # what each part may import of the project itself
+    "iic_rt": {"iic_rt"},
+    "training": {"training", "iic_rt"},
+    "export": {"export", "iic_rt", "training.model"},
+    "benchmarks": {"benchmarks", "iic_rt", "training"},
+}
+PARTS = set(ALLOWED) | {"tests"}
+MAX_LINES = 400
+
+
+def imported_modules(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def forbidden(part: str, names: set[str]) -> set[str]:
+    own = {name for name in names if name.split(".")[0] in PARTS}
+    return {n for n in own if not any(n == allowed or n.startswith(f"{allowed}.") for allowed in ALLOWED[part])}
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_imports_run_one_way(part: str) -> None:
+    files = list((ROOT / part).rglob("*.py"))
+    assert files
+    wrong = {str(f.relative_to(ROOT)): bad for f in files if (bad := forbidden(part, imported_modules(f)))}
+    assert not wrong
+
+
+def test_the_arrow_check_sees_a_wrong_arrow() -> None:
+    assert forbidden("export", {"training.losses", "training.model.network", "numpy"}) == {"training.losses"}
+    assert forbidden("iic_rt", {"export"}) == {"export"}
+
+
+@pytest.mark.parametrize("module", ["torch", "onnx", "safetensors", "matplotlib"])
+def test_runtime_files_never_name_the_training_stack(module: str) -> None:
+    for path in (ROOT / "iic_rt").rglob("*.py"):
+        assert module not in {name.split(".")[0] for name in imported_modules(path)}, path
+
+
+def test_import_is_light() -> None:
+    code = "import sys, iic_rt; print(' '.join(m for m in ('torch', 'onnx', 'onnxruntime') if m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == ""
+
+
+def test_the_whole_command_runs_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['onnx'] = None\n"
+        "from iic_rt.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    pictures = [str(ROOT / "examples" / name) for name in ("wren.jpg", "wren-mask.png")]
+    out = tmp_path / "wren.png"
+    done = subprocess.run([sys.executable, "-c", code, "remove", *pictures, "-o", str(out)], check=False)
+    assert done.returncode == 0
+    assert out.stat().st_size > 0
+
+
+def test_files_stay_short() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    code = [ROOT / name for name in tracked if Path(name).suffix in {".py", ".cu", ".cpp", ".h"}]
+    assert code
+    long = {p.name: n for p in code if p.exists() and (n := len(p.read_text().splitlines())) >= MAX_LINES}
+    assert not long
