@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -105,16 +107,19 @@ def build_step(generator: Generator) -> onnx.ModelProto:
 def _export(
     module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], shapes: dict[str, Any]
 ) -> onnx.ModelProto:
-    program = torch.onnx.export(
-        module,
-        example,
-        input_names=inputs,
-        output_names=outputs,
-        dynamic_shapes=shapes,
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # speaks of torchvision, which nothing here uses
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations and axis names, which are set below
+        program = torch.onnx.export(
+            module,
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     model.ir_version = min(model.ir_version, IR_VERSION)

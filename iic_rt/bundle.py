@@ -127,7 +127,7 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
 
 def _checked(folder: Path, entry: dict[str, Any]) -> Path:
     """The file an entry names, after its hash was found right."""
-    path = folder / entry["file"]
+    path = folder / str(entry["file"])
     if path.parent != folder:
         raise BundleError(f"the manifest names {entry['file']!r}, a file outside its folder {folder}; {_REBUILD}")
     if not path.is_file():

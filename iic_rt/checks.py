@@ -96,7 +96,8 @@ def check_mask(mask: object, image: Pixels, options: InpaintOptions) -> Pixels:
             MaskWarning,
             stacklevel=3,
         )
-    return hole.astype(np.uint8)
+    checked: Pixels = hole.astype(np.uint8)
+    return checked
 
 
 def to_rgb(image: Pixels, channel_order: str) -> Pixels:
@@ -109,7 +110,7 @@ def to_rgb(image: Pixels, channel_order: str) -> Pixels:
 
 def from_rgb(rgb: Pixels, image: Pixels, hole: Pixels, channel_order: str) -> Pixels:
     """A new array like ``image`` with the hole's pixels taken from ``rgb``; all others, and alpha, stay bit for bit."""
-    result = image.copy(order="C")
+    result: Pixels = image.copy(order="C")
     inside = hole > 0
     if image.ndim == 2 or image.shape[2] == 1:
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

@@ -44,7 +44,8 @@ def paste(
     own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
     own[region.box.relative_to(around).slices] = inside[region.box.relative_to(around).slices]
     window = _Window(region, state.m.shape[0])
-    filled = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC) * 127.5 + 127.5
+    enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
+    filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
     if feather_px:
         filled = feather(filled, image[rows, columns], inside, feather_px)
     image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
@@ -69,8 +70,8 @@ def feather(
     outside = (~inside).astype(np.float32)
     kernel = (2 * width + 1, 2 * width + 1)
     weight = cv2.GaussianBlur(outside, kernel, 0, borderType=cv2.BORDER_REPLICATE)
-    mean = cv2.GaussianBlur(known * outside[..., None], kernel, 0, borderType=cv2.BORDER_REPLICATE)
-    mean /= np.maximum(weight, 1e-6)[..., None]
+    total = cv2.GaussianBlur(known * outside[..., None], kernel, 0, borderType=cv2.BORDER_REPLICATE)
+    mean = total / np.maximum(weight, 1e-6)[..., None]
     distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
     share = np.clip(1 - distance / (width + 1), 0, 1) * (weight > 1e-6)
     return np.asarray(filled + share[..., None] * (mean - filled), np.float32)

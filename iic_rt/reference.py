@@ -23,7 +23,7 @@ def area_weights(factor: float) -> Array:
     p = round(GROUP * factor)
     out, inside = np.arange(GROUP)[:, None] / GROUP, np.arange(p)[None, :] / p
     overlap = np.minimum(out + 1 / GROUP, inside + 1 / p) - np.maximum(out, inside)
-    return (np.maximum(overlap, 0) * GROUP).round(12).astype(np.float32)
+    return np.asarray((np.maximum(overlap, 0) * GROUP).round(12), np.float32)
 
 
 def prepare(image: NDArray[np.uint8], mask: NDArray[np.uint8], weights: Array) -> tuple[Array, Array]:

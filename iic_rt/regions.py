@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +112,8 @@ def component_boxes(hole: NDArray[np.uint8]) -> list[Box]:
         if count - 1 <= MAX_COMPONENTS:
             break
         reach *= 2
-        grouped = cv2.dilate(hole, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+        kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        grouped = np.asarray(cv2.dilate(hole, kernel), np.uint8)
     if reach == 1:
         return [Box(int(y), int(x), int(y + h), int(x + w)) for x, y, w, h, _area in stats[1:]]
     return [bounding_box((labels == i) & (hole > 0)) for i in range(1, count)]
@@ -123,7 +125,7 @@ def bounding_box(mask: NDArray[Any]) -> Box:
     return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
-def merge(boxes: list[Box], side: Any) -> list[Box]:
+def merge(boxes: list[Box], side: Callable[[Box], int]) -> list[Box]:
     """Joins boxes that overlap, and boxes that fit one region without making it larger."""
     boxes = list(boxes)
     i = 0

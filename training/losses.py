@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,4 +63,4 @@ def generator_hinge(score: Tensor) -> Tensor:
 
 def discriminator_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
     """Eq. 1: hinge over the score maps [B, 1, h, w] of photographs and of inpainted pictures."""
-    return torch.add(F.relu(1 - real_score).mean(), F.relu(1 + fake_score).mean())
+    return F.relu(1 - real_score).mean() + F.relu(1 + fake_score).mean()

@@ -98,7 +98,9 @@ class Run:
             stop=stop,
         )
         order = range(len(plans))
-        return iter(DataLoader(plans, batch_size=None, sampler=order, num_workers=workers))  # type: ignore[arg-type]
+        return iter(
+            DataLoader(plans, batch_size=None, sampler=order, num_workers=workers, worker_init_fn=leave_signals)  # type: ignore[arg-type]
+        )
 
     def _train_stage(self, stage: Stage, workers: int) -> None:
         sums: dict[str, list[Tensor]] = {}
@@ -149,6 +151,12 @@ class Run:
         print(f"step {self.trainer.step}  {100 * record['progress']:.1f} %  {left:.0f} min left  {shown}", flush=True)
 
 
+def leave_signals(_worker: int) -> None:
+    """A signal to the whole process group is the run's to handle: it ends its workers when its state is saved."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def parse_stage(text: str) -> Stage:
     size, batch, until = text.split(":")
     return Stage(int(size), int(batch), float(until))
@@ -175,6 +183,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes that draw holes"
     )
+    parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
     config = replace(
@@ -185,7 +194,7 @@ def main(argv: list[str] | None = None) -> int:
         adversarial_weight=options.adversarial_weight,
         seed=options.seed,
     )
-    pictures = Pictures(options.data, device=options.device)
+    pictures = Pictures(options.data, device=options.device, validation=options.validation)
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
     run = Run(options.out, config, pictures, shapes, device=options.device, compiled=not options.no_compile)

@@ -1,0 +1,168 @@
+"""Weights in, a bundle out that the runtime loads; anything wrong leaves what was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from export.__main__ import main
+from export.bundle import ParityError, write_bundle
+from export.graphs import OPSET, build_prepare, build_step
+from export.parity import check_parity, parity_masks
+from iic_rt import Inpainter
+from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
+from training.model.network import Generator, GeneratorConfig
+from training.model.weights import WeightsError, load_generator, save_generator
+
+WEIGHTS = Path(__file__).parents[2] / "training" / "weights" / "edge.safetensors"
+TINY = GeneratorConfig((8, 8), (8, 8), (1,), (1, 2), 4, 16)
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset of its own, so that an export takes seconds."""
+    from training.model import network
+
+    torch.manual_seed(5)
+    network.PRESETS.setdefault("tiny", TINY)
+    folder = tmp_path_factory.mktemp("weights")
+    save_generator(folder / "tiny.safetensors", Generator(TINY), preset="tiny", training={})
+    (folder / "tiny.md").write_text("# tiny\n")
+    return folder / "tiny.safetensors"
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "tiny"
+    assert main(["--weights", str(tiny_weights), "--out", str(out)]) == 0
+    return out
+
+
+def test_the_runtime_loads_what_the_command_wrote(bundle: Path, rng: np.random.Generator) -> None:
+    assert load_bundle(bundle).preset == "tiny"
+    with Inpainter(bundle, working_size=64) as inpainter:
+        mask = np.zeros((50, 60), bool)
+        mask[10:30, 10:30] = True
+        assert inpainter.inpaint(rng.integers(0, 256, (50, 60, 3), np.uint8), mask).regions == 1
+
+
+def test_the_report_covers_every_kind_of_mask(bundle: Path) -> None:
+    report = json.loads((bundle / "parity.json").read_text())
+    assert report["passed"]
+    assert report["iterations"] == 6
+    assert len(report["rows"]) == len(list(parity_masks(np.random.default_rng(0), 64))) == 9
+
+
+def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, tmp_path: Path) -> None:
+    generator, _ = load_generator(tiny_weights)
+    for name in ("prepare", "step"):
+        (tmp_path / f"{name}.onnx").write_bytes((bundle / f"{name}.onnx").read_bytes())
+    assert check_parity(generator, tmp_path, seed=1)["passed"]
+    with torch.no_grad():
+        generator.fine_decoder.to_rgb.conv.bias[0] += 0.01
+    assert not check_parity(generator, tmp_path, seed=1)["passed"]
+
+
+def test_a_failed_parity_leaves_the_old_bundle(
+    tiny_weights: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {p.name: file_sha256(p) for p in bundle.iterdir()}
+    monkeypatch.setattr("export.parity.TOLERANCE", 0.0)
+    with pytest.raises(ParityError, match="nothing was written"):
+        write_bundle(tiny_weights, tiny_weights.with_suffix(".md"), bundle, seed=1)
+    assert {p.name: file_sha256(p) for p in bundle.iterdir()} == before
+    assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "leftover.onnx").write_bytes(b"x")
+    write_bundle(tiny_weights, tiny_weights.with_suffix(".md"), out, seed=1)
+    assert sorted(p.name for p in out.iterdir()) == [
+        "card.md",
+        "manifest.json",
+        "parity.json",
+        "prepare.onnx",
+        "step.onnx",
+    ]
+
+
+def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
+    generator, _ = load_generator(tiny_weights)
+    for model in (build_prepare(), build_step(generator)):
+        content = model.SerializeToString()
+        assert b"site-packages" not in content
+        assert b"/home" not in content
+        assert b".py" not in content
+        assert [o.version for o in model.opset_import if o.domain == ""] == [OPSET]
+
+
+def test_weights_are_stored_in_fp16_without_loss(tiny_weights: Path) -> None:
+    generator, _ = load_generator(tiny_weights)
+    model = build_step(generator)
+    large = [t for t in model.graph.initializer if np.prod(t.dims) >= 64]
+    assert large
+    assert all(t.data_type == onnx.TensorProto.FLOAT16 for t in large)
+    stored = np.sort(np.concatenate([numpy_helper.to_array(t).ravel() for t in large]).astype(np.float32))
+    original = np.concatenate([p.detach().numpy().ravel() for p in generator.parameters() if p.numel() >= 64])
+    np.testing.assert_array_equal(stored, np.sort(original))
+
+
+def test_weights_round_trip(tmp_path: Path) -> None:
+    from training.model.network import PRESETS
+
+    torch.manual_seed(2)
+    generator = Generator(PRESETS["edge"])
+    save_generator(tmp_path / "w.safetensors", generator, preset="edge", training={"steps": "7"})
+    loaded, header = load_generator(tmp_path / "w.safetensors")
+    assert (header["preset"], header["steps"]) == ("edge", "7")
+    for a, b in zip(generator.parameters(), loaded.parameters(), strict=True):
+        torch.testing.assert_close(a.half().float(), b, rtol=0, atol=0)
+
+
+def test_bad_weights(tmp_path: Path, tiny_weights: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_generator(path)
+    path.write_bytes(tiny_weights.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_generator(path)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(WeightsError, match=r"format None.*training\.release"):
+        load_generator(path)
+    save_generator(path, Generator(TINY), preset="edge", training={})
+    with pytest.raises(WeightsError, match="does not fit preset 'edge'"):
+        load_generator(path)
+    broken = Generator(TINY)
+    with torch.no_grad():
+        broken.fine_decoder.up.conv.bias[0] = float("nan")
+    save_generator(path, broken, preset="tiny", training={})
+    with pytest.raises(WeightsError, match="NaN"):
+        load_generator(path)
+
+
+def test_the_command_says_what_is_missing(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--weights", str(tmp_path / "no.safetensors"), "--out", str(tmp_path / "out")])
+    assert "--card" in capsys.readouterr().err
+    card = ["--card", str(tiny_weights.with_suffix(".md"))]
+    assert main(["--weights", str(tmp_path / "no.safetensors"), "--out", str(tmp_path / "out"), *card]) == 1
+    assert "error:" in capsys.readouterr().err
+
+
+def test_the_shipped_bundle_is_made_from_the_shipped_weights() -> None:
+    manifest = json.loads((SHIPPED / "edge" / "manifest.json").read_text())
+    assert manifest["weights_sha256"] == file_sha256(WEIGHTS)
+    assert WEIGHTS.stat().st_size <= 6 * 2**20
+    assert (SHIPPED / "edge" / "card.md").read_text() == WEIGHTS.with_suffix(".md").read_text()

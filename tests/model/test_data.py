@@ -1,0 +1,95 @@
+"""Pictures, crops and the plans of steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.data import Pictures, StepPlans, draw, validation_plan
+from training.masks import ObjectShapes
+
+
+@pytest.fixture(scope="module")
+def pictures(shards: Path) -> Pictures:
+    return Pictures(shards, validation=6)
+
+
+@pytest.fixture(scope="module")
+def shapes(shards: Path) -> ObjectShapes:
+    return ObjectShapes(shards / "objects.npz")
+
+
+def plans(pictures: Pictures, shapes: ObjectShapes, start: int = 0, seed: int = 0) -> StepPlans:
+    return StepPlans(pictures, shapes, seed=seed, size=32, batch=6, start=start, stop=100)
+
+
+def test_the_split_is_clean(pictures: Pictures) -> None:
+    parts = [set(p) for p in (pictures.validation, pictures.train_salient, pictures.train_general)]
+    assert sum(len(p) for p in parts) == len(pictures) == len(set.union(*parts)) == 24
+    assert len(pictures.validation) == 6
+    assert len(pictures.salient) == 10
+
+
+def test_the_split_does_not_move_with_the_number_of_pictures(shards: Path) -> None:
+    few = Pictures(shards, validation=3, limit=20)
+    more = Pictures(shards, validation=3)
+    kept = {few.names[i] for i in few.validation} & {more.names[i] for i in more.validation}
+    assert kept  # chosen by name, not by position
+
+
+def test_both_kinds_are_drawn_equally(pictures: Pictures, shapes: ObjectShapes) -> None:
+    for step in range(5):
+        indices = plans(pictures, shapes)[step].indices
+        assert sum(i in pictures.salient for i in indices) == 3
+        assert not set(indices) & set(pictures.validation)
+
+
+def test_a_step_depends_on_seed_and_step_alone(pictures: Pictures, shapes: ObjectShapes) -> None:
+    a, b = plans(pictures, shapes)[7], plans(pictures, shapes, start=5)[2]
+    assert (a.indices, a.boxes, a.flips) == (b.indices, b.boxes, b.flips)
+    np.testing.assert_array_equal(a.holes, b.holes)
+    other = plans(pictures, shapes, seed=1)[7]
+    assert (a.indices, a.boxes) != (other.indices, other.boxes)
+
+
+def test_crops(pictures: Pictures, shapes: ObjectShapes) -> None:
+    plan = plans(pictures, shapes)[0]
+    x, m = pictures.crops(plan)
+    assert x.shape == (6, 3, 32, 32)
+    assert m.shape == (6, 1, 32, 32)
+    assert x.min() >= -1
+    assert x.max() <= 1
+    assert set(m.unique().tolist()) == {0, 1}
+    flipped, _ = pictures.crops(replace(plan, flips=[not f for f in plan.flips]))
+    torch.testing.assert_close(flipped.flip(3), x)
+
+
+def test_a_flipped_crop_leaves_its_salient_object_alone(pictures: Pictures, shapes: ObjectShapes) -> None:
+    """The mask is cut and turned with the picture: painted on the picture, it must meet the hole nowhere."""
+    index = next(i for i in pictures.salient if i in pictures.train_salient)
+    mask = pictures.salient[index]
+    for seed in range(20):
+        plan = draw(np.random.default_rng(seed), pictures, shapes, [index], 64)
+        (top, left, side), flip = plan.boxes[0], plan.flips[0]
+        window = mask[top : top + side, left : left + side]
+        window = window[:, ::-1] if flip else window
+        rows = (np.arange(64) + 0.5) * side / 64
+        nearest = window[rows.astype(int)][:, rows.astype(int)] > 0
+        eroded = nearest[1:-1, 1:-1] & nearest[:-2, 1:-1] & nearest[2:, 1:-1] & nearest[1:-1, :-2] & nearest[1:-1, 2:]
+        assert not plan.holes[0][1:-1, 1:-1][eroded].any()
+
+
+def test_the_validation_never_changes(pictures: Pictures, shapes: ObjectShapes) -> None:
+    a, b = (validation_plan(pictures, shapes, size=32) for _ in range(2))
+    assert a.boxes == b.boxes
+    np.testing.assert_array_equal(a.holes, b.holes)
+    assert a.indices == pictures.validation
+
+
+def test_a_folder_without_shards_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="--data"):
+        Pictures(tmp_path)

@@ -1,0 +1,138 @@
+"""A run learns, repeats under a seed, and goes on after a kill as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from training.config import Stage, TrainConfig
+from training.data import Pictures, StepPlans
+from training.masks import ObjectShapes
+from training.plot import main as plot
+from training.train import Run, main
+from training.trainer import Trainer, confidence_lambda, learning_rate
+from training.validate import hole_psnr
+
+STAGES = (Stage(32, 4, 0.5), Stage(40, 2, 1.0))
+
+
+@pytest.fixture(scope="module")
+def pictures(shards: Path) -> Pictures:
+    return Pictures(shards, validation=4)
+
+
+@pytest.fixture(scope="module")
+def shapes(shards: Path) -> ObjectShapes:
+    return ObjectShapes(shards / "objects.npz")
+
+
+def config(**changes: object) -> TrainConfig:
+    settings = {"steps": 4, "stages": STAGES, "warmup_steps": 2, "lambda_start": 0.6, **changes}
+    return TrainConfig(**settings)  # type: ignore[arg-type]
+
+
+def run(folder: Path, pictures: Pictures, shapes: ObjectShapes, settings: TrainConfig, *, stop_after: int = 99) -> Run:
+    made = Run(folder, settings, pictures, shapes, device="cpu", compiled=False)
+    step = made.trainer.train_step
+
+    def counted(*arguments: object) -> dict[str, Tensor]:
+        losses = step(*arguments)  # type: ignore[arg-type]
+        if made.trainer.step == stop_after:
+            made.stop()
+        return losses
+
+    made.trainer.train_step = counted  # type: ignore[method-assign, assignment]
+    made.train(workers=0)
+    return made
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 0.01])
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_resume_equals_no_interruption(
+    tmp_path: Path, pictures: Pictures, shapes: ObjectShapes, adversarial: float, stop_after: int
+) -> None:
+    settings = config(adversarial_weight=adversarial, adversarial_from=0.25)
+    run(tmp_path / "whole", pictures, shapes, settings)
+    run(tmp_path / "parts", pictures, shapes, settings, stop_after=stop_after)
+    assert not (tmp_path / "parts" / "best.safetensors").exists()
+    assert run(tmp_path / "parts", pictures, shapes, settings).trainer.step == 4
+    whole, parts = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert len([name for name in whole if "exp_avg_sq" in name]) > 50
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+
+
+def test_a_step_moves_every_network_and_the_average_follows(pictures: Pictures, shapes: ObjectShapes) -> None:
+    trainer = Trainer(config(adversarial_weight=0.1, adversarial_from=0.0))
+    names = ("generator", "discriminator", "ema")
+    before = {name: [p.clone() for p in getattr(trainer, name).parameters()] for name in names}
+    plan = StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0, stop=1)[0]
+    losses = trainer.train_step(*pictures.crops(plan), 0.5)
+    for name in names:
+        moved = [not torch.equal(p, q) for p, q in zip(getattr(trainer, name).parameters(), before[name], strict=True)]
+        # The discriminator's last bias stays: before any margin is met, real and fake pull it equally.
+        assert sum(moved) >= len(moved) - (name == "discriminator"), name
+    assert {"l1_1", "confidence_1", "hinge_1", "discriminator_1", "hole_left_1"} <= losses.keys()
+    assert all(torch.isfinite(v) for v in losses.values())
+
+
+def test_it_learns(pictures: Pictures, shapes: ObjectShapes) -> None:
+    trainer = Trainer(config(warmup_steps=1))
+    plan = StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0, stop=1)[0]
+    x, m = pictures.crops(plan)
+    losses = [float(trainer.train_step(x, m, 0.2)["l1_1"]) for _ in range(30)]
+    assert sum(losses[-3:]) < 0.6 * sum(losses[:3])
+
+
+def test_schedules() -> None:
+    settings = config(learning_rate=1e-3, final_learning_rate=1e-5, warmup_steps=10, lambda_until=0.5)
+    assert learning_rate(settings, 0, 0.0) == pytest.approx(1e-4)
+    assert learning_rate(settings, 10, 0.0) == pytest.approx(1e-3)
+    assert learning_rate(settings, 99, 0.5) == pytest.approx((1e-3 + 1e-5) / 2)
+    assert learning_rate(settings, 99, 1.0) == pytest.approx(1e-5)
+    assert confidence_lambda(settings, 0) == pytest.approx(settings.lambda_start)
+    assert confidence_lambda(settings, 0.5) == confidence_lambda(settings, 1) == pytest.approx(settings.lambda_)
+
+
+def test_hole_psnr_by_hand() -> None:
+    x, m = torch.zeros(1, 3, 2, 2), torch.tensor([[1.0, 0], [0, 0]]).reshape(1, 1, 2, 2)
+    y = torch.full_like(x, 0.2)  # a tenth of the range
+    y[..., 1] = 1  # outside the hole
+    assert hole_psnr(y, x, m).item() == pytest.approx(20, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"minutes": 3.0}, "either steps or minutes"),
+        ({"steps": None}, "either steps or minutes"),
+        ({"stages": (Stage(32, 4, 0.5),)}, "until 1"),
+        ({"stages": (Stage(33, 4, 1.0),)}, "multiple of 8"),
+    ],
+)
+def test_bad_settings(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**wrong)
+
+
+def test_the_command_writes_log_samples_plot_and_weights(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    stages = ["--stage", "32:4:0.5", "--stage", "40:4:1.0"]
+    arguments = ["--data", str(shards), "--out", str(out), "--steps", "20", "--no-compile", "--workers", "0"]
+    assert main([*arguments, *stages, "--validation", "4"]) == 0
+    assert "min left" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert {"images_per_second", "l1_1", "confidence_1"} <= rows[0].keys()
+    assert {"psnr_t1", "psnr_t4", "best"} <= rows[-1].keys()
+    assert list(out.glob("samples-*.png"))
+    assert load_file(out / "best.safetensors")
+    assert plot(["--run", str(out), "--out", str(tmp_path / "log.png")]) == 0
+    assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")
