@@ -50,6 +50,7 @@ class Bundle:
         working_size: side in pixels the loop runs at.
         graphs: ``prepare`` and ``step``.
         card: text of the model card.
+        weights_sha256: hash of the weights file the graphs were made from.
         sha256: hash of the manifest, and through it of every file.
     """
 
@@ -60,6 +61,7 @@ class Bundle:
     working_size: int
     graphs: Mapping[str, Graph]
     card: str
+    weights_sha256: str
     sha256: str
 
 
@@ -117,6 +119,7 @@ def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
         working_size=int(manifest["working_size"]),
         graphs=graphs,
         card=_checked(folder, manifest["card"]).read_text(encoding="utf-8"),
+        weights_sha256=manifest["weights_sha256"],
         sha256=sha256,
     )
 

@@ -1,0 +1,38 @@
+"""Scores of a filled picture against the truth, over the pixels of the hole."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["hole_l1", "hole_psnr", "hole_ssim"]
+
+Pixels = NDArray[np.uint8]
+
+
+def hole_psnr(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
+    """PSNR in dB over the hole's pixels: uint8 [H, W, 3] twice, bool [H, W] with at least one True."""
+    difference = (image.astype(np.float64) - truth)[hole]
+    return float(10 * np.log10(255**2 / max(1e-4, np.mean(difference**2))))
+
+
+def hole_l1(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
+    """Mean absolute difference over the hole's pixels, of a range of 1."""
+    return float(np.abs(image.astype(np.float64) - truth)[hole].mean() / 255)
+
+
+def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
+    """Mean over the hole of the SSIM map of the luminance (Wang et al. 2004: Gaussian window of 11, sigma 1.5)."""
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (image, truth))
+
+    def blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5), np.float64)
+
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    covariance = blur(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    return float((above / below)[hole].mean())

@@ -1,0 +1,123 @@
+"""Every benchmark runs once on small inputs, and its scores are right on cases worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import evaluate, overhead, pictures, tables
+from benchmarks.data import load_cases
+from benchmarks.methods import RINGS, fill_in_rings, rings
+from benchmarks.metrics import hole_l1, hole_psnr, hole_ssim
+from iic_rt import Inpainter
+from tests.conftest import add, png
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures with holes, in the layout of the evaluation sets."""
+    rng = np.random.default_rng(1)
+    path = tmp_path_factory.mktemp("data") / "eval.tar"
+    rows = []
+    with tarfile.open(path, "w") as tar:
+        for i in range(2):
+            mask = np.zeros((70, 90), np.uint8)
+            mask[20:50, 30 + i : 60] = 255
+            add(tar, f"images/{i:04d}.jpg", png(rng.integers(0, 256, (70, 90, 3), np.uint8), ".jpg"))
+            add(tar, f"masks/{i:04d}.png", png(mask))
+            rows.append(json.dumps({"id": f"{i:04d}", "mask_type": ("random", "avoid_salient")[i]}))
+        add(tar, "meta.jsonl", "\n".join(rows).encode())
+    return path
+
+
+def test_cases(archive: Path) -> None:
+    cases = load_cases(archive)
+    assert [c.name for c in cases] == ["0000", "0001"]
+    assert cases[0].hole.sum() == 30 * 30
+    assert len(load_cases(archive, limit=1)) == 1
+
+
+def test_metrics_by_hand() -> None:
+    truth = np.full((20, 20, 3), 100, np.uint8)
+    hole = np.zeros((20, 20), bool)
+    hole[5:15, 5:15] = True
+    image = truth.copy()
+    image[hole] = 151  # a fifth of the range
+    image[~hole] = 0  # outside the hole nothing counts
+    assert hole_psnr(image, truth, hole) == pytest.approx(20 * np.log10(5))
+    assert hole_l1(image, truth, hole) == pytest.approx(0.2)
+    assert hole_ssim(truth, truth, hole) == pytest.approx(1)
+    assert hole_ssim(image, truth, hole) < 0.9
+
+
+def test_rings_cut_the_depth_evenly() -> None:
+    hole = np.zeros((60, 120), np.uint8)
+    hole[10:50, 10:50] = 1
+    hole[20:36, 80:96] = 1  # a smaller hole has its own four rings
+    number = rings(hole, RINGS)
+    assert ((number > 0) == (hole > 0)).all()
+    assert number[30, 10:30:5].tolist() == [1, 2, 3, 4]
+    assert number[10:50, 10:50].max() == number[20:36, 80:96].max() == RINGS
+    whole = rings(np.ones((20, 20), np.uint8), RINGS)
+    assert whole.min() == 1
+
+
+def test_the_ring_baseline_fills_the_hole_and_nothing_else(inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (80, 80, 3), np.uint8)
+    hole = np.zeros((80, 80), np.uint8)
+    hole[20:60, 20:60] = 1
+    filled = fill_in_rings(inpainter, image, hole)
+    np.testing.assert_array_equal(filled[hole == 0], image[hole == 0])
+    assert (filled[hole > 0] != image[hole > 0]).mean() > 0.9
+
+
+def test_evaluate(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "eval.json"
+    sheets = ["--pictures", str(tmp_path / "sheets")]
+    assert evaluate.main(["--data", str(archive), "--out", str(out), *sheets]) == 0
+    record = json.loads(out.read_text())
+    assert record["pictures"] == 2
+    assert {"OpenCV Telea", "iic-rt, T = 1", "iic-rt, T = 4", "IT baseline, 4 rings"} <= record["methods"].keys()
+    for row in record["methods"].values():
+        assert {"psnr", "l1", "ssim", "psnr_random", "psnr_avoid_salient"} == row.keys()
+    assert {"device", "commit", "bundle", "onnxruntime", "schema"} <= record.keys()
+    assert len(list((tmp_path / "sheets").iterdir())) == 2
+
+
+def test_overhead(tmp_path: Path) -> None:
+    out = tmp_path / "overhead.json"
+    assert overhead.main(["--out", str(out), "--repeats", "1", "--threads", "1"]) == 0
+    record = json.loads(out.read_text())
+    assert record["ratios"].keys() == {"iic_rt / sessions", "iic_rt / torch_eager"}
+    assert record["import_seconds"].keys() == {"base", "with_iic_rt"}
+
+
+def test_pictures(tmp_path: Path) -> None:
+    assert pictures.main(["--out", str(tmp_path / "before-after.jpg")]) == 0
+    assert (tmp_path / "before-after.jpg").stat().st_size > 10_000
+
+
+def test_the_readme_shows_the_recorded_tables() -> None:
+    assert tables.main(["--check"]) == 0
+
+
+def test_a_table_that_was_edited_by_hand_is_found(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    text = (ROOT / "README.md").read_text()
+    start = text.index("| method |")
+    readme.write_text(text[:start] + text[start:].replace("1", "9", 1))
+    assert tables.main(["--check", "--readme", str(readme)]) == 1
+    assert tables.main(["--readme", str(readme)]) == 0
+    assert readme.read_text() == text
+
+
+def test_tables_need_their_markers(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no marker")
+    with pytest.raises(ValueError, match="no marker for table"):
+        tables.main(["--readme", str(tmp_path / "README.md")])

@@ -1,0 +1,61 @@
+"""The README's examples run as they stand, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iic_rt.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "demo-output").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_blocks(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blocks("python")
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+    assert "InpaintResult(image=uint8[" in capsys.readouterr().out
+
+
+def test_commands(checkout: Path) -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    assert len(lines) == 3
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "iic-rt"
+        assert main(arguments) == 0, line
+
+
+def test_links() -> None:
+    for document in (ROOT / "README.md", ROOT / "examples" / "CREDITS.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), target
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^    make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_modules_named_in_the_readme_exist() -> None:
+    for module in set(re.findall(r"python -m ([\w.]+)", README)):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
