@@ -45,10 +45,11 @@ def confidence_overlay(result: InpaintResult, hole: Pixels) -> Pixels:
     inside = hole > 0
     picture = _tint(result.image, inside, result.confidence)
     width = picture.shape[1]
-    scale = np.tile(np.linspace(0, 1, width, dtype=np.float32), (BAR // 2, 1))
-    bar = _tint(np.full((BAR // 2, width, 3), 160, np.uint8), scale >= 0, scale)
+    height = max(BAR, width // 40)  # to be read on a large picture too
+    scale = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height // 2, 1))
+    bar = _tint(np.full((*scale.shape, 3), 160, np.uint8), scale >= 0, scale)
     mean = float(result.confidence[inside].mean()) if inside.any() else 1.0
-    caption = _caption(f"confidence 0 to 1, mean {mean:.2f}", width)
+    caption = _caption(f"confidence 0 to 1, mean {mean:.2f}", width, height)
     return np.concatenate([picture, bar, caption])
 
 
@@ -86,10 +87,10 @@ def _column(title: str, above: Pixels, below: Pixels) -> Pixels:
     return np.concatenate([_caption(title, size[0]), panels[0], gap, panels[1]])
 
 
-def _caption(text: str, width: int) -> Pixels:
-    strip = np.full((BAR, width, 3), 255, np.uint8)
+def _caption(text: str, width: int, height: int = BAR) -> Pixels:
+    strip = np.full((height, width, 3), 255, np.uint8)
     (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
-    scale = min(0.55, 0.95 * width / max(1, text_width))
-    origin = (4, round(BAR / 2 + text_height * scale / 2))
-    cv2.putText(strip, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (40, 40, 40), 1, cv2.LINE_AA)
+    scale = min(0.55 * height / BAR, 0.95 * width / max(1, text_width))
+    origin = (height // 8, round(height / 2 + text_height * scale / 2))
+    cv2.putText(strip, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (40, 40, 40), round(height / BAR), cv2.LINE_AA)
     return strip

@@ -147,7 +147,7 @@ class _Canvas:
             self._hole,
             region,
             filled.states[iteration],
-            feather_px=self._options.feather_px,
+            feather=self._options.feather,
         )
         self.open_hole[region.box.slices] = 0
         self.paste_ms += (time.perf_counter() - started) * 1e3

@@ -21,7 +21,8 @@ class InpaintOptions:
         mask_hole: which end of the mask marks the pixels to remove, ``"white"`` or ``"black"``.
         channel_order: order of the colours in the arrays, ``"rgb"`` or ``"bgr"`` (as OpenCV reads them).
         context: side of the square region around a hole, as a multiple of the hole's longer side, 1.25 or more.
-        feather_px: width in pixels, inside the hole, over which the result is led into the known pixels; 0 for none.
+        feather: width, inside the hole, over which the result is led into the known pixels; 0 for none. In working
+            pixels (each is region side / working size of the picture's), so the seam looks alike at every scale.
         keep_iterations: keep the picture after every iteration in ``InpaintResult.history``.
     """
 
@@ -30,7 +31,7 @@ class InpaintOptions:
     mask_hole: Literal["white", "black"] = "white"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     context: float = 2.0
-    feather_px: int = 2
+    feather: float = 2.0
     keep_iterations: bool = False
 
     def __post_init__(self) -> None:
@@ -44,5 +45,5 @@ class InpaintOptions:
             raise InputError(f"channel_order is {self.channel_order!r}; allowed: 'rgb' or 'bgr'")
         if not 1.25 <= self.context <= 16:
             raise InputError(f"context is {self.context!r}; give 1.25 to 16 times the hole's longer side")
-        if not isinstance(self.feather_px, int) or not 0 <= self.feather_px <= 64:
-            raise InputError(f"feather_px is {self.feather_px!r}; give a whole number of pixels from 0 to 64")
+        if not 0 <= self.feather <= 16:
+            raise InputError(f"feather is {self.feather!r}; give 0 to 16 working pixels")

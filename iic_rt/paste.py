@@ -12,7 +12,7 @@ from iic_rt.loop import State
 from iic_rt.reference import GROUP
 from iic_rt.regions import Region
 
-__all__ = ["feather", "paste"]
+__all__ = ["lead_in", "paste"]
 
 CUBIC_REACH = 2  # working pixels around the box that the enlargement reads
 
@@ -25,7 +25,7 @@ def paste(
     region: Region,
     state: State,
     *,
-    feather_px: int,
+    feather: float,
 ) -> None:
     """Writes ``state`` into the hole pixels of the region's box, in place.
 
@@ -36,9 +36,10 @@ def paste(
         hole: uint8 [H, W] in {0, 1}.
         region: the window the state was made in.
         state: the loop's result at working resolution.
-        feather_px: width of the feather inside the hole.
+        feather: width of the feather inside the hole, in working pixels.
     """
-    around = region.box.grown(feather_px + 1, *hole.shape)
+    width = round(feather * region.side / state.m.shape[0])
+    around = region.box.grown(width + 1, *hole.shape)
     rows, columns = around.slices
     inside = hole[rows, columns] > 0
     own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
@@ -46,15 +47,15 @@ def paste(
     window = _Window(region, state.m.shape[0])
     enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
     filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
-    if feather_px:
-        filled = feather(filled, image[rows, columns], inside, feather_px)
+    if width:
+        filled = lead_in(filled, image[rows, columns], inside, width)
     image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
     # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
     confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]
     hole_left[rows, columns][own] = window.enlarge(state.m, around.slices, cv2.INTER_NEAREST)[own] > 0
 
 
-def feather(
+def lead_in(
     filled: NDArray[np.float32], known: NDArray[np.uint8], inside: NDArray[np.bool_], width: int
 ) -> NDArray[np.float32]:
     """Leads the filled pixels next to the border towards the mean of the known pixels beside them.
@@ -68,13 +69,20 @@ def feather(
     if inside.all():
         return filled
     outside = (~inside).astype(np.float32)
-    kernel = (2 * width + 1, 2 * width + 1)
-    weight = cv2.GaussianBlur(outside, kernel, 0, borderType=cv2.BORDER_REPLICATE)
-    total = cv2.GaussianBlur(known * outside[..., None], kernel, 0, borderType=cv2.BORDER_REPLICATE)
+    weight = _blur(outside, width)
+    total = _blur(known * outside[..., None], width)
     mean = total / np.maximum(weight, 1e-6)[..., None]
     distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
     share = np.clip(1 - distance / (width + 1), 0, 1) * (weight > 1e-6)
     return np.asarray(filled + share[..., None] * (mean - filled), np.float32)
+
+
+def _blur(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """A tent of ``width`` pixels to either side, as two boxes: its cost does not depend on the width."""
+    side = 2 * max(1, width // 2) + 1
+    for _ in range(2):
+        values = np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
+    return values
 
 
 class _Window:

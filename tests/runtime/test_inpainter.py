@@ -191,7 +191,7 @@ def test_bad_masks(inpainter: Inpainter, name: str) -> None:
         {"mask_hole": "grey"},
         {"channel_order": "RGB"},
         {"context": 1},
-        {"feather_px": -1},
+        {"feather": -1},
     ],
 )
 def test_bad_options(wrong: dict) -> None:

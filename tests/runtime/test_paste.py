@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from iic_rt.loop import State
-from iic_rt.paste import feather, paste
+from iic_rt.paste import lead_in, paste
 from iic_rt.reference import area_weights, prepare
 from iic_rt.regions import crop, find_regions
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (100, 90), (300, 200), (50, 400)])
-@pytest.mark.parametrize("feather_px", [0, 3])
-def test_a_smooth_picture_comes_back(shape: tuple[int, int], feather_px: int) -> None:
+@pytest.mark.parametrize("feather", [0, 3])
+def test_a_smooth_picture_comes_back(shape: tuple[int, int], feather: float) -> None:
     """Shrinks a ramp without a hole, pastes it into one: any shift of a pixel would show in the values."""
     height, width = shape
     yy, xx = np.mgrid[:height, :width]
@@ -26,9 +26,10 @@ def test_a_smooth_picture_comes_back(shape: tuple[int, int], feather_px: int) ->
     state = State(y[0], np.zeros((64, 64), np.float32), np.full((64, 64), 0.75, np.float32))
     target, confidence, left = image.copy(), np.ones(shape, np.float32), np.ones(shape, np.uint8)
     target[hole > 0] = 0
-    paste(target, confidence, left, hole, region, state, feather_px=feather_px)
+    paste(target, confidence, left, hole, region, state, feather=feather)
     steepest = np.abs(np.diff(ramp, axis=0)).max() + np.abs(np.diff(ramp, axis=1)).max()
-    tolerance = 1 if feather_px == 0 else 1 + 1.5 * steepest  # the feather is a mean over the known side
+    reach = feather * region.side / 64  # the feather is a mean over the known side
+    tolerance = 1 if feather == 0 else 1 + reach * steepest
     assert np.abs(target.astype(int) - image)[hole > 0].max() <= tolerance
     np.testing.assert_array_equal(target[hole == 0], image[hole == 0])
     assert (confidence[hole > 0] == 0.75).all()
@@ -43,7 +44,7 @@ def test_another_regions_hole_is_not_written() -> None:
     image = np.full((64, 200, 3), 9, np.uint8)
     regions = find_regions(hole[:, :31], working_size=64, context=2)
     state = State(np.zeros((3, 64, 64), np.float32), np.zeros((64, 64), np.float32), np.ones((64, 64), np.float32))
-    paste(image, np.ones(hole.shape, np.float32), hole.copy(), hole, regions[0], state, feather_px=8)
+    paste(image, np.ones(hole.shape, np.float32), hole.copy(), hole, regions[0], state, feather=8)
     assert (image[20:40, 33:40] == 9).all()
     assert (image[25:35, 24] != 9).all()
 
@@ -53,7 +54,7 @@ def test_feather_meets_the_known_side() -> None:
     inside = np.zeros((20, 20), bool)
     inside[5:15, 5:15] = True
     filled = np.full((20, 20, 3), 200, np.float32)
-    led = feather(filled, known, inside, 3)[10, 5:15, 0]
+    led = lead_in(filled, known, inside, 3)[10, 5:15, 0]
     assert led[0] < 140
     assert (np.diff(led[:5]) >= 0).all()
     assert (led[3:7] == 200).all()
@@ -61,4 +62,4 @@ def test_feather_meets_the_known_side() -> None:
 
 def test_feather_without_known_pixels_changes_nothing() -> None:
     filled = np.full((8, 8, 3), 200, np.float32)
-    np.testing.assert_array_equal(feather(filled, np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 3), filled)
+    np.testing.assert_array_equal(lead_in(filled, np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 3), filled)
