@@ -1,9 +1,13 @@
-"""Draws the README's tables from the recorded results: ``python -m benchmarks.tables`` (``--check`` only compares)."""
+"""Draws the tables of the README and the model card from recorded results: ``python -m benchmarks.tables``.
+
+``--check`` writes nothing and fails when a table differs from what was measured.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
+DOCUMENTS = (ROOT / "README.md", ROOT / "training" / "weights" / "edge.md")
 OURS = "iic-rt, T = 4"
 
 
@@ -65,39 +70,57 @@ def speed_table() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"quality": quality_table, "speed": speed_table}
+def training_table() -> str:
+    facts = json.loads((ROOT / "training" / "weights" / "edge.json").read_text())
+    config, best = facts["config"], facts["best"]
+    stages = ", ".join(f"{s['size']}² (batch {s['batch']}) to {100 * s['until']:.0f} %" for s in config["stages"])
+    rows = {
+        "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
+        "cost of one iteration at 256×256": f"{facts['gmac_per_step_256']:.2f} GMAC",
+        "steps": f"{best['step']:.0f}, of {config['iterations']} iterations each",
+        "training time": f"{best['minutes'] / 60:.1f} hours on {facts['device']}",
+        "crops": stages,
+        "adversarial weight": f"{config['adversarial_weight']:g}",
+        "λ of Eq. 3": f"{config['lambda_']:g}",
+        "validation, hole PSNR at T = 1 / T = 4": f"{best['psnr_t1']:.2f} / {best['psnr_t4']:.2f} dB",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+TABLES = {"quality": quality_table, "speed": speed_table, "training": training_table}
 
 
 def with_tables(text: str) -> str:
-    """``text`` with the part between each table's two markers drawn anew."""
-    for name, draw in TABLES.items():
+    """``text`` with the part between the two markers of each table drawn anew."""
+    names = re.findall(r"<!-- table: (\w+) -->", text)
+    if not names:
+        raise ValueError("the document has no marker such as <!-- table: quality -->")
+    for name in names:
         opening, closing = f"<!-- table: {name} -->\n", f"<!-- end of table: {name} -->"
-        if opening not in text or closing not in text:
-            raise ValueError(f"the README has no marker for table {name!r}: {opening.strip()}")
         before, rest = text.split(opening, 1)
         _, after = rest.split(closing, 1)
-        text = before + opening + draw() + "\n" + closing + after
+        text = before + opening + TABLES[name]() + "\n" + closing + after
     return text
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--document", type=Path, action="append", help="instead of the README and the model card")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a table differs")
     options = parser.parse_args(argv)
     if old := stale():
         print(f"measured with other weights: {', '.join(old)}; run benchmarks.evaluate and overhead", file=sys.stderr)
         return 1
-    text = options.readme.read_text()
-    drawn = with_tables(text)
-    if options.check:
-        if drawn != text:
-            print(
-                f"{options.readme} differs from the recorded results; run python -m benchmarks.tables", file=sys.stderr
-            )
-        return int(drawn != text)
-    options.readme.write_text(drawn)
-    return 0
+    differing = 0
+    for document in options.document or DOCUMENTS:
+        text = document.read_text()
+        drawn = with_tables(text)
+        if options.check and drawn != text:
+            print(f"{document} differs from the recorded results; run python -m benchmarks.tables", file=sys.stderr)
+            differing = 1
+        elif not options.check:
+            document.write_text(drawn)
+    return differing
 
 
 if __name__ == "__main__":

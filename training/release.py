@@ -28,6 +28,7 @@ def release(run: Path, out: Path) -> dict[str, object]:
     save_generator(out.with_suffix(".safetensors"), generator, preset=config["preset"], training=training)
     facts = {
         "parameters": sum(p.numel() for p in generator.parameters()),
+        "device": config["device"],
         "gmac_per_step_256": round(count_macs(generator) / 1e9, 3),
         "best": progress,
         "config": config,

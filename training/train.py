@@ -54,7 +54,8 @@ class Run:
             self.trainer.restore(tensors, int(progress["step"]))
             self._minutes_before, self._best = progress["minutes"], progress["best"]
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
-        (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+        described = asdict(config) | {"device": device_name(device)}
+        (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
 
     @property
     def _state_path(self) -> Path:
@@ -149,6 +150,13 @@ class Run:
         left = self._minutes() * (1 / max(record["progress"], 1e-6) - 1)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         print(f"step {self.trainer.step}  {100 * record['progress']:.1f} %  {left:.0f} min left  {shown}", flush=True)
+
+
+def device_name(device: str) -> str:
+    """What the run computes on, for the record."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads"
 
 
 def leave_signals(_worker: int) -> None:

@@ -57,5 +57,5 @@ def run_info(arguments: argparse.Namespace) -> int:
         print(f"\nbundle {bundle['name']}: {bundle['error']}")
         return 1
     print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {bundle['precision']}, sha256 {bundle['sha256'][:16]})\n")
-    print(bundle["card"].rstrip())
+    print("\n".join(line for line in bundle["card"].splitlines() if not line.startswith("<!--")))
     return 0

@@ -103,7 +103,7 @@ def test_pictures(tmp_path: Path) -> None:
     assert (tmp_path / "before-after.jpg").stat().st_size > 10_000
 
 
-def test_the_readme_shows_the_recorded_tables() -> None:
+def test_readme_and_card_show_the_recorded_tables() -> None:
     assert tables.main(["--check"]) == 0
 
 
@@ -112,12 +112,12 @@ def test_a_table_that_was_edited_by_hand_is_found(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
     start = text.index("| method |")
     readme.write_text(text[:start] + text[start:].replace("1", "9", 1))
-    assert tables.main(["--check", "--readme", str(readme)]) == 1
-    assert tables.main(["--readme", str(readme)]) == 0
+    assert tables.main(["--check", "--document", str(readme)]) == 1
+    assert tables.main(["--document", str(readme)]) == 0
     assert readme.read_text() == text
 
 
 def test_tables_need_their_markers(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no marker")
-    with pytest.raises(ValueError, match="no marker for table"):
-        tables.main(["--readme", str(tmp_path / "README.md")])
+    with pytest.raises(ValueError, match="no marker"):
+        tables.main(["--document", str(tmp_path / "README.md")])

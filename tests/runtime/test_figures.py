@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iic_rt import InpaintOptions, Inpainter
+from iic_rt import Inpainter, InpaintOptions
 from iic_rt.figures import confidence_overlay, iterations_strip
 
 
