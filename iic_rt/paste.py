@@ -43,7 +43,8 @@ def paste(
     rows, columns = around.slices
     inside = hole[rows, columns] > 0
     own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
-    own[region.box.relative_to(around).slices] = inside[region.box.relative_to(around).slices]
+    box = region.box.moved(-around.top, -around.left).slices
+    own[box] = inside[box]
     window = _Window(region, state.m.shape[0])
     enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
     filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)

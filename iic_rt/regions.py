@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Box", "Region", "crop", "find_regions", "ladder_side"]
 
-MAX_COMPONENTS = 32  # more are grouped first: specks of a noisy mask must not cost a region each
+MAX_BOXES = 32  # more components are grouped first: specks of a noisy mask must not cost a region each
+MAX_PARTS = 16  # parts that one long, thin hole is cut into at most: each costs a region
+THICK = 4  # a hole longer than this many times its own thickness is cut: a wire needs the context of its width
 MIN_CONTEXT = 1.25  # a square region is never tighter around its hole than this, even at the picture's border
 
 
@@ -51,9 +53,9 @@ class Box:
             min(width, self.right + margin),
         )
 
-    def relative_to(self, other: Box) -> Box:
-        """The same pixels, counted from the first pixel of ``other``."""
-        return Box(self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left)
+    def moved(self, rows: int, columns: int) -> Box:
+        """The box so many pixels further down and to the right."""
+        return Box(self.top + rows, self.left + columns, self.bottom + rows, self.right + columns)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -100,7 +102,9 @@ def find_regions(hole: NDArray[np.uint8], *, working_size: int, context: float) 
         wanted = min(context * box.longest, max(short, MIN_CONTEXT * box.longest))
         return ladder_side(max(wanted, working_size), working_size)
 
-    boxes = merge(component_boxes(hole), side)
+    boxes = component_boxes(hole)
+    parts = [part for box in boxes for part in cut(box, hole, working_size / context)]
+    boxes = merge(parts if len(parts) <= MAX_BOXES else boxes, side)
     return [place(box, side(box), height, width) for box in boxes]
 
 
@@ -109,7 +113,7 @@ def component_boxes(hole: NDArray[np.uint8]) -> list[Box]:
     reach, grouped = 1, hole
     while True:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(grouped, connectivity=8)
-        if count - 1 <= MAX_COMPONENTS:
+        if count - 1 <= MAX_BOXES:
             break
         reach *= 2
         kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
@@ -123,6 +127,33 @@ def bounding_box(mask: NDArray[Any]) -> Box:
     """Bounding box of the nonzero pixels of a mask that has some."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
+def cut(box: Box, hole: NDArray[np.uint8], shortest: float) -> list[Box]:
+    """Halves a box until no part is much longer than the hole in it is thick; parts of ``shortest`` stay whole.
+
+    One region around a wire across a large picture would shrink the wire and everything near it to a blur.
+    """
+    inside = np.pad(hole[box.slices], 1)
+    thickness = 2 * float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_3).max())
+    longest = max(shortest, THICK * thickness, box.longest / MAX_PARTS)
+    parts, done = [box], []
+    while parts:
+        part = parts.pop()
+        if part.longest <= longest:
+            done.append(part)
+            continue
+        height, width = part.bottom - part.top, part.right - part.left
+        middle = part.top + height // 2 if height >= width else part.left + width // 2
+        if height >= width:
+            halves = Box(part.top, part.left, middle, part.right), Box(middle, part.left, part.bottom, part.right)
+        else:
+            halves = Box(part.top, part.left, part.bottom, middle), Box(part.top, middle, part.bottom, part.right)
+        for half in halves:
+            if hole[half.slices].any():
+                tight = bounding_box(hole[half.slices])
+                parts.append(tight.moved(half.top, half.left))
+    return done
 
 
 def merge(boxes: list[Box], side: Callable[[Box], int]) -> list[Box]:

@@ -21,12 +21,13 @@ def test_a_smooth_picture_comes_back(shape: tuple[int, int], feather: float) -> 
     image = np.rint(ramp).astype(np.uint8)
     hole = np.zeros(shape, np.uint8)
     hole[height // 4 : height // 2, width // 3 : width // 2] = 1
-    (region,) = find_regions(hole, working_size=64, context=2)
-    y, _ = prepare(crop(image, region), np.zeros((region.side, region.side), np.uint8), area_weights(region.side / 64))
-    state = State(y[0], np.zeros((64, 64), np.float32), np.full((64, 64), 0.75, np.float32))
     target, confidence, left = image.copy(), np.ones(shape, np.float32), np.ones(shape, np.uint8)
     target[hole > 0] = 0
-    paste(target, confidence, left, hole, region, state, feather=feather)
+    for region in find_regions(hole, working_size=64, context=2):
+        nothing = np.zeros((region.side, region.side), np.uint8)
+        y, _ = prepare(crop(image, region), nothing, area_weights(region.side / 64))
+        state = State(y[0], np.zeros((64, 64), np.float32), np.full((64, 64), 0.75, np.float32))
+        paste(target, confidence, left, hole, region, state, feather=feather)
     steepest = np.abs(np.diff(ramp, axis=0)).max() + np.abs(np.diff(ramp, axis=1)).max()
     reach = feather * region.side / 64  # the feather is a mean over the known side
     tolerance = 1 if feather == 0 else 1 + reach * steepest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iic_rt.regions import MAX_COMPONENTS, Box, crop, find_regions, ladder_side
+from iic_rt.regions import MAX_BOXES, Box, crop, find_regions, ladder_side
 
 
 def holes(height: int, width: int, *boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_far_holes_are_apart_and_near_ones_together() -> None:
 
 def test_overlapping_boxes_are_merged() -> None:
     ring = holes(400, 400, (50, 50, 300, 300))
-    ring[60:290, 60:290] = 0
+    ring[120:230, 120:230] = 0
     ring[150:170, 150:170] = 1  # a hole inside the ring: its box lies in the ring's
     assert len(check(ring)) == 1
 
@@ -69,7 +69,7 @@ def test_any_size_and_aspect(shape: tuple[int, int], rng: np.random.Generator) -
 
 def test_noise_costs_few_regions(rng: np.random.Generator) -> None:
     hole = (rng.random((400, 600)) < 0.02).astype(np.uint8)
-    assert len(check(hole)) <= MAX_COMPONENTS
+    assert len(check(hole)) <= MAX_BOXES
 
 
 def test_random_masks(rng: np.random.Generator) -> None:
@@ -101,5 +101,16 @@ def test_box_arithmetic() -> None:
     assert a.meets(b)
     assert not a.meets(Box(10, 0, 12, 10))
     assert a.union(b) == Box(0, 0, 12, 30)
-    assert b.relative_to(a) == Box(9, 9, 12, 30)
+    assert b.moved(-9, 1) == Box(0, 10, 3, 31)
     assert b.grown(5, 14, 100) == Box(4, 4, 14, 35)
+
+
+def test_a_wire_is_cut_and_a_blob_is_not() -> None:
+    wire = np.zeros((600, 1000), np.uint8)
+    for x in range(1000):
+        wire[100 + x // 3 : 104 + x // 3, x] = 1
+    regions = check(wire)
+    assert 8 <= len(regions) <= MAX_BOXES
+    assert max(region.side for region in regions) <= 160  # 1280 in one piece
+    blob = holes(600, 1000, (100, 100, 200, 450))
+    assert len(check(blob)) == 1
