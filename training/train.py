@@ -50,6 +50,11 @@ class Run:
         self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
         self._plan = validation_plan(pictures, shapes, size=config.stages[-1].size)
         if self._state_path.exists():
+            before = json.loads((folder / "config.json").read_text())["preset"]
+            if before != config.preset:
+                raise ValueError(
+                    f"{folder} holds a run of preset {before!r}, not {config.preset!r}; name another --out"
+                )
             tensors, progress = load_state(self._state_path)
             self.trainer.restore(tensors, int(progress["step"]))
             self._minutes_before, self._best = progress["minutes"], progress["best"]
@@ -116,6 +121,11 @@ class Run:
             counted += 1
             if self.trainer.step % LOG_EVERY == 0:
                 means = {name: float(torch.stack(value).mean()) for name, value in sums.items()}
+                if not all(math.isfinite(value) for value in means.values()):
+                    raise FloatingPointError(
+                        f"a loss is not finite before step {self.trainer.step}: {means}. The last saved state is kept; "
+                        "start again from it with a lower --learning-rate"
+                    )
                 rate = counted * stage.batch / (time.monotonic() - since)
                 self._log({"size": stage.size, "images_per_second": rate} | means)
                 sums, since, counted = {}, time.monotonic(), 0

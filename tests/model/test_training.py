@@ -107,6 +107,24 @@ def test_hole_psnr_by_hand() -> None:
     assert hole_psnr(y, x, m).item() == pytest.approx(20, abs=1e-4)
 
 
+def test_a_run_of_another_preset_is_not_overwritten(tmp_path: Path, pictures: Pictures, shapes: ObjectShapes) -> None:
+    run(tmp_path, pictures, shapes, config(), stop_after=1)
+    with pytest.raises(ValueError, match=r"preset 'edge', not 'base'; name another --out"):
+        Run(tmp_path, config(preset="base"), pictures, shapes, device="cpu", compiled=False)
+
+
+def test_a_diverged_run_stops_and_keeps_its_state(
+    tmp_path: Path, pictures: Pictures, shapes: ObjectShapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, pictures, shapes, config(), stop_after=2)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    monkeypatch.setattr("training.train.LOG_EVERY", 1)
+    monkeypatch.setattr("training.trainer.learning_rate", lambda *_: float("nan"))
+    with pytest.raises(FloatingPointError, match="lower --learning-rate"):
+        run(tmp_path, pictures, shapes, config(steps=9))
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
