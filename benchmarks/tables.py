@@ -72,17 +72,17 @@ def speed_table() -> str:
 
 def training_table() -> str:
     facts = json.loads((ROOT / "training" / "weights" / "edge.json").read_text())
-    config, best = facts["config"], facts["best"]
+    config, scores = facts["config"], facts["validation"][str(facts["confidence_offset"])]
     stages = ", ".join(f"{s['size']}² (batch {s['batch']}) to {100 * s['until']:.0f} %" for s in config["stages"])
     rows = {
         "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
         "cost of one iteration at 256×256": f"{facts['gmac_per_step_256']:.2f} GMAC",
-        "steps": f"{best['step']:.0f}, of {config['iterations']} iterations each",
-        "training time": f"{best['minutes'] / 60:.1f} hours on {facts['device']}",
+        "steps": f"{facts['steps']}, of up to {config['iterations']} iterations each",
+        "training time": f"{facts['minutes'] / 60:.1f} hours on {facts['device']}",
         "crops": stages,
         "adversarial weight": f"{config['adversarial_weight']:g}",
-        "λ of Eq. 3": f"{config['lambda_']:g}",
-        "validation, hole PSNR at T = 1 / T = 4": f"{best['psnr_t1']:.2f} / {best['psnr_t4']:.2f} dB",
+        "λ of Eq. 3, offset of the confidence": f"{config['lambda_']:g}, {facts['confidence_offset']:+g} in the logit",
+        "validation, hole PSNR at T = 1 / T = 4": f"{scores['psnr_t1']:.2f} / {scores['psnr_t4']:.2f} dB",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from iic_rt.reference import iterate
 from training.losses import confidence_loss
-from training.model.blocks import GatedConv, ShuffleUp
+from training.model.blocks import GatedConv, ShuffleUp, fill_residual
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator, count_macs
 from training.model.step import Step
@@ -117,3 +117,23 @@ def test_step_equals_the_reference_bit_for_bit(edge: Generator) -> None:
             state = Step(edge)(*state, torch.full((1,), float(t == 0)))
             for mine, theirs in zip(state, expected, strict=True):
                 np.testing.assert_array_equal(mine.numpy(), theirs)
+
+
+def test_fill_residual_by_hand() -> None:
+    """A constant error beside the hole is carried in, fades out far inside, and the hole's own values do not count."""
+    known = torch.ones(1, 1, 96, 96)
+    known[..., 8:88, 8:88] = 0
+    residual = torch.full((1, 3, 96, 96), 0.25)
+    residual[..., 8:88, 8:88] = 99
+    filled = fill_residual(residual, known)
+    assert filled[..., :8, :].sub(0.25).abs().max() < 5e-3
+    assert filled[..., 8:10, 20:70].sub(0.25).abs().max() < 5e-3
+    assert filled[..., 48, 48].abs().max() < 1e-6
+    assert filled.max() <= 0.25
+
+
+def test_fill_residual_with_nothing_known_or_nothing_missing() -> None:
+    residual = torch.rand(1, 3, 32, 40)
+    assert not fill_residual(residual, torch.zeros(1, 1, 32, 40)).any()
+    even = torch.full((1, 3, 32, 40), -0.5)
+    torch.testing.assert_close(fill_residual(even, torch.ones(1, 1, 32, 40)), even, rtol=0, atol=5e-3)

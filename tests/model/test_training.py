@@ -13,7 +13,9 @@ from torch import Tensor
 from training.config import Stage, TrainConfig
 from training.data import Pictures, StepPlans
 from training.masks import ObjectShapes
+from training.model.weights import load_generator
 from training.plot import main as plot
+from training.release import main as release_main
 from training.train import Run, main
 from training.trainer import Trainer, confidence_lambda, learning_rate
 from training.validate import hole_psnr
@@ -152,5 +154,15 @@ def test_the_command_writes_log_samples_plot_and_weights(
     assert {"psnr_t1", "psnr_t4", "best"} <= rows[-1].keys()
     assert list(out.glob("samples-*.png"))
     assert load_file(out / "best.safetensors")
+    released = ["--run", str(out), "--data", str(shards), "--out", str(tmp_path / "weights"), "--validation", "4"]
+    assert release_main(released) == 0
+    facts = json.loads((tmp_path / "weights.json").read_text())
+    best = facts["validation"][str(facts["confidence_offset"])]
+    assert best["psnr_t4"] == max(scores["psnr_t4"] for scores in facts["validation"].values())
+    generator, header = load_generator(tmp_path / "weights.safetensors")
+    assert header["preset"] == "edge"
+    shipped = generator.confidence_decoder.to_logit.conv.bias
+    trained = load_file(out / "best.safetensors")["confidence_decoder.to_logit.conv.bias"]
+    torch.testing.assert_close(shipped, trained + facts["confidence_offset"], rtol=0, atol=2e-3)
     assert plot(["--run", str(out), "--out", str(tmp_path / "log.png")]) == 0
     assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.model.blocks import GatedConv, ResidualGatedConv, ShuffleUp
+from training.model.blocks import GatedConv, ResidualGatedConv, ShuffleUp, fill_residual
 
 __all__ = ["PRESETS", "Generator", "GeneratorConfig", "count_macs"]
 
@@ -120,6 +120,7 @@ class Generator(nn.Module):
         coarse = self.coarse_decoder(layers[-1], layers[0])
         layers = self.fine_encoder(torch.cat((z + coarse * m, m), 1))
         g = self.fine_decoder(layers[-1], layers[0])
+        g = g + fill_residual(z - g, 1 - m)
         return g, self.confidence_decoder(layers), coarse
 
 
