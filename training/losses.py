@@ -38,11 +38,12 @@ def reconstruction_loss(y: Tensor, x: Tensor, m: Tensor, *, l2_weight: float, kn
     return hole_mean(error, m) + known_weight * (error * (1 - m)).mean()
 
 
-def confidence_loss(y: Tensor, x: Tensor, c: Tensor, m: Tensor, *, lambda_: float | Tensor) -> Tensor:
+def confidence_loss(y: Tensor, x: Tensor, c: Tensor, m: Tensor, *, lambda_: float | Tensor, l2_weight: float) -> Tensor:
     """Eq. 3 without its adversarial part: ``L(y*c + x*(1-c)) + lambda * (|(1-c)*m|_1 + |(1-c)*m|_2)``.
 
     ``y`` is taken as given, so the decoder learns to read the image and not to bend it. The second norm is taken
-    squared: each pixel then decides for itself, c = 1 up to an error of lambda, 1/2 at 2 lambda, 0 from 3 lambda.
+    squared: each pixel then decides for itself; without ``l2_weight``, c = 1 up to an error of lambda, 1/2 at
+    2 lambda, 0 from 3 lambda.
 
     Args:
         y: [B, 3, H, W], the network's image.
@@ -50,10 +51,12 @@ def confidence_loss(y: Tensor, x: Tensor, c: Tensor, m: Tensor, *, lambda_: floa
         c: [B, 1, H, W] in [0, 1], the confidence.
         m: [B, 1, H, W], the hole.
         lambda_: how large the confident area is to be; 0.1 in the paper.
+        l2_weight: weight of the squared term of L, as in :func:`reconstruction_loss`.
     """
-    mixed = y.detach() * c + x * (1 - c)
+    difference = y.detach() * c + x * (1 - c) - x
+    error = (difference.abs() + l2_weight * difference.square()).mean(1, keepdim=True)
     doubt = 1 - c
-    return hole_mean((mixed - x).abs().mean(1, keepdim=True) + lambda_ * (doubt + doubt.square()), m)
+    return hole_mean(error + lambda_ * (doubt + doubt.square()), m)
 
 
 def generator_hinge(score: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x:
     g, c, coarse = (t.float() for t in model(z, m))
     weights = {"l2_weight": config.l2_weight, "known_weight": config.known_weight}
     l1 = reconstruction_loss(g, x, m, **weights)
-    confidence = confidence_loss(g, x, c, m, lambda_=lambda_)
+    confidence = confidence_loss(g, x, c, m, lambda_=lambda_, l2_weight=config.l2_weight)
     loss = l1 + confidence + config.coarse_weight * reconstruction_loss(coarse, x, m, **weights)
     return Pass(loss, l1.detach(), confidence.detach(), g, c)
 

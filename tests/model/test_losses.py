@@ -48,13 +48,18 @@ def test_reconstruction_by_hand() -> None:
 
 def test_confidence_by_hand() -> None:
     y, x, m, c = picture(1, 0.5), picture(0, 0), mask(1, 1), mask(0.25, 1)
-    loss = confidence_loss(y, x, c, m, lambda_=0.1)
+    loss = confidence_loss(y, x, c, m, lambda_=0.1, l2_weight=0.0)
     assert loss.item() == pytest.approx(((0.25 * 1 + 0.1 * (0.75 + 0.75**2)) + 0.5) / 2)
+
+
+def test_the_squared_term_counts_the_mixed_picture() -> None:
+    loss = confidence_loss(picture(1), picture(0), mask(0.5), mask(1), lambda_=0.0, l2_weight=2.0)
+    assert loss.item() == pytest.approx(0.5 + 2 * 0.25)
 
 
 def test_confidence_ignores_known_pixels() -> None:
     y, x = picture(1, 9), picture(0, 0)
-    kept, other = (confidence_loss(y, x, mask(0.5, v), mask(1, 0), lambda_=0.1) for v in (0.0, 1.0))
+    kept, other = (confidence_loss(y, x, mask(0.5, v), mask(1, 0), lambda_=0.1, l2_weight=0.0) for v in (0.0, 1.0))
     assert kept == other
 
 
@@ -62,7 +67,7 @@ def best_confidence(error: float, lambda_: float) -> float:
     """The minimum of Eq. 3 over one pixel's confidence, by trying them all."""
     grid = torch.linspace(0, 1, 1001).reshape(-1, 1, 1, 1)
     y, x = picture(error), picture(0)
-    losses = torch.stack([confidence_loss(y, x, c[None], mask(1), lambda_=lambda_) for c in grid])
+    losses = torch.stack([confidence_loss(y, x, c[None], mask(1), lambda_=lambda_, l2_weight=0.0) for c in grid])
     return float(grid[losses.argmin()])
 
 
@@ -78,7 +83,7 @@ def test_lambda_at_its_ends() -> None:
 
 def test_confidence_loss_leaves_the_image_alone() -> None:
     y, c = picture(1, 0.5).requires_grad_(), mask(0.3, 0.6).requires_grad_()
-    confidence_loss(y, picture(0, 0), c, mask(1, 1), lambda_=0.1).backward()
+    confidence_loss(y, picture(0, 0), c, mask(1, 1), lambda_=0.1, l2_weight=0.0).backward()
     assert y.grad is None
     assert c.grad is not None
     assert c.grad.abs().min() > 0

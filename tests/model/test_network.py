@@ -57,7 +57,7 @@ def test_the_gradient_reaches_every_part_through_the_confidence(edge: Generator)
     z, m = inputs(64, 64)
     g, c, _ = edge(z, m)
     edge.zero_grad()
-    confidence_loss(g, z, c, m, lambda_=0.1).backward()
+    confidence_loss(g, z, c, m, lambda_=0.1, l2_weight=1.0).backward()
     for name, parameter in edge.named_parameters():
         part = name.split(".")[0]
         reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
