@@ -50,11 +50,11 @@ def validate(model: Generator, pictures: Pictures, plan: Plan, *, batch: int = 1
         with torch.autocast(x.device.type, torch.bfloat16):
             states = list(iterate(model, x, m, 4))
         y, _, c = states[0]
-        sure = (c > 0.5).float()
+        sure = (c > 0.5).float() * m  # outside the hole the loop carries a confidence of 1
         shares.append((sure.sum() / m.sum()).reshape(1))
         scores["psnr_t1"].append(hole_psnr(y, x, m))
         scores["psnr_t4"].append(hole_psnr(states[-1][0], x, m))
-        for name, area in (("psnr_sure", sure * m), ("psnr_unsure", (1 - sure) * m)):
+        for name, area in (("psnr_sure", sure), ("psnr_unsure", m - sure)):
             some = area.sum((1, 2, 3)) > 0
             scores[name].append(hole_psnr(y, x, area)[some])
     joined = {name: torch.cat(values) for name, values in scores.items()}

@@ -152,6 +152,7 @@ def test_the_command_writes_log_samples_plot_and_weights(
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert {"images_per_second", "l1_1", "confidence_1"} <= rows[0].keys()
     assert {"psnr_t1", "psnr_t4", "best"} <= rows[-1].keys()
+    assert 0 <= rows[-1]["sure_share"] <= 1
     assert list(out.glob("samples-*.png"))
     assert load_file(out / "best.safetensors")
     released = ["--run", str(out), "--data", str(shards), "--out", str(tmp_path / "weights"), "--validation", "4"]
