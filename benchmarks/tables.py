@@ -53,7 +53,7 @@ def speed_table() -> str:
     names = {
         "iic_rt": "iic-rt, whole call",
         "sessions": "its ONNX Runtime sessions alone",
-        "torch_eager": "the same loop in torch eager",
+        "torch_eager": "the same call with the loop in torch eager",
     }
     lines = ["| 512×512, one object | p50 (ms) | p90 | p99 | iic-rt takes (median of pairs) |", "|---|---|---|---|---|"]
     for name, row in record["ms"].items():

@@ -41,11 +41,17 @@ class Encoder(nn.Module):
         super().__init__()
         quarter, eighth = channels
         self.stem = GatedConv(in_channels * STEM_FACTOR**2, quarter)
+        # pixel_unshuffle as a one-hot convolution: exactly the same values, and engines run it without a transpose.
+        cell = torch.eye(STEM_FACTOR**2).reshape(-1, 1, STEM_FACTOR, STEM_FACTOR)
+        kernel = torch.zeros(in_channels, STEM_FACTOR**2, in_channels, STEM_FACTOR, STEM_FACTOR)
+        for channel in range(in_channels):
+            kernel[channel, :, channel] = cell[:, 0]
+        self.register_buffer("unshuffle", kernel.flatten(0, 1), persistent=False)
         self.down = GatedConv(quarter, eighth, stride=2)
         self.context = nn.ModuleList(ResidualGatedConv(eighth, dilation=d) for d in dilations)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        layers = [self.stem(F.pixel_unshuffle(x, STEM_FACTOR))]
+        layers = [self.stem(F.conv2d(x, self.unshuffle, stride=STEM_FACTOR))]
         layers.append(self.down(layers[0]))
         for layer in self.context:
             layers.append(layer(layers[-1]))
