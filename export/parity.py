@@ -55,7 +55,8 @@ def check_parity(generator: Generator, folder: Path, *, seed: int) -> dict[str, 
     """Compares torch, ONNX Runtime and the numpy reference over random pictures and masks, T = 1 to 6.
 
     Each iteration starts all three from the same state, so that an early rounding difference is not counted again in
-    every later iteration; ``free`` then lets ONNX Runtime and the reference run alone for six iterations.
+    every later iteration; ``free`` then lets ONNX Runtime and the reference run alone for six iterations. It is shown
+    and not judged: one tie that rounding decides changes what every later iteration sees.
 
     Args:
         generator: the network the graphs were made from.
@@ -73,11 +74,7 @@ def check_parity(generator: Generator, folder: Path, *, seed: int) -> dict[str, 
     }
     rows = [_check_mask(name, mask, generator, sessions, rng) for name, mask in parity_masks(rng, SIZE * 5 // 4)]
     passed = all(
-        row["prepare"] < TOLERANCE
-        and row["reference"] == 0
-        and row["network"] < TOLERANCE
-        and row["flips"] == 0
-        and row["free"] < 10 * TOLERANCE
+        row["prepare"] < TOLERANCE and row["reference"] == 0 and row["network"] < TOLERANCE and row["flips"] == 0
         for row in rows
     )
     return {"seed": seed, "tolerance": TOLERANCE, "iterations": ITERATIONS, "rows": rows, "passed": passed}

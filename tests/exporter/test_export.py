@@ -111,7 +111,8 @@ def test_weights_are_stored_in_fp16_without_loss(tiny_weights: Path) -> None:
     assert large
     assert all(t.data_type == onnx.TensorProto.FLOAT16 for t in large)
     stored = np.sort(np.concatenate([numpy_helper.to_array(t).ravel() for t in large]).astype(np.float32))
-    original = np.concatenate([p.detach().numpy().ravel() for p in generator.parameters() if p.numel() >= 64])
+    tensors = [*generator.parameters(), *generator.buffers()]
+    original = np.concatenate([t.detach().numpy().ravel() for t in tensors if t.numel() >= 64])
     np.testing.assert_array_equal(stored, np.sort(original))
 
 
