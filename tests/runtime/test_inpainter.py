@@ -127,7 +127,6 @@ def test_iterations_and_history(inpainter: Inpainter, rng: np.random.Generator) 
     np.testing.assert_array_equal(result.history[0].image, shorter.image)
     left = [int(s.hole.sum()) for s in result.history]
     assert left == sorted(left, reverse=True)
-    assert result.hole_left.sum() > 0 or result.iterations <= 3
 
 
 def test_a_tiny_budget_still_fills_every_region(inpainter: Inpainter, rng: np.random.Generator) -> None:
