@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Stage", "TrainConfig"]
+__all__ = ["Stage", "TrainConfig", "UpsamplerConfig"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,17 @@ class TrainConfig:
         for stage in self.stages:
             if stage.size % 8:
                 raise ValueError(f"stage size {stage.size} is not a multiple of 8")
+
+
+@dataclass(frozen=True)
+class UpsamplerConfig(TrainConfig):
+    """The same for the guided upsampling network; sizes are those of the high resolution, twice the loop's."""
+
+    stages: tuple[Stage, ...] = (Stage(256, 16, 1.0),)
+    iterations: int = 2  # of the loop that makes its input; validation and use have four
+    adversarial_weight: float = 0.01
+    adversarial_from: float = 0.3
+    discriminator_width: int = 32
+    hole_weight: float = 0.5  # L1 in the hole, Eq. 2
+    known_weight: float = 2.0  # L1 on the known pixels: keeps ToRGB from blurring what it is given
+    match_weight: float = 1.0  # match_loss

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["confidence_loss", "discriminator_loss", "generator_hinge", "hole_mean", "reconstruction_loss"]
+__all__ = [
+    "confidence_loss",
+    "discriminator_loss",
+    "generator_hinge",
+    "hole_mean",
+    "luminance",
+    "match_loss",
+    "patch_shapes",
+    "patch_textures",
+    "reconstruction_loss",
+]
 
 MIN_HOLE = 0.02  # share of the picture below which a hole's mean is damped: a few pixels must not rule a batch
 
@@ -67,3 +78,75 @@ def generator_hinge(score: Tensor) -> Tensor:
 def discriminator_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
     """Eq. 1: hinge over the score maps [B, 1, h, w] of photographs and of inpainted pictures."""
     return F.relu(1 - real_score).mean() + F.relu(1 + fake_score).mean()
+
+
+def patch_textures(x: Tensor, p: int) -> Tensor:
+    """What the texture of each patch is like, whatever its phase.
+
+    Square roots of the mean absolute luminance gradients in four directions at two scales, in the patch and in the
+    3 x 3 patches around it.
+
+    Args:
+        x: [B, 3, H, W] in [-1, 1]; H and W are multiples of p.
+        p: even side of a patch in pixels.
+
+    Returns:
+        [B, N, 16], patches row by row.
+    """
+    grey = luminance(x)
+    amplitudes = []
+    for scale in (1, 2):
+        level = F.avg_pool2d(grey, scale) if scale > 1 else grey
+        padded = F.pad(level, (1, 1, 1, 1), mode="replicate")
+        h, w = level.shape[2:]
+        for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            shifted = padded[:, :, 1 + dy : 1 + dy + h, 1 + dx : 1 + dx + w]
+            amplitudes.append(F.avg_pool2d((shifted - level).abs(), p // scale))
+    near = torch.cat(amplitudes, 1)
+    wide = F.avg_pool2d(F.pad(near, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return torch.cat(((near + 1e-4).sqrt(), (wide + 1e-4).sqrt()), 1).flatten(2).transpose(1, 2)
+
+
+COLOUR_WEIGHT, SHAPE_WEIGHT = 0.5, 0.6
+
+
+def patch_shapes(y: Tensor, p: int) -> Tensor:
+    """What a patch of the low-resolution result looks like: mean colour, and luminance around its mean.
+
+    Detail is copied onto what the loop has painted. Where the two do not belong together it looks like an embossment,
+    so a patch should come from where the picture is alike at low resolution too.
+
+    Args:
+        y: [B, 3, s, s] in [-1, 1].
+        p: side of a patch in pixels.
+
+    Returns:
+        [B, N, 3 + p * p].
+    """
+    grey = luminance(y)
+    around = F.pixel_unshuffle(grey, p) - F.avg_pool2d(grey, p)
+    parts = COLOUR_WEIGHT * F.avg_pool2d(y, p), SHAPE_WEIGHT * around
+    return torch.cat(parts, 1).flatten(2).transpose(1, 2)
+
+
+def luminance(x: Tensor) -> Tensor:
+    """[B, 3, H, W] -> [B, 1, H, W]."""
+    return (x * torch.tensor([0.299, 0.587, 0.114], device=x.device).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def match_loss(share: Tensor, looks: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the hole's patches of the squared distance to the patches copied, *expected* under the softmax.
+
+    The expectation of the distance and not the distance of the expectation: a mixture of patches gains nothing over
+    the best of them, so the softmax learns to choose and the result stays sharp. L1 on the picture would teach the
+    opposite, since the mean of wrong details is nearer to the truth than any of them.
+
+    Args:
+        share: [B, N, N], rows sum to 1.
+        looks: [B, N, K], textures of the truth and shapes of the low-resolution result.
+        weight: [B, N], how much of each patch is hole.
+    """
+    square = looks.square().sum(2, keepdim=True)
+    mean = torch.bmm(share, torch.cat((looks, square), 2))
+    distance = square[..., 0] + mean[..., -1] - 2 * (looks * mean[..., :-1]).sum(2)
+    return (distance * weight).sum() / weight.sum().clamp_min(1)

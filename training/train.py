@@ -1,4 +1,8 @@
-"""Trains the generator: ``python -m training.train --data FOLDER --out runs/edge --minutes 120``."""
+"""Trains the generator, or with ``--upsampler GENERATOR`` the guided upsampling network behind it.
+
+``python -m training.train --data FOLDER --out runs/edge --minutes 120``
+``python -m training.train --data FOLDER --out runs/upsampler --minutes 60 --upsampler edge.safetensors``
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training.checkpoint import load_state, save_state
-from training.config import Stage, TrainConfig
+from training.config import Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, Plan, StepPlans, validation_plan
+from training.generator_trainer import GeneratorTrainer
 from training.masks import ObjectShapes
+from training.model.weights import load_generator
 from training.trainer import Trainer
-from training.validate import validate, write_samples
+from training.upsampler_trainer import UpsamplerTrainer
 
 __all__ = ["Run", "main"]
 
@@ -36,17 +43,14 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        config: TrainConfig,
+        trainer: Trainer,
         pictures: Pictures,
         shapes: ObjectShapes,
-        *,
-        device: str,
-        compiled: bool,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.config = folder, config
+        self.folder, self.trainer, self.config = folder, trainer, trainer.config
+        config = trainer.config
         self._pictures, self._shapes = pictures, shapes
-        self.trainer = Trainer(config, device=device, compiled=compiled)
         self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
         self._plan = validation_plan(pictures, shapes, size=config.stages[-1].size)
         if self._state_path.exists():
@@ -59,7 +63,7 @@ class Run:
             self.trainer.restore(tensors, int(progress["step"]))
             self._minutes_before, self._best = progress["minutes"], progress["best"]
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
-        described = asdict(config) | {"device": device_name(device)}
+        described = asdict(config) | {"device": device_name(trainer.device)}
         (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
 
     @property
@@ -142,12 +146,11 @@ class Run:
         self._saved = time.monotonic()
 
     def _validate(self) -> None:
-        scores = validate(self.trainer.ema, self._pictures, self._plan)
-        write_samples(
-            self.folder / f"samples-{self.trainer.step:07d}.png", self.trainer.ema, self._pictures, self._plan
-        )
-        if scores["psnr_t4"] > self._best:
-            self._best = scores["psnr_t4"]
+        scores = self.trainer.validate(self._pictures, self._plan)
+        self.trainer.write_samples(self.folder / f"samples-{self.trainer.step:07d}.png", self._pictures, self._plan)
+        score = scores[self.trainer.SCORE]
+        if score > self._best:
+            self._best = score
             progress = {"step": self.trainer.step, "minutes": self._minutes()} | scores
             save_state(self.folder / "best.safetensors", dict(self.trainer.ema.state_dict()), progress)
         self._log(scores | {"best": self._best})
@@ -181,22 +184,22 @@ def parse_stage(text: str) -> Stage:
 
 
 def main(argv: list[str] | None = None) -> int:
-    defaults = TrainConfig(steps=1)
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with train-*.tar, salient-masks.tar, objects.npz"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted run goes on from it")
-    parser.add_argument("--preset", default=defaults.preset, choices=("edge", "base"))
+    parser.add_argument("--preset", default="edge", choices=("edge", "base"), help="of the generator")
+    parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")
     clock.add_argument("--steps", type=int, help="number of steps; such a run repeats exactly")
     parser.add_argument(
         "--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6"
     )
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
-    parser.add_argument("--adversarial-weight", type=float, default=defaults.adversarial_weight)
-    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--adversarial-weight", type=float)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
         "--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes that draw holes"
@@ -204,18 +207,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
-    config = replace(
-        TrainConfig(steps=options.steps, minutes=options.minutes),
-        preset=options.preset,
-        stages=tuple(options.stage or defaults.stages),
-        learning_rate=options.learning_rate,
-        adversarial_weight=options.adversarial_weight,
-        seed=options.seed,
-    )
+    given = {
+        "stages": tuple(options.stage) if options.stage else None,
+        "learning_rate": options.learning_rate,
+        "adversarial_weight": options.adversarial_weight,
+        "seed": options.seed,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changes |= {"steps": options.steps, "minutes": options.minutes, "preset": options.preset}
+    placed = {"device": options.device, "compiled": not options.no_compile}
+    trainer: Trainer
+    if options.upsampler:
+        generator, header = load_generator(options.upsampler)
+        changes["preset"] = header["preset"]
+        trainer = UpsamplerTrainer(UpsamplerConfig(**changes), generator, **placed)
+    else:
+        trainer = GeneratorTrainer(TrainConfig(**changes), **placed)
     pictures = Pictures(options.data, device=options.device, validation=options.validation)
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
-    run = Run(options.out, config, pictures, shapes, device=options.device, compiled=not options.no_compile)
+    run = Run(options.out, trainer, pictures, shapes)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, run.stop)
     run.train(workers=options.workers)

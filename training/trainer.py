@@ -1,46 +1,22 @@
-"""One training run: two iterations of Algorithm 1 a step, an EMA of the weights, a state that survives a kill."""
+"""What every training run shares: an EMA of the weights, the learning rate, a state that survives a kill."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeVar
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from training.checkpoint import optimizer_tensors, restore_optimizer
 from training.config import TrainConfig
-from training.losses import confidence_loss, discriminator_loss, generator_hinge, reconstruction_loss
-from training.model.discriminator import PatchDiscriminator
-from training.model.network import PRESETS, Generator
-from training.model.step import update
+from training.data import Pictures, Plan
 
 __all__ = ["Trainer", "learning_rate"]
 
 Module = TypeVar("Module", bound=nn.Module)
-
-
-class Pass(NamedTuple):
-    """What one pass of the network gives a training step."""
-
-    loss: Tensor
-    l1: Tensor
-    confidence: Tensor
-    g: Tensor  # [B, 3, H, W]
-    c: Tensor  # [B, 1, H, W]
-
-
-def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x: Tensor, lambda_: Tensor) -> Pass:
-    """The network and every loss but the adversarial one, in one function so that a compiler may fuse them.
-
-    ``lambda_`` is a tensor because it changes with the progress, and a compiler bakes numbers in.
-    """
-    g, c, coarse = (t.float() for t in model(z, m))
-    weights = {"l2_weight": config.l2_weight, "known_weight": config.known_weight}
-    l1 = reconstruction_loss(g, x, m, **weights)
-    confidence = confidence_loss(g, x, c, m, lambda_=lambda_, l2_weight=config.l2_weight)
-    loss = l1 + confidence + config.coarse_weight * reconstruction_loss(coarse, x, m, **weights)
-    return Pass(loss, l1.detach(), confidence.detach(), g, c)
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
@@ -50,96 +26,57 @@ def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
     return rate * min(1.0, (step + 1) / config.warmup_steps)
 
 
-def confidence_lambda(config: TrainConfig, progress: float) -> float:
-    """Lambda of Eq. 3, geometrically from ``lambda_start`` to ``lambda_`` over the first ``lambda_until`` of a run.
+class Trainer(ABC):
+    """Networks, optimisers and EMA. ``step`` counts the steps done; ``state`` and ``restore`` are exact inverses.
 
-    An untrained generator is wrong by more than 3 lambda everywhere: with the final lambda from the start, the
-    confidence runs into the flat end of its sigmoid at 0 and the second iteration sees nothing but the first.
+    Attributes:
+        NETWORKS: attributes whose weights make up the state.
+        SCORE: the validation score that the best weights have the highest of.
+        ema: the averaged network, which is released.
     """
-    share = min(1.0, progress / config.lambda_until)
-    return config.lambda_start * (config.lambda_ / config.lambda_start) ** share
 
+    NETWORKS: ClassVar[tuple[str, ...]]
+    SCORE: ClassVar[str]
+    ema: nn.Module
 
-class Trainer:
-    """Networks, optimisers and EMA. ``step`` counts the steps done; ``state`` and ``restore`` are exact inverses."""
-
-    def __init__(self, config: TrainConfig, *, device: str = "cpu", compiled: bool = False) -> None:
+    def __init__(self, config: TrainConfig, *, device: str) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
-        self.generator = self._placed(Generator(PRESETS[config.preset]))
-        self.ema = self._placed(Generator(PRESETS[config.preset])).requires_grad_(False)
-        self.ema.load_state_dict(self.generator.state_dict())
-        self.discriminator = self._placed(PatchDiscriminator())
-        self._optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), fused=True),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=(0.0, 0.9), fused=True),
-        }
-        self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    @abstractmethod
+    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
+        """One optimiser step on pictures x [B, 3, H, W] and holes m [B, 1, H, W]; returns losses as 0-d tensors."""
+
+    @abstractmethod
+    def validate(self, pictures: Pictures, plan: Plan) -> dict[str, float]:
+        """Scores of the average on held-out pictures, ``SCORE`` among them."""
+
+    @abstractmethod
+    def write_samples(self, path: Path, pictures: Pictures, plan: Plan) -> None:
+        """A sheet of results to look at."""
 
     def _placed(self, module: Module) -> Module:
         return module.to(self.device).to(memory_format=torch.channels_last)
 
-    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
-        """One optimiser step on pictures x [B, 3, H, W] and holes m [B, 1, H, W]; returns losses as 0-d tensors."""
-        config = self.config
-        rate = learning_rate(config, self.step, progress)
-        adversarial = config.adversarial_weight > 0 and progress >= config.adversarial_from
-        for optimizer in self._optimizers.values():
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-        y, c, hole = x * (1 - m), torch.zeros_like(m), m
-        lambda_ = torch.tensor(confidence_lambda(config, progress), device=x.device)
-        losses: dict[str, Tensor] = {}
-        for t in range(config.iterations):
-            z = y * (1 - hole)
-            with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-                out = self._pass(self.generator, config, z, hole, x, lambda_)
-            loss = out.loss
-            if adversarial:
-                loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t)
-            (loss / config.iterations).backward()
-            losses |= {f"l1_{t + 1}": out.l1, f"confidence_{t + 1}": out.confidence}
-            with torch.no_grad():
-                first = torch.full((1,), float(t == 0), device=x.device)
-                y, after, c = update(y, hole, c, out.g.detach(), out.c.detach(), first)
-            losses[f"hole_left_{t + 1}"] = after.sum() / m.sum()
-            if torch.equal(after, hole) or not after.any():
-                break  # nothing was trusted, so another pass would repeat this one; or nothing is left to fill
-            hole = after
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), config.max_gradient_norm)
-        self._optimizers["generator"].step()
-        if adversarial:
-            self._optimizers["discriminator"].step()
-        self.step += 1
-        self._update_ema()
-        return losses
+    def _optimize(self, name: str, **options: Any) -> None:
+        self._optimizers[name] = torch.optim.Adam(getattr(self, name).parameters(), fused=True, **options)
 
-    def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:
-        """The hinge terms of Eq. 2 and 3; the gradient of Eq. 1 is left in the discriminator's parameters."""
-        y = out.g * m + z
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            real, fake = self.discriminator(x), self.discriminator(y.detach())
-        d_loss = discriminator_loss(real.float(), fake.float())
-        (d_loss / self.config.iterations).backward()
-        self.discriminator.requires_grad_(False)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            mixed = y.detach() * out.c + x * (1 - out.c)
-            g_loss = generator_hinge(self.discriminator(y).float())
-            c_loss = generator_hinge(self.discriminator(mixed).float())
-        self.discriminator.requires_grad_(True)
-        losses |= {f"discriminator_{t + 1}": d_loss.detach(), f"hinge_{t + 1}": g_loss.detach()}
-        return g_loss + c_loss
+    def _start_step(self, progress: float) -> None:
+        for optimizer in self._optimizers.values():
+            optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, progress)
+            optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
-    def _update_ema(self) -> None:
+    def _end_step(self, average: nn.Module, current: nn.Module) -> None:
+        self.step += 1
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        average, current = list(self.ema.parameters()), list(self.generator.parameters())
-        torch._foreach_lerp_(average, current, 1 - decay)
+        torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor a run needs to go on as if it had never stopped."""
         tensors: dict[str, Tensor] = {}
-        for name in ("generator", "ema", "discriminator"):
+        for name in self.NETWORKS:
             tensors |= {f"{name}.{key}": value for key, value in getattr(self, name).state_dict().items()}
         for name, optimizer in self._optimizers.items():
             tensors |= optimizer_tensors(f"optimizer.{name}", optimizer, getattr(self, name))
@@ -147,7 +84,7 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
         """Puts back what :meth:`state` took."""
-        for name in ("generator", "ema", "discriminator"):
+        for name in self.NETWORKS:
             prefix = f"{name}."
             part = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             getattr(self, name).load_state_dict(part)

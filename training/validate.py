@@ -14,7 +14,7 @@ from training.data import Pictures, Plan
 from training.model.network import Generator
 from training.model.step import Step
 
-__all__ = ["hole_psnr", "iterate", "validate", "write_samples"]
+__all__ = ["batches", "hole_psnr", "iterate", "validate", "write_samples", "write_sheet"]
 
 
 def hole_psnr(y: Tensor, x: Tensor, m: Tensor) -> Tensor:
@@ -34,6 +34,7 @@ def iterate(model: Generator, x: Tensor, m: Tensor, iterations: int) -> Iterator
 
 
 def batches(plan: Plan, size: int) -> Iterator[Plan]:
+    """The plan in parts of ``size`` pictures."""
     for i in range(0, len(plan.indices), size):
         yield Plan(
             plan.indices[i : i + size], plan.boxes[i : i + size], plan.flips[i : i + size], plan.holes[i : i + size]
@@ -69,7 +70,11 @@ def write_samples(path: Path, model: Generator, pictures: Pictures, plan: Plan, 
     with torch.autocast(x.device.type, torch.bfloat16):
         states = list(iterate(model, x, m, 4))
     grey = (states[0][2] * 2 - 1).expand_as(x) * m + (1 - m) * 1
-    columns = [x * (1 - m), states[0][0], states[-1][0], grey, x]
+    write_sheet(path, [x * (1 - m), states[0][0], states[-1][0], grey, x])
+
+
+def write_sheet(path: Path, columns: list[Tensor]) -> None:
+    """A PNG with one column for each entry, pictures [B, 3, H, W] in [-1, 1] below each other."""
     sheet = torch.cat([torch.cat(list(column), 1) for column in columns], 2)
     pixels = ((sheet.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     cv2.imwrite(str(path), np.ascontiguousarray(pixels[..., ::-1]))

@@ -1,0 +1,123 @@
+"""Training of the generator: two iterations of Algorithm 1 a step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.config import TrainConfig
+from training.data import Pictures, Plan
+from training.losses import confidence_loss, discriminator_loss, generator_hinge, reconstruction_loss
+from training.model.discriminator import PatchDiscriminator
+from training.model.network import PRESETS, Generator
+from training.model.step import update
+from training.trainer import Trainer
+from training.validate import validate, write_samples
+
+__all__ = ["GeneratorTrainer"]
+
+
+class Pass(NamedTuple):
+    """What one pass of the network gives a training step."""
+
+    loss: Tensor
+    l1: Tensor
+    confidence: Tensor
+    g: Tensor  # [B, 3, H, W]
+    c: Tensor  # [B, 1, H, W]
+
+
+def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x: Tensor, lambda_: Tensor) -> Pass:
+    """The network and every loss but the adversarial one, in one function so that a compiler may fuse them.
+
+    ``lambda_`` is a tensor because it changes with the progress, and a compiler bakes numbers in.
+    """
+    g, c, coarse = (t.float() for t in model(z, m))
+    weights = {"l2_weight": config.l2_weight, "known_weight": config.known_weight}
+    l1 = reconstruction_loss(g, x, m, **weights)
+    confidence = confidence_loss(g, x, c, m, lambda_=lambda_, l2_weight=config.l2_weight)
+    loss = l1 + confidence + config.coarse_weight * reconstruction_loss(coarse, x, m, **weights)
+    return Pass(loss, l1.detach(), confidence.detach(), g, c)
+
+
+def confidence_lambda(config: TrainConfig, progress: float) -> float:
+    """Lambda of Eq. 3, geometrically from ``lambda_start`` to ``lambda_`` over the first ``lambda_until`` of a run.
+
+    An untrained generator is wrong by more than 3 lambda everywhere: with the final lambda from the start, the
+    confidence runs into the flat end of its sigmoid at 0 and the second iteration sees nothing but the first.
+    """
+    share = min(1.0, progress / config.lambda_until)
+    return config.lambda_start * (config.lambda_ / config.lambda_start) ** share
+
+
+class GeneratorTrainer(Trainer):
+    """The generator, its average and its discriminator."""
+
+    NETWORKS = ("generator", "ema", "discriminator")
+    SCORE = "psnr_t4"
+
+    def __init__(self, config: TrainConfig, *, device: str = "cpu", compiled: bool = False) -> None:
+        super().__init__(config, device=device)
+        self.generator = self._placed(Generator(PRESETS[config.preset]))
+        self.ema = self._placed(Generator(PRESETS[config.preset])).requires_grad_(False)
+        self.ema.load_state_dict(self.generator.state_dict())
+        self.discriminator = self._placed(PatchDiscriminator())
+        self._optimize("generator")
+        self._optimize("discriminator", betas=(0.0, 0.9))
+        self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
+
+    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
+        """One optimiser step on pictures x [B, 3, H, W] and holes m [B, 1, H, W]; returns losses as 0-d tensors."""
+        config = self.config
+        adversarial = config.adversarial_weight > 0 and progress >= config.adversarial_from
+        self._start_step(progress)
+        y, c, hole = x * (1 - m), torch.zeros_like(m), m
+        lambda_ = torch.tensor(confidence_lambda(config, progress), device=x.device)
+        losses: dict[str, Tensor] = {}
+        for t in range(config.iterations):
+            z = y * (1 - hole)
+            with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+                out = self._pass(self.generator, config, z, hole, x, lambda_)
+            loss = out.loss
+            if adversarial:
+                loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t)
+            (loss / config.iterations).backward()
+            losses |= {f"l1_{t + 1}": out.l1, f"confidence_{t + 1}": out.confidence}
+            with torch.no_grad():
+                first = torch.full((1,), float(t == 0), device=x.device)
+                y, after, c = update(y, hole, c, out.g.detach(), out.c.detach(), first)
+            losses[f"hole_left_{t + 1}"] = after.sum() / m.sum()
+            if torch.equal(after, hole) or not after.any():
+                break  # nothing was trusted, so another pass would repeat this one; or nothing is left to fill
+            hole = after
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), config.max_gradient_norm)
+        self._optimizers["generator"].step()
+        if adversarial:
+            self._optimizers["discriminator"].step()
+        self._end_step(self.ema, self.generator)
+        return losses
+
+    def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:
+        """The hinge terms of Eq. 2 and 3; the gradient of Eq. 1 is left in the discriminator's parameters."""
+        y = out.g * m + z
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+            real, fake = self.discriminator(x), self.discriminator(y.detach())
+        d_loss = discriminator_loss(real.float(), fake.float())
+        (d_loss / self.config.iterations).backward()
+        self.discriminator.requires_grad_(False)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+            mixed = y.detach() * out.c + x * (1 - out.c)
+            g_loss = generator_hinge(self.discriminator(y).float())
+            c_loss = generator_hinge(self.discriminator(mixed).float())
+        self.discriminator.requires_grad_(True)
+        losses |= {f"discriminator_{t + 1}": d_loss.detach(), f"hinge_{t + 1}": g_loss.detach()}
+        return g_loss + c_loss
+
+    def validate(self, pictures: Pictures, plan: Plan) -> dict[str, float]:
+        return validate(self.ema, pictures, plan)
+
+    def write_samples(self, path: Path, pictures: Pictures, plan: Plan) -> None:
+        write_samples(path, self.ema, pictures, plan)
