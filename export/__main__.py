@@ -20,22 +20,31 @@ def show(report: dict[str, Any]) -> None:
             f"{row['mask']:<22}{row['prepare']:>10.1e}{row['reference']:>11.1e}{row['network']:>10.1e}"
             f"{100 * row['flips']:>8.3f}%{row['free']:>10.1e}"
         )
+    upsample = report["upsample"]
+    for row in upsample["factors"]:
+        print(f"upsample x{row['factor']:<11}FP32 {row['fp32']:.1e}, FP16 {row['fp16']:.1e} of 255")
+    for dtype, error in upsample["patch_replace"].items():
+        print(f"iic::PatchReplace {dtype}: {error:.1e} of 1")
     print(f"parity {'passed' if report['passed'] else 'FAILED'} (seed {report['seed']}, T = 1..{report['iterations']})")
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file written by `training.release`")
+    parser.add_argument(
+        "--upsampler", type=Path, help="weights of the upsampling network; upsampler.safetensors beside the others"
+    )
     parser.add_argument("--card", type=Path, help="model card; the weights' name with .md by default")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced as a whole")
     parser.add_argument("--seed", type=int, help="of the parity inputs; fresh ones by default")
     options = parser.parse_args(argv)
     card = options.card or options.weights.with_suffix(".md")
+    upsampler = options.upsampler or options.weights.with_name("upsampler.safetensors")
     if not card.is_file():
         parser.error(f"no model card at {card}; name it with --card")
     seed = options.seed if options.seed is not None else int(np.random.SeedSequence().entropy) % 2**32  # type: ignore[arg-type]
     try:
-        report = write_bundle(options.weights, card, options.out, seed=seed)
+        report = write_bundle(options.weights, upsampler, card, options.out, seed=seed)
     except ParityError as error:
         show(error.report)
         print(f"error: {error}", file=sys.stderr)

@@ -13,9 +13,11 @@ import onnx
 
 from export.graphs import build_prepare, build_step, tensor_specs
 from export.parity import check_parity
+from export.upsample_graphs import build_upsample_graphs
+from export.upsample_parity import check_upsample_parity
 from iic_rt._version import __version__
 from iic_rt.bundle import MANIFEST, SCHEMA, file_sha256, load_bundle
-from training.model.weights import load_generator
+from training.model.weights import load_generator, load_upsampler
 
 __all__ = ["ParityError", "write_bundle"]
 
@@ -30,8 +32,8 @@ class ParityError(Exception):
         self.report = report
 
 
-def write_bundle(weights: Path, card: Path, out: Path, *, seed: int) -> dict[str, Any]:
-    """Exports ``weights`` to the bundle ``out`` and returns the parity report.
+def write_bundle(weights: Path, upsampler_weights: Path, card: Path, out: Path, *, seed: int) -> dict[str, Any]:
+    """Exports the weights of generator and upsampler to the bundle ``out`` and returns the parity report.
 
     The bundle appears whole or not at all: it is written and loaded under another name first.
 
@@ -40,14 +42,17 @@ def write_bundle(weights: Path, card: Path, out: Path, *, seed: int) -> dict[str
         ParityError: ONNX Runtime or the reference disagrees with torch.
     """
     generator, header = load_generator(weights)
+    upsampler, _ = load_upsampler(upsampler_weights)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         folder.chmod(0o755)
-        graphs = {"prepare": build_prepare(), "step": build_step(generator)}
+        graphs = {"prepare": build_prepare(), "step": build_step(generator), **build_upsample_graphs(upsampler)}
         for name, model in graphs.items():
             onnx.save(model, folder / f"{name}.onnx")
         report = check_parity(generator, folder, seed=seed)
+        report["upsample"] = check_upsample_parity(upsampler, folder, seed=seed)
+        report["passed"] = report["passed"] and report["upsample"]["passed"]
         if not report["passed"]:
             raise ParityError(report)
         (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -59,7 +64,7 @@ def write_bundle(weights: Path, card: Path, out: Path, *, seed: int) -> dict[str
             "precision": "fp32",
             "working_size": WORKING_SIZE,
             "exported_by": f"iic-rt {__version__}",
-            "weights_sha256": file_sha256(weights),
+            "weights_sha256": {"generator": file_sha256(weights), "upsampler": file_sha256(upsampler_weights)},
             "graphs": {
                 name: _entry(folder / f"{name}.onnx")
                 | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}

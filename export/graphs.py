@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training.model.network import SIZE_MULTIPLE, Generator
 from training.model.step import Step
 
-__all__ = ["OPSET", "build_prepare", "build_step", "tensor_specs"]
+__all__ = ["OPSET", "build_prepare", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
 
 OPSET = 20  # the newest that TensorRT 10.3 (JetPack 6) reads
 IR_VERSION = 10
@@ -98,15 +98,16 @@ def build_step(generator: Generator) -> onnx.ModelProto:
     shapes["first"] = {}
     example = torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96), torch.zeros(1, 1, 64, 96), torch.ones(1)
     outputs = ["y_out", "m_out", "c_out"]
-    model = _export(Step(generator).eval(), example, ["y", "m", "c", "first"], outputs, shapes)
-    _store_weights_as_fp16(model)
+    model = export_module(Step(generator).eval(), example, ["y", "m", "c", "first"], outputs, shapes)
+    store_weights_as_fp16(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _export(
+def export_module(
     module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], shapes: dict[str, Any]
 ) -> onnx.ModelProto:
+    """``module`` as ONNX without traces of the machine; ``shapes`` names the axes that may vary."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # speaks of torchvision, which nothing here uses
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations and axis names, which are set below
@@ -138,7 +139,7 @@ def _export(
     return model
 
 
-def _store_weights_as_fp16(model: onnx.ModelProto) -> None:
+def store_weights_as_fp16(model: onnx.ModelProto) -> None:
     """Halves the file: FP16 initialisers and a Cast behind each, which engines fold when they load the graph.
 
     Lossless where the weights were FP16 before, as all released weights are.

@@ -13,11 +13,11 @@ from iic_rt.errors import BundleError
 
 __all__ = ["DEFAULT_BUNDLE", "MANIFEST", "SCHEMA", "Bundle", "Graph", "TensorSpec", "file_sha256", "load_bundle"]
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parent / "bundles"
-GRAPHS = ("prepare", "step")
+GRAPHS = ("prepare", "step", "similarity", "features", "replace", "to_rgb")
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Bundle:
         preset: generator preset, ``"edge"`` or ``"base"``.
         precision: ``"fp32"`` or ``"fp16"``, the precision the graphs compute in.
         working_size: side in pixels the loop runs at.
-        graphs: ``prepare`` and ``step``.
+        graphs: ``prepare`` and ``step`` of the loop; ``similarity``, ``features``, ``replace`` and ``to_rgb`` of
+            guided upsampling.
         card: text of the model card.
-        weights_sha256: hash of the weights file the graphs were made from.
+        weights_sha256: hashes of the weights files the graphs were made from, ``generator`` and ``upsampler``.
         sha256: hash of the manifest, and through it of every file.
     """
 
@@ -61,7 +62,7 @@ class Bundle:
     working_size: int
     graphs: Mapping[str, Graph]
     card: str
-    weights_sha256: str
+    weights_sha256: Mapping[str, str]
     sha256: str
 
 

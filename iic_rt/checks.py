@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from iic_rt.errors import InputError, MaskWarning
 from iic_rt.options import InpaintOptions
 
-__all__ = ["check_image", "check_mask", "from_rgb", "to_rgb"]
+__all__ = ["check_hidden", "check_image", "check_mask", "from_rgb", "to_rgb"]
 
 ALMOST_ALL = 0.9  # share of the picture above which a mask looks inverted
 Pixels = NDArray[np.uint8]
@@ -56,24 +56,7 @@ def check_mask(mask: object, image: Pixels, options: InpaintOptions) -> Pixels:
     Raises:
         InputError: wrong type, size or shape, or a hole that covers the whole picture.
     """
-    if not isinstance(mask, np.ndarray):
-        raise InputError(f"the mask is a {type(mask).__name__}, not a numpy array; use numpy.asarray on it first")
-    if mask.dtype not in (np.uint8, np.bool_):
-        raise InputError(
-            f"the mask has dtype {mask.dtype}; allowed: bool or uint8 (0 and 1, or 0 and 255). "
-            "Compare it with a threshold first, e.g. mask > 0.5"
-        )
-    if mask.ndim == 3 and mask.shape[2] == 1:
-        mask = mask[..., 0]
-    if mask.ndim != 2:
-        raise InputError(f"the mask has shape {mask.shape}; allowed: [H, W] or [H, W, 1]")
-    if mask.shape != image.shape[:2]:
-        raise InputError(
-            f"the mask is {mask.shape[1]}x{mask.shape[0]} and the image {image.shape[1]}x{image.shape[0]} pixels "
-            "(width x height); they must be equal. Resize the mask with nearest-neighbour interpolation"
-        )
-    threshold = 1 if mask.dtype == np.bool_ or mask.max() <= 1 else 128
-    white = mask >= threshold
+    white = _white(mask, image, "mask")
     hole = white if options.mask_hole == "white" else ~white
     share = float(hole.mean())
     other = "black" if options.mask_hole == "white" else "white"
@@ -98,6 +81,60 @@ def check_mask(mask: object, image: Pixels, options: InpaintOptions) -> Pixels:
         )
     checked: Pixels = hole.astype(np.uint8)
     return checked
+
+
+def _white(mask: object, image: Pixels, name: str) -> NDArray[np.bool_]:
+    if not isinstance(mask, np.ndarray):
+        raise InputError(f"the {name} is a {type(mask).__name__}, not a numpy array; use numpy.asarray on it first")
+    if mask.dtype not in (np.uint8, np.bool_):
+        raise InputError(
+            f"the {name} has dtype {mask.dtype}; allowed: bool or uint8 (0 and 1, or 0 and 255). "
+            "Compare it with a threshold first, e.g. mask > 0.5"
+        )
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.ndim != 2:
+        raise InputError(f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]")
+    if mask.shape != image.shape[:2]:
+        raise InputError(
+            f"the {name} is {mask.shape[1]}x{mask.shape[0]} and the image {image.shape[1]}x{image.shape[0]} pixels "
+            "(width x height); they must be equal. Resize it with nearest-neighbour interpolation"
+        )
+    threshold = 1 if mask.dtype == np.bool_ or mask.max() <= 1 else 128
+    return np.asarray(mask >= threshold, np.bool_)
+
+
+def check_hidden(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> Pixels | None:
+    """Known pixels that must not be looked at, uint8 [H, W] in {0, 1}, or None when there are none.
+
+    Args:
+        avoid: mask like ``check_mask``'s, white = never copy from here, or None.
+        prefer: the same, white = copy from here only, or None.
+        hole: uint8 [H, W] in {0, 1}.
+        image: the checked image.
+
+    Raises:
+        InputError: a mask cannot be used, or together they leave nothing to copy from.
+    """
+    if avoid is None and prefer is None:
+        return None
+    hidden = np.zeros(hole.shape, np.bool_) if avoid is None else _white(avoid, image, "avoid mask")
+    if avoid is not None and bool((hidden | (hole > 0)).all()):
+        raise InputError(
+            "the avoid mask covers every known pixel, so nothing is left to fill the hole from; leave some unmarked"
+        )
+    if prefer is not None:
+        wanted = _white(prefer, image, "prefer mask")
+        if not wanted.any():
+            raise InputError("the prefer mask marks no pixel; mark the area to copy from, or leave prefer out")
+        if not (wanted & (hole == 0)).any():
+            raise InputError(
+                "the prefer mask lies inside the hole, where there is nothing to copy; mark known pixels outside it"
+            )
+        if not (wanted & (hole == 0) & ~hidden).any():
+            raise InputError("avoid covers all that prefer marks; leave some of it unmarked, or leave one of them out")
+        hidden = hidden | ~wanted
+    return np.asarray(hidden & (hole == 0), np.uint8)
 
 
 def to_rgb(image: Pixels, channel_order: str) -> Pixels:

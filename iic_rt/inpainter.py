@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from iic_rt.backends import open_backend
 from iic_rt.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from iic_rt.checks import check_image, check_mask, from_rgb, to_rgb
+from iic_rt.canvas import Canvas
+from iic_rt.checks import check_hidden, check_image, check_mask, from_rgb, to_rgb
 from iic_rt.errors import BackendError, InputError
-from iic_rt.loop import Filled, Loop
+from iic_rt.filler import FilledRegion, Filler
 from iic_rt.options import InpaintOptions
-from iic_rt.paste import paste
-from iic_rt.regions import Region, crop, find_regions
+from iic_rt.regions import find_regions
 from iic_rt.types import InpaintResult, Snapshot, Timings
 
 __all__ = ["Inpainter"]
@@ -59,7 +59,7 @@ class Inpainter:
         self.options = options or InpaintOptions()
         self.working_size = working_size or self.bundle.working_size
         self._backend = open_backend(backend, self.bundle, threads=threads)
-        self._loop: Loop | None = Loop(self._backend, working_size=self.working_size)
+        self._filler: Filler | None = Filler(self._backend, self.bundle, working_size=self.working_size)
 
     @property
     def backend_name(self) -> str:
@@ -67,48 +67,57 @@ class Inpainter:
         return self._backend.name
 
     def inpaint(
-        self, image: NDArray[Any], mask: NDArray[Any], *, options: InpaintOptions | None = None
+        self,
+        image: NDArray[Any],
+        mask: NDArray[Any],
+        *,
+        avoid: NDArray[Any] | None = None,
+        prefer: NDArray[Any] | None = None,
+        options: InpaintOptions | None = None,
     ) -> InpaintResult:
-        """Fills the hole that ``mask`` marks; source: Algorithm 1 of the paper, region by region.
+        """Fills the hole that ``mask`` marks; source: Algorithm 1 and Sec. 3.3 of the paper, region by region.
 
         Args:
             image: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], any size, any strides; never written to. Alpha is
                 kept as it is.
             mask: bool or uint8, [H, W] or [H, W, 1]; white (from 128 up, or 1 in a mask of 0 and 1) is removed unless
                 ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning.
+            avoid: like ``mask``, white = never copy from here. These pixels are treated as unknown: no network sees
+                them, and no value of theirs reaches the result.
+            prefer: like ``mask``, white = copy from here only; all other pixels are treated as unknown.
             options: for this call, in place of the defaults.
 
         Raises:
-            InputError: the arrays cannot be used.
+            InputError: the arrays cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
             BackendError: the backend failed, or the inpainter is closed.
         """
         started = time.perf_counter()
         options = options or self.options
         image = check_image(image)
         hole = check_mask(mask, image, options)
-        if self._loop is None:
+        hidden = check_hidden(avoid, prefer, hole, image)
+        if self._filler is None:
             raise BackendError("this Inpainter is closed; make a new one")
         rgb = to_rgb(image, options.channel_order)
-        canvas = _Canvas(rgb, hole, options)
-        regions = find_regions(hole, working_size=self.working_size, context=options.context) if hole.any() else []
+        before = rgb.copy() if options.keep_iterations else rgb
+        canvas = Canvas(rgb, hole, hidden, options)
+        regions = []
+        if hole.any():
+            regions = find_regions(hole, working_size=self.working_size, context=options.context, hidden=hidden)
         filled = []
         for i, region in enumerate(regions):
             deadline = None
             if options.budget_ms is not None:
                 now = time.perf_counter()
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
-            crops = crop(canvas.image, region), crop(canvas.open_hole, region)
-            filled.append(
-                self._loop.fill(*crops, iterations=options.iterations, deadline=deadline, keep=options.keep_iterations)
-            )
-            canvas.paste(region, filled[-1])
-        history = _history(rgb, hole, image, options, regions, filled) if options.keep_iterations else ()
+            filled.append(self._filler.fill(canvas, region, options, deadline=deadline))
+        history = _history(before, hole, hidden, image, options, filled) if options.keep_iterations else ()
         result = from_rgb(canvas.image, image, hole, options.channel_order)
         return InpaintResult(
             image=result,
             confidence=canvas.confidence,
             hole_left=canvas.hole_left,
-            iterations=max((f.iterations for f in filled), default=0),
+            iterations=max((f.first.iterations for f in filled), default=0),
             regions=len(regions),
             timings=_timings(started, filled, canvas.paste_ms),
             history=history,
@@ -116,7 +125,7 @@ class Inpainter:
 
     def close(self) -> None:
         """Releases the backend and its buffers; a second call does nothing."""
-        self._loop = None
+        self._filler = None
         self._backend.close()
 
     def __enter__(self) -> Inpainter:
@@ -128,55 +137,32 @@ class Inpainter:
         self.close()
 
 
-class _Canvas:
-    """The picture while its regions are filled one after another; a filled region is known to the next."""
-
-    def __init__(self, rgb: NDArray[np.uint8], hole: NDArray[np.uint8], options: InpaintOptions) -> None:
-        self._hole, self._options = hole, options
-        self.image, self.open_hole = rgb.copy(), hole.copy()
-        self.confidence = np.ones(hole.shape, np.float32)
-        self.hole_left = np.zeros(hole.shape, np.uint8)
-        self.paste_ms = 0.0
-
-    def paste(self, region: Region, filled: Filled, iteration: int = -1) -> None:
-        started = time.perf_counter()
-        paste(
-            self.image,
-            self.confidence,
-            self.hole_left,
-            self._hole,
-            region,
-            filled.states[iteration],
-            feather=self._options.feather,
-        )
-        self.open_hole[region.box.slices] = 0
-        self.paste_ms += (time.perf_counter() - started) * 1e3
-
-
 def _history(
     rgb: NDArray[np.uint8],
     hole: NDArray[np.uint8],
+    hidden: NDArray[np.uint8] | None,
     image: NDArray[np.uint8],
     options: InpaintOptions,
-    regions: list[Region],
-    filled: list[Filled],
+    filled: list[FilledRegion],
 ) -> tuple[Snapshot, ...]:
     """The whole picture after each iteration; a region that ended early stays as it ended."""
     snapshots = []
-    for t in range(max((len(f.states) for f in filled), default=0)):
-        canvas = _Canvas(rgb, hole, options)
-        for region, f in zip(regions, filled, strict=True):
-            canvas.paste(region, f, min(t, len(f.states) - 1))
+    for t in range(max((len(f.first.states) for f in filled), default=0)):
+        canvas = Canvas(rgb.copy(), hole, hidden, options)
+        for f in filled:
+            canvas.paste(f.region, f.first.states[min(t, len(f.first.states) - 1)])
         picture = from_rgb(canvas.image, image, hole, options.channel_order)
         snapshots.append(Snapshot(picture, canvas.confidence, canvas.hole_left))
     return tuple(snapshots)
 
 
-def _timings(started: float, filled: list[Filled], paste_ms: float) -> Timings:
-    longest = max((f.iterations for f in filled), default=0)
+def _timings(started: float, filled: list[FilledRegion], paste_ms: float) -> Timings:
+    passes = [f.first for f in filled]
+    longest = max((p.iterations for p in passes), default=0)
     return Timings(
         total_ms=(time.perf_counter() - started) * 1e3,
-        prepare_ms=sum(f.prepare_ms for f in filled),
-        iterations_ms=tuple(sum(f.iterations_ms[t] for f in filled if t < f.iterations) for t in range(longest)),
+        prepare_ms=sum(p.prepare_ms for p in passes),
+        iterations_ms=tuple(sum(p.iterations_ms[t] for p in passes if t < p.iterations) for t in range(longest)),
+        upsample_ms=sum(f.upsample_ms for f in filled),
         paste_ms=paste_ms,
     )

@@ -32,20 +32,26 @@ class Filled:
 
     states: list[State]
     iterations: int
+    result: int  # which of ``Loop.results`` holds the last y, until the next call
     prepare_ms: float
     iterations_ms: list[float]
 
 
 class Loop:
-    """Owns the buffers and bindings of one backend at one working size; close the backend after the loop's last use."""
+    """Owns the buffers and bindings of one backend at one working size; close the backend after the loop's last use.
+
+    Attributes:
+        hole: buffer [1, 1, s, s], the hole of the last crop as the first iteration saw it.
+    """
 
     def __init__(self, backend: Backend, *, working_size: int) -> None:
-        self._backend, self._size = backend, working_size
+        self._backend, self.working_size = backend, working_size
         shapes = {"y": 3, "m": 1, "c": 1}
         self._sets: list[dict[str, Buffer]] = [
             {name: backend.allocate((1, n, working_size, working_size), "float32") for name, n in shapes.items()}
             for _ in range(2)
         ]
+        self.hole = backend.allocate((1, 1, working_size, working_size), "float32")
         self._first, later = backend.allocate((1,), "float32"), backend.allocate((1,), "float32")
         self._first.write(np.ones(1, np.float32))
         later.write(np.zeros(1, np.float32))
@@ -54,7 +60,15 @@ class Loop:
 
     def _bind_step(self, source: int, first: Buffer) -> Binding:
         outputs = {f"{name}_out": buffer for name, buffer in self._sets[1 - source].items()}
-        return self._backend.bind("step", self._sets[source] | {"first": first}, outputs)
+        inputs = self._sets[source] | {"first": first}
+        if first is self._first:
+            inputs["m"] = self.hole
+        return self._backend.bind("step", inputs, outputs)
+
+    @property
+    def results(self) -> tuple[Buffer, Buffer]:
+        """The two buffers [1, 3, s, s] that y ends in: ``Filled.result`` says in which."""
+        return self._sets[0]["y"], self._sets[1]["y"]
 
     def _prepare(self, side: int) -> tuple[Buffer, Buffer, Binding]:
         if side not in self._prepares:
@@ -62,10 +76,10 @@ class Loop:
                 del self._prepares[next(iter(self._prepares))]
             image = self._backend.allocate((side, side, 3), "uint8")
             mask = self._backend.allocate((side, side), "uint8")
-            values = area_weights(side / self._size)
+            values = area_weights(side / self.working_size)
             weights = self._backend.allocate(values.shape, "float32")
             weights.write(values)
-            outputs = {name: self._sets[0][name] for name in ("y", "m")}
+            outputs = {"y": self._sets[0]["y"], "m": self.hole}
             inputs = {"image": image, "mask": mask, "weights": weights}
             self._prepares[side] = image, mask, self._backend.bind("prepare", inputs, outputs)
         return self._prepares[side]
@@ -110,4 +124,4 @@ class Loop:
                 states.append(State(y, m[0], c[0]))
             if done:
                 break
-        return Filled(states, t + 1, prepare_ms, [1e3 * (b - a) for a, b in pairwise(marks)])
+        return Filled(states, t + 1, (t + 1) % 2, prepare_ms, [1e3 * (b - a) for a, b in pairwise(marks)])

@@ -26,6 +26,8 @@ def paste(
     state: State,
     *,
     feather: float,
+    detail: NDArray[np.uint8] | None = None,
+    hidden: NDArray[np.uint8] | None = None,
 ) -> None:
     """Writes ``state`` into the hole pixels of the region's box, in place.
 
@@ -37,6 +39,8 @@ def paste(
         region: the window the state was made in.
         state: the loop's result at working resolution.
         feather: width of the feather inside the hole, in working pixels.
+        detail: uint8 [S, S, 3], the window upsampled, in place of the state's enlarged picture.
+        hidden: uint8 [H, W] in {0, 1}, known pixels that the border must not be led to.
     """
     width = round(feather * region.side / state.m.shape[0])
     around = region.box.grown(width + 1, *hole.shape)
@@ -46,10 +50,14 @@ def paste(
     box = region.box.moved(-around.top, -around.left).slices
     own[box] = inside[box]
     window = _Window(region, state.m.shape[0])
-    enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
-    filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
+    if detail is None:
+        enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
+        filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
+    else:
+        filled = detail[window.part(around.slices)].astype(np.float32)
     if width:
-        filled = lead_in(filled, image[rows, columns], inside, width)
+        known = ~inside if hidden is None else ~inside & (hidden[rows, columns] == 0)
+        filled = lead_in(filled, image[rows, columns], inside, known, width)
     image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
     # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
     confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]
@@ -57,25 +65,35 @@ def paste(
 
 
 def lead_in(
-    filled: NDArray[np.float32], known: NDArray[np.uint8], inside: NDArray[np.bool_], width: int
+    filled: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    width: int,
 ) -> NDArray[np.float32]:
-    """Leads the filled pixels next to the border towards the mean of the known pixels beside them.
+    """Leads the mean of the filled pixels next to the border to that of the known pixels beside them.
+
+    The means alone are moved: the detail of what was filled stays.
 
     Args:
         filled: float32 [h, w, 3] in [0, 255].
-        known: uint8 [h, w, 3], the picture; its hole pixels are not read.
+        image: uint8 [h, w, 3], the picture; read where known.
         inside: bool [h, w], the hole.
+        known: bool [h, w].
         width: pixels from the border over which the influence falls linearly to zero.
     """
-    if inside.all():
+    if not known.any():
         return filled
-    outside = (~inside).astype(np.float32)
-    weight = _blur(outside, width)
-    total = _blur(known * outside[..., None], width)
-    mean = total / np.maximum(weight, 1e-6)[..., None]
-    distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
-    share = np.clip(1 - distance / (width + 1), 0, 1) * (weight > 1e-6)
-    return np.asarray(filled + share[..., None] * (mean - filled), np.float32)
+    means = []
+    near = np.ones(inside.shape, np.bool_)
+    for values, where in ((filled, inside), (image, known)):
+        share = where.astype(np.float32)
+        weight = _blur(share, width)
+        means.append(_blur(values * share[..., None], width) / np.maximum(weight, 1e-6)[..., None])
+        near &= weight > 1e-6
+    distance = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3)
+    strength = np.clip(1 - distance / (width + 1), 0, 1) * near
+    return np.asarray(filled + strength[..., None] * (means[1] - means[0]), np.float32)
 
 
 def _blur(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -100,13 +118,17 @@ class _Window:
         the result is the one that enlarging the whole window would give.
         """
         if self._unit == GROUP:
-            return values[self._rows(part[0], self._region.top), self._rows(part[1], self._region.left)]
+            return values[self.part(part)]
         (y0, y1), (x0, x1) = self._groups(part[0], self._region.top), self._groups(part[1], self._region.left)
         source = values[y0 * GROUP : y1 * GROUP, x0 * GROUP : x1 * GROUP]
         size = ((x1 - x0) * self._unit, (y1 - y0) * self._unit)
         large = cv2.resize(np.ascontiguousarray(source), size, interpolation=interpolation)
         top, left = self._region.top + y0 * self._unit, self._region.left + x0 * self._unit
         return np.asarray(large[self._rows(part[0], top), self._rows(part[1], left)])
+
+    def part(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
+        """``part`` of the picture in pixels of the window."""
+        return self._rows(part[0], self._region.top), self._rows(part[1], self._region.left)
 
     @staticmethod
     def _rows(part: slice, start: int) -> slice:

@@ -11,7 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PARTLY_VALID", "PATCH", "Blend", "base_weights", "blend", "patch_cells", "patch_weights", "windows"]
+__all__ = [
+    "BASE_REACH",
+    "PARTLY_VALID",
+    "PATCH",
+    "Blend",
+    "base_weights",
+    "blend",
+    "patch_cells",
+    "patch_weights",
+    "windows",
+]
 
 PATCH = 4  # working pixels on a side of a patch; at high resolution a patch is PATCH * factor pixels wide
 BASE_REACH = 3  # working pixels around a patch that its base is made of
@@ -55,7 +65,7 @@ def windows(groups: int, p: int) -> Index:
 
 
 class Blend(NamedTuple):
-    """How one axis of the feature map is made of windows: ``share * windows[first] + (1 - share) * windows[second]``."""
+    """How one axis of a map is made of windows: ``share * windows[first] + (1 - share) * windows[second]``."""
 
     first: Index  # [cells]
     second: Index  # [cells]
@@ -88,4 +98,4 @@ def patch_weights(unknown: NDArray[np.uint8], p: int) -> Array:
     """
     groups = unknown.shape[0] // p
     share = unknown.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32).ravel()
-    return np.where(share > 0, np.float32(PARTLY_VALID) * (1 - share), np.float32(1))
+    return np.asarray(np.where(share > 0, PARTLY_VALID * (1 - share), 1), np.float32)

@@ -15,6 +15,7 @@ __all__ = ["Box", "Region", "crop", "find_regions", "ladder_side"]
 MAX_BOXES = 32  # more components are grouped first: specks of a noisy mask must not cost a region each
 MAX_PARTS = 16  # parts that one long, thin hole is cut into at most: each costs a region
 THICK = 4  # a hole longer than this many times its own thickness is cut: a wire needs the context of its width
+MIN_OPEN = 0.1  # share of a region that may be looked at, where the caller hides a part of the picture
 MIN_CONTEXT = 1.25  # a square region is never tighter around its hole than this, even at the picture's border
 
 
@@ -73,27 +74,31 @@ class Region:
 
 
 def ladder_side(pixels: float, working_size: int) -> int:
-    """The smallest allowed side that holds ``pixels``: working_size / 4 times 4, 5, 6, 7, then the doubles of these.
+    """The smallest allowed side that holds ``pixels``: working_size / 4 times 4, 6, 8, 10, 12, 14, then the doubles.
 
-    Few sides, so that static engines and captured graphs can be kept for each, and all of them shrink exactly to the
-    working size with the weights of ``reference.area_weights``.
+    Few sides, so that static engines and captured graphs can be kept for each; all of them shrink exactly to the
+    working size with the weights of ``reference.area_weights``, and a patch has an even number of pixels.
     """
     quarter = working_size // 4
     octave = 1
     while True:
         for step in (4, 5, 6, 7):
-            if quarter * octave * step >= pixels:
+            if octave * step % 2 == 0 and quarter * octave * step >= pixels:
                 return quarter * octave * step
         octave *= 2
 
 
-def find_regions(hole: NDArray[np.uint8], *, working_size: int, context: float) -> list[Region]:
+def find_regions(
+    hole: NDArray[np.uint8], *, working_size: int, context: float, hidden: NDArray[np.uint8] | None = None
+) -> list[Region]:
     """Regions that together fill every hole; their boxes do not overlap.
 
     Args:
         hole: uint8 [H, W] in {0, 1}.
         working_size: side in pixels the network works at; a region is never smaller.
         context: wanted side of a region as a multiple of the longer side of its box.
+        hidden: uint8 [H, W] in {0, 1}, known pixels that must not be looked at; a region is enlarged until it has
+            others in it.
     """
     height, width = hole.shape
     short = min(height, width)
@@ -105,7 +110,34 @@ def find_regions(hole: NDArray[np.uint8], *, working_size: int, context: float) 
     boxes = component_boxes(hole)
     parts = [part for box in boxes for part in cut(box, hole, working_size / context)]
     boxes = merge(parts if len(parts) <= MAX_BOXES else boxes, side)
-    return [place(box, side(box), height, width) for box in boxes]
+    regions = [place(box, side(box), height, width) for box in boxes]
+    if hidden is None:
+        return regions
+    open_ = 1 - (hidden | hole)
+    return [reach(region, open_, working_size) for region in regions]
+
+
+def reach(region: Region, open_: NDArray[np.uint8], working_size: int) -> Region:
+    """The region, or the next larger one on the ladder that has open pixels enough to fill from.
+
+    Args:
+        region: as its hole alone would have it.
+        open_: uint8 [H, W] in {0, 1} with at least one 1, pixels that may be looked at.
+        working_size: of the ladder.
+    """
+    height, width = open_.shape
+    total = int(np.count_nonzero(open_))
+    while True:
+        seen = np.count_nonzero(inside(open_, region))
+        if seen == total or seen >= MIN_OPEN * region.side**2:
+            return region
+        region = place(region.box, ladder_side(region.side + 1, working_size), height, width)
+
+
+def inside(array: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """The part of the picture's pixels under the window."""
+    top, left = max(0, region.top), max(0, region.left)
+    return array[top : region.top + region.side, left : region.left + region.side]
 
 
 def component_boxes(hole: NDArray[np.uint8]) -> list[Box]:
@@ -134,8 +166,8 @@ def cut(box: Box, hole: NDArray[np.uint8], shortest: float) -> list[Box]:
 
     One region around a wire across a large picture would shrink the wire and everything near it to a blur.
     """
-    inside = np.pad(hole[box.slices], 1)
-    thickness = 2 * float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_3).max())
+    padded = np.pad(hole[box.slices], 1)
+    thickness = 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3).max())
     longest = max(shortest, THICK * thickness, box.longest / MAX_PARTS)
     parts, done = [box], []
     while parts:
@@ -188,8 +220,8 @@ def crop(array: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """The window's pixels [side, side, ...]; what sticks out of the picture is its mirror image."""
     height, width = array.shape[:2]
     bottom, right = region.top + region.side, region.left + region.side
-    inside = array[max(0, region.top) : min(height, bottom), max(0, region.left) : min(width, right)]
+    part = inside(array, region)
     margins = max(0, -region.top), max(0, bottom - height), max(0, -region.left), max(0, right - width)
     if not any(margins):
-        return inside
-    return np.asarray(cv2.copyMakeBorder(inside, *margins, cv2.BORDER_REFLECT_101), np.uint8)
+        return part
+    return np.asarray(cv2.copyMakeBorder(part, *margins, cv2.BORDER_REFLECT_101), np.uint8)

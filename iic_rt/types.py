@@ -18,12 +18,14 @@ class Timings:
         total_ms: the whole call, input checks included.
         prepare_ms: crops and the ``prepare`` graph.
         iterations_ms: the ``step`` graph, one entry an iteration.
-        paste_ms: enlarging the results, feathering and writing them into the picture.
+        upsample_ms: guided upsampling.
+        paste_ms: enlarging what was not upsampled, feathering and writing into the picture.
     """
 
     total_ms: float = 0.0
     prepare_ms: float = 0.0
     iterations_ms: tuple[float, ...] = ()
+    upsample_ms: float = 0.0
     paste_ms: float = 0.0
 
 

@@ -1,0 +1,204 @@
+"""The four graphs of guided upsampling: ``similarity``, ``features``, ``replace`` and ``to_rgb``.
+
+They are cut where the runtime needs a seam. ``features`` and ``to_rgb`` work on strips of a large crop, ``replace`` on
+some channels of the whole crop at a time: the memory is bounded whatever the size of the photograph. Where memory is
+no matter, one strip is the crop and all channels go at once. S = s * factor is the side of the crop, s that of the
+loop, p = 4 * factor that of a patch, N = (s / 4)^2; h is the height of a strip, r its patches from top to bottom.
+
+==========  =====================  ====================================================================
+similarity
+==========  =====================  ====================================================================
+y           [1, 3, s, s]           float32 in about [-1, 1], the loop's result
+m           [1, 1, s, s]           float32 in {0, 1}, what it has filled
+q           [1, N, 76]             float32, descriptors of unit length, patches row by row
+low         [1, 3, s + 6, s + 6]   float32, y in [-1, 1] with its border repeated three times
+features
+image       [h, S, 3]              uint8, RGB
+unknown     [h, S]                 uint8, nonzero = not to be looked at
+low         [1, 3, 4r + 6, s + 6]  float32, the strip's part of ``low``
+weights     [p, 10]                float32, ``iic_rt.patches.base_weights``
+features    [1, 16, h/2, S/2]      float32, the last feature map
+inside      [1, 1, h/2, S/2]       float32 in {0, 1}, cells with an unknown pixel
+replace
+q           [1, N, 76]             float32
+features    [1, C, S/2, S/2]       float32, any number of channels
+inside      [1, 1, S/2, S/2]       float32 in {0, 1}
+hole        [1, N]                 float32 in {0, 1}, patches to replace
+weight      [1, N]                 float32, ``iic_rt.patches.patch_weights``
+windows     [...]                  int64, ``iic_rt.patches.windows``
+first, second, share [S/2]         int64, int64, float32, ``iic_rt.patches.blend``
+mixed       [1, C, S/2, S/2]       float32
+replaced    [1, N]                 float32 in {0, 1}; 0 for a hole patch means: no patch was valid
+partly      [1, N]                 float32 in [0, 1], share that was copied from patches with unknown pixels
+to_rgb
+mixed       [1, 16, h/2, S/2]      float32
+low         as in features
+weights     as in features
+image       [h, S, 3]              uint8
+==========  =====================  ====================================================================
+"""
+
+from __future__ import annotations
+
+import onnx
+import torch
+from onnx import compose
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from export.graphs import export_module, store_weights_as_fp16
+from export.patch_replace import build_replace
+from iic_rt.patches import BASE_REACH, PATCH
+from training.model.upsampler import GuidedUpsampler, ReconstructionNetwork, SimilarityNetwork
+
+__all__ = ["build_upsample_graphs"]
+
+TAPS = PATCH + 2 * BASE_REACH
+HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
+
+# low [1, 3, a, b] -> base [1, 3, h, S]: overlapping groups of 10 along either axis, each times the weights.
+BASE = """
+    low_rows = Reshape (low, as_rows)
+    row_taps = Conv <strides = [4, 1]> (low_rows, pick_rows)
+    row_groups = Transpose <perm = [0, 2, 1, 3]> (row_taps)
+    rows_of_groups = MatMul (weights, row_groups)
+    tall_shape = Concat <axis = 0> (planes, any, width_of_low)
+    tall = Reshape (rows_of_groups, tall_shape)
+    tall_planes = Unsqueeze (tall, one)
+    column_taps = Conv <strides = [1, 4]> (tall_planes, pick_columns)
+    column_groups = Transpose <perm = [0, 2, 3, 1]> (column_taps)
+    weight_columns = Transpose <perm = [1, 0]> (weights)
+    columns_of_groups = MatMul (column_groups, weight_columns)
+    p = Shape <start = 0, end = 1> (weights)
+    groups = Shape <start = 2, end = 3> (column_groups)
+    height = Shape <start = 1, end = 2> (column_groups)
+    width = Mul (p, groups)
+    base_shape = Concat <axis = 0> (one, planes, height, width)
+    base = Reshape (columns_of_groups, base_shape)
+"""
+IDENTITY = ", ".join(str(int(i == j)) for i in range(TAPS) for j in range(TAPS))
+CONSTANTS = f"""
+ int64[4] as_rows = {{3, 1, -1, 0}}, int64[1] planes = {{3}}, int64[1] any = {{-1}}, int64[1] one = {{1}},
+ int64[1] zero_axis = {{0}}, float half_range = {{127.5}},
+ float[{TAPS}, 1, {TAPS}, 1] pick_rows = {{{IDENTITY}}}, float[{TAPS}, 1, 1, {TAPS}] pick_columns = {{{IDENTITY}}}"""
+
+INPUTS = f"""{HEAD}
+inputs (uint8[h, S, 3] image, uint8[h, S] unknown, float[1, 3, a, b] low, float[p, {TAPS}] weights)
+    => (float[1, 3, h, S] detail, float[1, 3, h, S] base, float[1, 1, h, S] unknown_float,
+        float[1, 1, half_h, half_S] inside)
+<{CONSTANTS}, float zero = {{0}}, float unit = {{1}}, int64[2] front = {{0, 1}}>
+{{
+    width_of_low = Shape <start = 3, end = 4> (low)
+    {BASE}
+    unknown_values = Cast <to = 1> (unknown)
+    is_unknown = Greater (unknown_values, zero)
+    unknown_plane = Cast <to = 1> (is_unknown)
+    unknown_float = Unsqueeze (unknown_plane, front)
+    inside = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (unknown_float)
+    planes_first = Transpose <perm = [2, 0, 1]> (image)
+    pixels = Cast <to = 1> (planes_first)
+    picture = Unsqueeze (pixels, zero_axis)
+    scaled = Div (picture, half_range)
+    centred = Sub (scaled, unit)
+    difference = Sub (centred, base)
+    known = Sub (unit, unknown_float)
+    detail = Mul (difference, known)
+}}
+"""
+
+OUTPUT = f"""{HEAD}
+output (float[1, 3, h, S] detail, float[1, 3, a, b] low, float[p, {TAPS}] weights) => (uint8[h, S, 3] image)
+<{CONSTANTS}, float black = {{0}}, float white = {{255}}>
+{{
+    width_of_low = Shape <start = 3, end = 4> (low)
+    {BASE}
+    picture = Add (base, detail)
+    scaled = Mul (picture, half_range)
+    shifted = Add (scaled, half_range)
+    clipped = Clip (shifted, black, white)
+    rounded = Round (clipped)
+    bytes = Cast <to = 2> (rounded)
+    plane = Squeeze (bytes, zero_axis)
+    image = Transpose <perm = [1, 2, 0]> (plane)
+}}
+"""
+
+
+class Similarity(nn.Module):
+    """The similarity network, and the padded result that the other graphs make their base of."""
+
+    def __init__(self, network: SimilarityNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
+        y = y.clamp(-1, 1)
+        return self.network(y, m), F.pad(y, (BASE_REACH,) * 4, mode="replicate")
+
+
+class ToRGB(nn.Module):
+    """The layers behind the patch replacement."""
+
+    def __init__(self, network: ReconstructionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mixed: Tensor) -> Tensor:
+        return self.network.to_rgb(mixed)
+
+
+def build_upsample_graphs(upsampler: GuidedUpsampler) -> dict[str, onnx.ModelProto]:
+    """The graphs by name, for every size, with FP16 weights cast on load; shapes are in the module's text."""
+
+    def dims(multiple: int) -> dict[int, object]:
+        return {2: multiple * torch.export.Dim("height", min=4), 3: multiple * torch.export.Dim("width", min=4)}
+
+    size = dims(8)
+    similarity = export_module(
+        Similarity(upsampler.similarity).eval(),
+        (torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96)),
+        ["y", "m"],
+        ["q", "low"],
+        {"y": size, "m": size},
+    )
+    for axis, name in ((2, "padded_height"), (3, "padded_width")):
+        similarity.graph.output[1].type.tensor_type.shape.dim[axis].dim_param = name
+    similarity.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "patches"
+    size = dims(4)
+    encoder = export_module(
+        upsampler.reconstruction.eval(),
+        (torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96)),
+        ["detail", "base", "unknown_float"],
+        ["features"],
+        {"detail": size, "base": size, "unknown": size},
+    )
+    decoder = export_module(
+        ToRGB(upsampler.reconstruction).eval(), (torch.zeros(1, 16, 64, 96),), ["mixed"], ["detail"], {"mixed": dims(2)}
+    )
+    names = ("detail", "base", "unknown_float")
+    features = _join(
+        onnx.parser.parse_model(INPUTS), encoder, [(n, n) for n in names], ["features", "inside"], "features"
+    )
+    to_rgb = _join(decoder, onnx.parser.parse_model(OUTPUT), [("detail", "detail")], ["image"], "to_rgb")
+    for model in (similarity, features, to_rgb):
+        store_weights_as_fp16(model)
+        onnx.checker.check_model(model, full_check=True)
+    scale = float(upsampler.scale.detach())
+    return {"similarity": similarity, "features": features, "replace": build_replace(scale), "to_rgb": to_rgb}
+
+
+def _join(
+    first: onnx.ModelProto, second: onnx.ModelProto, joints: list[tuple[str, str]], outputs: list[str], name: str
+) -> onnx.ModelProto:
+    """``second`` behind ``first``, tensors of the same name joined, inner names of the first prefixed."""
+    keep = {i.name for i in first.graph.input} | {o.name for o in first.graph.output}
+    renamed = compose.add_prefix(first, "a_")
+    for node in renamed.graph.node:
+        for tensors in (node.input, node.output):
+            for i, tensor in enumerate(tensors):
+                tensors[i] = tensor.removeprefix("a_") if tensor.removeprefix("a_") in keep else tensor
+    for value in (*renamed.graph.input, *renamed.graph.output):
+        value.name = value.name.removeprefix("a_")
+    model = compose.merge_models(renamed, second, io_map=joints, outputs=outputs, name=name)
+    model.producer_name = second.producer_name or first.producer_name
+    return model
