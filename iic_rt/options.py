@@ -26,8 +26,8 @@ class InpaintOptions:
         upsample: rebuild full resolution from real patches of the picture (Sec. 3.3) where a region is larger than the
             working size. Without it the loop runs at the region's own resolution up to 1024 pixels (``Ours*`` of the
             paper): slower, smoother.
-        keep_iterations: keep the picture after every iteration in ``InpaintResult.history``, as the loop made it, before
-            upsampling.
+        keep_iterations: keep the picture after every iteration, as the loop made it and before it is upsampled, in
+            ``InpaintResult.history``.
     """
 
     iterations: int = 4

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from iic_rt.loop import State
 from iic_rt.reference import GROUP
-from iic_rt.regions import Region
+from iic_rt.regions import Box, Region
 
 __all__ = ["lead_in", "paste"]
 
+BAND = 256  # rows written at a time: the memory does not depend on the size of the hole
 CUBIC_REACH = 2  # working pixels around the box that the enlargement reads
 
 
@@ -42,26 +43,30 @@ def paste(
         detail: uint8 [S, S, 3], the window upsampled, in place of the state's enlarged picture.
         hidden: uint8 [H, W] in {0, 1}, known pixels that the border must not be led to.
     """
-    width = round(feather * region.side / state.m.shape[0])
-    around = region.box.grown(width + 1, *hole.shape)
-    rows, columns = around.slices
-    inside = hole[rows, columns] > 0
-    own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
-    box = region.box.moved(-around.top, -around.left).slices
-    own[box] = inside[box]
     window = _Window(region, state.m.shape[0])
-    if detail is None:
-        enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
-        filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
-    else:
-        filled = detail[window.part(around.slices)].astype(np.float32)
-    if width:
-        known = ~inside if hidden is None else ~inside & (hidden[rows, columns] == 0)
-        filled = lead_in(filled, image[rows, columns], inside, known, width)
-    image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
-    # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
-    confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]
-    hole_left[rows, columns][own] = window.enlarge(state.m, around.slices, cv2.INTER_NEAREST)[own] > 0
+    box, width = region.box, round(feather * region.side / state.m.shape[0])
+    for top in range(box.top, box.bottom, BAND):
+        band = Box(top, box.left, min(top + BAND, box.bottom), box.right)
+        around = band.grown(width + 1, *hole.shape)
+        rows, columns = around.slices
+        inside = hole[rows, columns] > 0
+        own = np.zeros_like(inside)  # another region's hole may begin within the feather's reach
+        part = band.moved(-around.top, -around.left).slices
+        own[part] = inside[part]
+        if not own.any():
+            continue
+        if detail is None:
+            enlarged = window.enlarge(np.moveaxis(state.y, 0, 2), around.slices, cv2.INTER_CUBIC)
+            filled = np.asarray(enlarged * 127.5 + 127.5, np.float32)
+        else:
+            filled = detail[window.part(around.slices)].astype(np.float32)
+        if width:
+            known = ~inside if hidden is None else ~inside & (hidden[rows, columns] == 0)
+            filled = lead_in(filled, image[rows, columns], inside, known, width)
+        image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
+        # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
+        confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]
+        hole_left[rows, columns][own] = window.enlarge(state.m, around.slices, cv2.INTER_NEAREST)[own] > 0
 
 
 def lead_in(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,12 @@ from numpy.typing import NDArray
 from iic_rt.backends.base import Backend, Buffer
 from iic_rt.patches import BASE_REACH, PATCH, base_weights, blend, patch_cells, patch_weights, windows
 
-__all__ = ["STRIP_PIXELS", "Upsampled", "Upsampler", "strips"]
+__all__ = ["TILE_PIXELS", "Span", "Upsampled", "Upsampler", "spans"]
 
-STRIP_PIXELS = 1 << 21  # crop pixels that go through the convolutions at once
+TILE_PIXELS = 3 << 19  # crop pixels that go through the convolutions at once
 ROWS_BYTES = 1 << 25  # memory of the patches as rows; a larger crop goes channel by channel
 CHANNELS = 16  # of the last feature map
-REACH = 12  # crop pixels around a strip that its features depend on
+REACH = 12  # crop pixels around a tile that its features depend on
 
 Pixels = NDArray[np.uint8]
 
@@ -25,33 +27,46 @@ Pixels = NDArray[np.uint8]
 class Upsampled:
     """What guided upsampling made of a crop."""
 
-    image: Pixels  # [S, S, 3], written in strips with hole pixels only; the rest is undefined
+    image: Pixels  # [S, S, 3], written in tiles with hole pixels only; the rest is undefined
     partly: Pixels  # [S, S] in {0, 1}, hole pixels rebuilt from patches that were not wholly known
     found: bool  # False: no patch was valid, and the hole holds the blurred low-resolution result
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Patch rows [start, stop) go through the graph, of which [first, last) are kept."""
+class Span:
+    """Patches [start, stop) of one axis go through a graph, of which [first, last) are kept."""
 
     start: int
     stop: int
     first: int
     last: int
 
+    def at(self, cells: int, margin: int = 0) -> slice:
+        """What goes through, where a patch has so many ``cells``, with a margin behind."""
+        return slice(self.start * cells, self.stop * cells + margin)
 
-def strips(groups: int, p: int) -> list[Strip]:
-    """Strips of equal height that together cover ``groups`` rows of patches of ``p`` pixels."""
+    def to(self, cells: int) -> slice:
+        """Where in the whole the kept part belongs."""
+        return slice(self.first * cells, self.last * cells)
+
+    def of(self, cells: int) -> slice:
+        """Where in the tile the kept part is."""
+        return slice((self.first - self.start) * cells, (self.last - self.start) * cells)
+
+
+def spans(groups: int, p: int) -> list[Span]:
+    """Spans of equal length that together keep each of ``groups`` patches of ``p`` pixels once."""
     halo = -(-REACH // p)
-    fit = STRIP_PIXELS // (groups * p * p)
-    if fit >= groups:
-        return [Strip(0, groups, 0, groups)]
-    rows = max(1, fit - 2 * halo)
-    height = min(groups, rows + 2 * halo)
+    longest = math.isqrt(TILE_PIXELS) // p
+    if longest >= groups:
+        return [Span(0, groups, 0, groups)]
+    count = -(-groups // max(1, longest - 2 * halo))
+    kept = -(-groups // count)
+    length = min(groups, kept + 2 * halo)
     found = []
-    for first in range(0, groups, rows):
-        start = min(max(0, first - halo), groups - height)
-        found.append(Strip(start, start + height, first, min(first + rows, groups)))
+    for first in range(0, groups, kept):
+        start = min(max(0, first - halo), groups - length)
+        found.append(Span(start, start + length, first, min(first + kept, groups)))
     return found
 
 
@@ -98,12 +113,12 @@ class _Plan:
         self.side, self._low = side, low
         self._p = p = side * PATCH // working_size
         self._groups = groups = working_size // PATCH
-        self._strips = strips(groups, p)
-        cells, height = side // 2, self._strips[0].stop - self._strips[0].start
+        self._tiles = list(product(spans(groups, p), repeat=2))  # rows, columns
+        cells, length = side // 2, self._tiles[0][0].stop
         half, margin = patch_cells(p)
         row_bytes = 4 * (groups * (half + 2 * margin)) ** 2
         self._channels = channels = next(c for c in (16, 8, 4, 2, 1) if c == 1 or c * row_bytes <= ROWS_BYTES)
-        self._whole = len(self._strips) == 1 and channels == CHANNELS
+        self._whole = len(self._tiles) == 1 and channels == CHANNELS
 
         def buffer(*shape: int, dtype: str = "float32") -> Buffer:
             return backend.allocate(shape, dtype)
@@ -113,13 +128,14 @@ class _Plan:
             made.write(values)
             return made
 
-        size, pad, patches = working_size, 2 * BASE_REACH, groups**2
-        self._image = buffer(height * p, side, 3, dtype="uint8")
-        self._unknown = buffer(height * p, side, dtype="uint8")
-        self._low_strip = self._low if self._whole else buffer(1, 3, height * PATCH + pad, size + pad)
+        pad, patches = 2 * BASE_REACH, groups**2
+        self._image = buffer(length * p, length * p, 3, dtype="uint8")
+        self._unknown = buffer(length * p, length * p, dtype="uint8")
+        tile_low = length * PATCH + pad
+        self._low_tile = self._low if self._whole else buffer(1, 3, tile_low, tile_low)
         weights = constant(base_weights(side / working_size))
-        self._features, self._inside = (buffer(1, c, height * half, cells) for c in (CHANNELS, 1))
-        base = {"low": self._low_strip, "weights": weights}
+        self._features, self._inside = (buffer(1, c, length * half, length * half) for c in (CHANNELS, 1))
+        base = {"low": self._low_tile, "weights": weights}
         self._encode = backend.bind(
             "features",
             base | {"image": self._image, "unknown": self._unknown},
@@ -146,9 +162,9 @@ class _Plan:
             },
             {"mixed": self._mixed, "replaced": self._replaced, "partly": self._partly},
         )
-        self._mixed_strip = self._mixed if self._whole else buffer(1, CHANNELS, height * half, cells)
-        self._out = buffer(height * p, side, 3, dtype="uint8")
-        self._decode = backend.bind("to_rgb", base | {"mixed": self._mixed_strip}, {"image": self._out})
+        self._mixed_tile = self._mixed if self._whole else buffer(1, CHANNELS, length * half, length * half)
+        self._out = buffer(length * p, length * p, 3, dtype="uint8")
+        self._decode = backend.bind("to_rgb", base | {"mixed": self._mixed_tile}, {"image": self._out})
 
     def run(self, image: Pixels, unknown: Pixels, hole: Pixels) -> Upsampled:
         groups, p = self._groups, self._p
@@ -160,37 +176,30 @@ class _Plan:
         partly = (self._partly.read().reshape(groups, groups) > 0.5) & patch_hole
         found = bool((self._replaced.read().reshape(groups, groups) >= patch_hole).all())
         result = np.empty(image.shape, np.uint8)
-        for strip in self._strips:
-            if patch_hole[strip.first : strip.last].any():
-                self._run_rgb(strip, features, result)
+        for rows, columns in self._tiles:
+            if patch_hole[rows.to(1), columns.to(1)].any():
+                self._run_rgb(rows, columns, features, result)
         return Upsampled(result, np.repeat(np.repeat(partly, p, 0), p, 1) & hole, found)
 
-    def _cells(self, strip: Strip) -> tuple[slice, slice]:
-        """Where the kept patch rows of a strip lie: in the feature map, and in the strip's own."""
-        half = self._p // 2
-        return slice(strip.first * half, strip.last * half), slice(
-            (strip.first - strip.start) * half, (strip.last - strip.start) * half
-        )
-
-    def _write_low(self, strip: Strip) -> None:
+    def _write_low(self, rows: Span, columns: Span) -> None:
         if not self._whole:
-            rows = slice(strip.start * PATCH, strip.stop * PATCH + 2 * BASE_REACH)
-            self._low_strip.write(self._low.read()[:, :, rows])
+            margin = 2 * BASE_REACH
+            self._low_tile.write(self._low.read()[:, :, rows.at(PATCH, margin), columns.at(PATCH, margin)])
 
     def _run_features(self, image: Pixels, unknown: Pixels) -> NDArray[np.float32] | None:
         """The last feature map; on the host [16, S/2, S/2] when it does not fit one run of each graph."""
-        features = None if self._whole else np.empty((CHANNELS, self.side // 2, self.side // 2), np.float32)
-        inside = None if self._whole else np.empty((1, 1, self.side // 2, self.side // 2), np.float32)
-        for strip in self._strips:
-            rows = slice(strip.start * self._p, strip.stop * self._p)
-            self._image.write(image[rows])
-            self._unknown.write(unknown[rows])
-            self._write_low(strip)
+        p, half, cells = self._p, self._p // 2, self.side // 2
+        features = None if self._whole else np.empty((CHANNELS, cells, cells), np.float32)
+        inside = None if self._whole else np.empty((1, 1, cells, cells), np.float32)
+        for rows, columns in self._tiles:
+            self._image.write(image[rows.at(p), columns.at(p)])
+            self._unknown.write(unknown[rows.at(p), columns.at(p)])
+            self._write_low(rows, columns)
             self._encode.enqueue()
             if features is not None and inside is not None:
-                to, of = self._cells(strip)
-                features[:, to] = self._features.read()[0, :, of]
-                inside[:, :, to] = self._inside.read()[:, :, of]
+                of = rows.of(half), columns.of(half)
+                features[:, rows.to(half), columns.to(half)] = self._features.read()[0, :, of[0], of[1]]
+                inside[:, :, rows.to(half), columns.to(half)] = self._inside.read()[:, :, of[0], of[1]]
         if inside is not None:
             self._inside_all.write(inside)
         return features
@@ -205,12 +214,10 @@ class _Plan:
             self._replace.enqueue()
             part[:] = self._mixed.read()[0]
 
-    def _run_rgb(self, strip: Strip, features: NDArray[np.float32] | None, result: Pixels) -> None:
-        half, p = self._p // 2, self._p
+    def _run_rgb(self, rows: Span, columns: Span, features: NDArray[np.float32] | None, result: Pixels) -> None:
+        p, half = self._p, self._p // 2
         if features is not None:
-            self._mixed_strip.write(features[None, :, strip.start * half : strip.stop * half])
-        self._write_low(strip)
+            self._mixed_tile.write(features[None, :, rows.at(half), columns.at(half)])
+        self._write_low(rows, columns)
         self._decode.enqueue()
-        offset = (strip.first - strip.start) * p
-        kept = self._out.read()[offset : offset + (strip.last - strip.first) * p]
-        result[strip.first * p : strip.last * p] = kept
+        result[rows.to(p), columns.to(p)] = self._out.read()[rows.of(p), columns.of(p)]
