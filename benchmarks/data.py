@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Case", "load_cases"]
+__all__ = ["Case", "load_cases", "squared"]
 
 Pixels = NDArray[np.uint8]
 
@@ -44,3 +44,16 @@ def load_cases(path: Path, *, limit: int | None = None) -> list[Case]:
             mask = cv2.imdecode(np.frombuffer(read(f"masks/{row['id']}.png"), np.uint8), cv2.IMREAD_GRAYSCALE)
             cases.append(Case(row["id"], np.asarray(image, np.uint8), (mask > 127).astype(np.uint8), row))
     return cases
+
+
+def squared(case: Case, side: int) -> Case:
+    """The case as a square of ``side`` pixels: short side scaled to it, the window around the middle of the hole."""
+    height, width = case.hole.shape
+    scale = side / min(height, width)
+    size = max(side, round(width * scale)), max(side, round(height * scale))
+    image = cv2.resize(case.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    hole = cv2.resize(case.hole, size, interpolation=cv2.INTER_NEAREST)
+    middle = [int(np.flatnonzero(hole.any(axis)).mean()) for axis in (1, 0)]
+    top, left = (min(max(0, m - side // 2), n - side) for m, n in zip(middle, hole.shape, strict=True))
+    window = slice(top, top + side), slice(left, left + side)
+    return Case(case.name, np.ascontiguousarray(image[window]), np.ascontiguousarray(hole[window]), case.meta)

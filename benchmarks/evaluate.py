@@ -1,6 +1,7 @@
-"""Quality on a folder of pictures with holes and known truth.
+"""Quality on pictures with holes and known truth.
 
 ``python -m benchmarks.evaluate --data eval-public.tar --out benchmarks/results/x86-2-cores/eval-public.json``
+``python -m benchmarks.evaluate --data eval-public.tar --side 512 --out benchmarks/results/x86-2-cores/eval-512.json``
 """
 
 from __future__ import annotations
@@ -15,37 +16,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import Case, load_cases
-from benchmarks.methods import classical_methods, our_methods
-from benchmarks.metrics import hole_l1, hole_psnr, hole_ssim
+from benchmarks.data import Case, load_cases, squared
+from benchmarks.methods import Method, classical_methods, our_methods, square_methods
+from benchmarks.metrics import hole_l1, hole_psnr, hole_sharpness, hole_ssim
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bundle import DEFAULT_BUNDLE
 
-__all__ = ["evaluate", "main"]
+__all__ = ["confidence_scores", "evaluate", "main"]
 
 ITERATIONS = (1, 2, 4, 6)
 
 
-def evaluate(
-    cases: list[Case], inpainter: Inpainter, *, classical: bool, pictures: Path | None = None
-) -> dict[str, Any]:
-    """Mean scores of every method, PSNR by kind of mask, and of confident against other pixels.
+def evaluate(cases: list[Case], methods: dict[str, Method], *, pictures: Path | None = None) -> dict[str, Any]:
+    """Mean scores of every method, and PSNR by kind of mask.
 
     Args:
         cases: pictures with holes.
-        inpainter: the network under test.
-        classical: compare with the classical methods too.
+        methods: what is compared.
         pictures: folder for one sheet a case (input, results, truth), or None.
     """
-    methods = (classical_methods() if classical else {}) | our_methods(inpainter, ITERATIONS)
     scores: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in methods}
     for i, case in enumerate(cases):
         inside = case.hole > 0
         results = {}
         for name, method in methods.items():
             filled = results[name] = method(case.image, case.hole)
-            for metric, score in (("psnr", hole_psnr), ("l1", hole_l1), ("ssim", hole_ssim)):
+            for metric, score in (
+                ("psnr", hole_psnr),
+                ("l1", hole_l1),
+                ("ssim", hole_ssim),
+                ("sharpness", hole_sharpness),
+            ):
                 value = score(filled, case.image, inside)
                 scores[name][metric].append(value)
                 if metric == "psnr":
@@ -55,19 +57,19 @@ def evaluate(
         print(f"\r{i + 1}/{len(cases)}", end="", file=sys.stderr)
     print(file=sys.stderr)
     rows = {n: {m: round(float(np.mean(v)), 4) for m, v in by_metric.items()} for n, by_metric in scores.items()}
-    return {"pictures": len(cases), "methods": rows, "confidence": _confidence(cases, inpainter)}
+    return {"pictures": len(cases), "methods": rows}
 
 
-def _confidence(cases: list[Case], inpainter: Inpainter) -> dict[str, float]:
+def confidence_scores(cases: list[Case], inpainter: Inpainter) -> dict[str, float]:
     """PSNR over all pixels with confidence above 0.5 and over the rest, after one and after four iterations."""
     found: dict[str, float] = {}
     for t in (1, 4):
         errors: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
         for case in cases:
-            result = inpainter.inpaint(case.image, case.hole, options=InpaintOptions(iterations=t))
-            squared = ((result.image.astype(np.float64) - case.image) ** 2).mean(2)
+            result = inpainter.inpaint(case.image, case.hole, options=InpaintOptions(iterations=t, upsample=False))
+            error = ((result.image.astype(np.float64) - case.image) ** 2).mean(2)
             for sure in errors:
-                errors[sure].append(squared[(case.hole > 0) & ((result.confidence > 0.5) == sure)])
+                errors[sure].append(error[(case.hole > 0) & ((result.confidence > 0.5) == sure)])
         joined = {sure: np.concatenate(parts) for sure, parts in errors.items()}
         for sure, name in ((True, "sure"), (False, "unsure")):
             if joined[sure].size:
@@ -90,17 +92,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--limit", type=int, help="first N pictures only")
+    parser.add_argument("--side", type=int, help="cut squares of so many pixels: Ours and Ours* of the paper's Table 1")
     parser.add_argument("--no-classical", action="store_true", help="leave the classical methods out")
     parser.add_argument("--pictures", type=Path, help="folder for one sheet of results a picture")
     options = parser.parse_args(argv)
     cases = load_cases(options.data, limit=options.limit)
     with Inpainter(options.bundle) as inpainter:
-        found = evaluate(cases, inpainter, classical=not options.no_classical, pictures=options.pictures)
+        methods = {} if options.no_classical else classical_methods()
+        if options.side:
+            cases = [squared(case, options.side) for case in cases]
+            found = evaluate(cases, methods | square_methods(inpainter), pictures=options.pictures)
+            found["side"] = options.side
+        else:
+            found = evaluate(cases, methods | our_methods(inpainter, ITERATIONS), pictures=options.pictures)
+            found["confidence"] = confidence_scores(cases, inpainter)
         write_record(options.out, environment(inpainter.bundle) | {"data": options.data.name} | found)
-    print(f"{'method':<24}{'PSNR dB':>9}{'L1':>8}{'SSIM':>8}")
+    print(f"{'method':<36}{'PSNR dB':>9}{'L1':>8}{'SSIM':>8}{'sharpness':>11}")
     for name, row in found["methods"].items():
-        print(f"{name:<24}{row['psnr']:>9.2f}{row['l1']:>8.4f}{row['ssim']:>8.4f}")
-    print(", ".join(f"{name} {value}" for name, value in found["confidence"].items()))
+        print(f"{name:<36}{row['psnr']:>9.2f}{row['l1']:>8.4f}{row['ssim']:>8.4f}{row['sharpness']:>11.2f}")
+    print(", ".join(f"{name} {value}" for name, value in found.get("confidence", {}).items()))
     return 0
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from iic_rt import Inpainter, InpaintOptions
 
-__all__ = ["Method", "classical_methods", "fill_in_rings", "our_methods", "rings"]
+__all__ = ["Method", "classical_methods", "fill_in_rings", "our_methods", "rings", "square_methods"]
 
 Pixels = NDArray[np.uint8]
 Method = Callable[[Pixels, Pixels], Pixels]  # (image [H, W, 3], hole [H, W] in {0, 1}) -> filled image
@@ -38,14 +38,33 @@ def classical_methods() -> dict[str, Method]:
 
 
 def our_methods(inpainter: Inpainter, iterations: tuple[int, ...]) -> dict[str, Method]:
-    """This project with T iterations for each T asked, and the IT baseline on the same network."""
+    """This project as it comes, the loop alone with T iterations for each T asked, and the IT baseline."""
 
-    def of(t: int) -> Method:
-        return lambda image, hole: inpainter.inpaint(image, hole, options=InpaintOptions(iterations=t)).image
+    def loop(t: int) -> Method:
+        options = InpaintOptions(iterations=t, upsample=False)
+        return lambda image, hole: inpainter.inpaint(image, hole, options=options).image
 
-    methods = {f"iic-rt, T = {t}": of(t) for t in iterations}
+    methods: dict[str, Method] = {"iic-rt": lambda image, hole: inpainter.inpaint(image, hole).image}
+    methods |= {f"loop alone, T = {t}": loop(t) for t in iterations}
     methods[f"IT baseline, {RINGS} rings"] = lambda image, hole: fill_in_rings(inpainter, image, hole)
     return methods
+
+
+def square_methods(inpainter: Inpainter) -> dict[str, Method]:
+    """The paper's ``Ours*`` and ``Ours`` on square pictures, and ``Ours`` with a plain enlargement in place of patches.
+
+    The whole square is one region, so that the loop sees what the paper's loop saw.
+    """
+    whole = {"context": 16.0}
+    full = InpaintOptions(upsample=False, **whole)
+    kept = InpaintOptions(keep_iterations=True, **whole)
+    return {
+        "Ours*: loop at full size": lambda image, hole: inpainter.inpaint(image, hole, options=full).image,
+        "Ours: loop at half size, upsampled": lambda image, hole: inpainter.inpaint(image, hole, options=kept).image,
+        "loop at half size, bicubic": lambda image, hole: (
+            inpainter.inpaint(image, hole, options=kept).history[-1].image
+        ),
+    }
 
 
 def rings(hole: Pixels, count: int) -> NDArray[np.int64]:
@@ -70,7 +89,7 @@ def fill_in_rings(inpainter: Inpainter, image: Pixels, hole: Pixels) -> Pixels:
         left = (number >= ring).astype(np.uint8)
         if not left.any():
             continue
-        result = inpainter.inpaint(filled, left, options=InpaintOptions(iterations=1))
+        result = inpainter.inpaint(filled, left, options=InpaintOptions(iterations=1, upsample=False))
         now = number == ring
         filled[now] = result.image[now]
     return filled

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hole_l1", "hole_psnr", "hole_ssim"]
+__all__ = ["hole_l1", "hole_psnr", "hole_sharpness", "hole_ssim"]
 
 Pixels = NDArray[np.uint8]
 
@@ -36,3 +36,12 @@ def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
     return float((above / below)[hole].mean())
+
+
+def hole_sharpness(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
+    """Mean absolute Laplacian of the luminance in the hole, relative to the truth's: 1 is as sharp, 0 is flat."""
+    a, b = (
+        np.abs(cv2.Laplacian(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64), cv2.CV_64F))[hole].mean()
+        for p in (image, truth)
+    )
+    return float(a / max(b, 1e-6))

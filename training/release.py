@@ -1,13 +1,15 @@
-"""Best weights of a run to a released file, with the confidence calibrated.
+"""Best weights of a run to a released file, with one number calibrated: the confidence's offset, the softmax's scale.
 
 ``python -m training.release --run runs/edge --data DATA --out training/weights/edge`` writes ``OUT.safetensors`` (FP16)
-and ``OUT.json``, the facts that the model card quotes.
+and ``OUT.json``, the facts that the model card quotes. For a run of the upsampler name the generator it was trained
+behind: ``--upsampler training/weights/edge.safetensors``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,18 @@ from typing import Any
 import torch
 
 from training.checkpoint import load_state
+from training.config import UpsamplerConfig
 from training.data import Pictures, Plan, validation_plan
 from training.masks import ObjectShapes
 from training.model.network import PRESETS, Generator, count_macs
-from training.model.weights import save_generator
+from training.model.weights import load_generator, save_generator, save_upsampler
+from training.upsampler_trainer import UpsamplerTrainer
 from training.validate import validate
 
-__all__ = ["calibrate", "main", "release"]
+__all__ = ["calibrate", "main", "release", "release_upsampler"]
 
 OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
+SCALES = (0.5, 1.0, 2.0, 4.0)  # times the scale that was learned
 
 
 def shift_confidence(generator: Generator, offset: float) -> None:
@@ -61,7 +66,9 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
     save_generator(out.with_suffix(".safetensors"), generator, preset=config["preset"], training=training)
     facts = {
         "parameters": sum(p.numel() for p in generator.parameters()),
-        "gmac_per_step_256": round(count_macs(generator) / 1e9, 3),
+        "gmac_per_step_256": round(
+            count_macs(generator, torch.zeros(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)) / 1e9, 3
+        ),
         "device": config["device"],
         "steps": int(progress["step"]),
         "minutes": round(progress["minutes"], 1),
@@ -73,18 +80,72 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
     return facts
 
 
+def release_upsampler(
+    run: Path, out: Path, generator: Generator, pictures: Pictures, shapes: ObjectShapes
+) -> dict[str, Any]:
+    """Writes the released weights of an upsampler's ``run``; returns the facts that were written beside them.
+
+    The scale is the one whose textures fit best on the validation pictures: training with a sharper softmax would
+    give most patches no gradient.
+    """
+    config = json.loads((run / "config.json").read_text())
+    tensors, progress = load_state(run / "best.safetensors")
+    trainer = UpsamplerTrainer(UpsamplerConfig(steps=1, preset=config["preset"]), generator)
+    upsampler = trainer.ema
+    upsampler.load_state_dict(tensors)
+    learned = upsampler.log_scale.detach().clone()
+    plan = validation_plan(pictures, shapes, size=config["stages"][-1]["size"])
+    scores = {}
+    for factor in SCALES:
+        upsampler.log_scale.copy_(learned + math.log(factor))
+        scores[factor] = trainer.validate(pictures, plan)
+    chosen = max(scores, key=lambda factor: scores[factor][trainer.SCORE])
+    upsampler.log_scale.copy_(learned + math.log(chosen))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    training = {"steps": str(int(progress["step"])), "minutes": f"{progress['minutes']:.1f}"}
+    save_upsampler(out.with_suffix(".safetensors"), upsampler, training=training)
+    similarity = count_macs(upsampler.similarity, torch.zeros(1, 3, 256, 256), torch.zeros(1, 1, 256, 256))
+    planes = (torch.zeros(1, n, 512, 512) for n in (3, 3, 1))
+    reconstruction = count_macs(upsampler.reconstruction, *planes)
+    to_rgb = (
+        sum(layer.weight.numel() for layer in (upsampler.reconstruction.rgb1, upsampler.reconstruction.rgb2)) * 256**2
+    )
+    facts = {
+        "parameters": sum(p.numel() for p in upsampler.parameters()),
+        "gmac_512": round((similarity + reconstruction + to_rgb) / 1e9, 3),
+        "device": config["device"],
+        "steps": int(progress["step"]),
+        "minutes": round(progress["minutes"], 1),
+        "scale": round(float(upsampler.scale), 2),
+        "validation": {
+            str(round(float(learned.exp()) * f, 2)): {k: round(v, 5) for k, v in s.items()} for f, s in scores.items()
+        },
+        "config": config,
+    }
+    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    return facts
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.release", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of a training run")
     parser.add_argument("--data", type=Path, required=True, help="folder the run was trained on")
     parser.add_argument("--out", type=Path, required=True, help="path of the released file, without an ending")
+    parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="the run is the upsampler's behind these")
     parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     options = parser.parse_args(argv)
     pictures = Pictures(options.data, validation=options.validation)
-    facts = release(options.run, options.out, pictures, ObjectShapes(options.data / "objects.npz"))
-    for offset, scores in facts["validation"].items():
-        print(f"offset {offset:>5}  " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    print(f"wrote {options.out.with_suffix('.safetensors')} with offset {facts['confidence_offset']}")
+    shapes = ObjectShapes(options.data / "objects.npz")
+    if options.upsampler:
+        generator, _ = load_generator(options.upsampler)
+        facts = release_upsampler(options.run, options.out, generator, pictures, shapes)
+        name, chosen = "scale", facts["scale"]
+    else:
+        facts = release(options.run, options.out, pictures, shapes)
+        name, chosen = "offset", facts["confidence_offset"]
+    for value, scores in facts["validation"].items():
+        print(f"{name} {value:>5}  " + "  ".join(f"{key} {score:.3f}" for key, score in scores.items()))
+    print(f"wrote {options.out.with_suffix('.safetensors')} with {name} {chosen}")
     return 0
 
 

@@ -21,6 +21,7 @@ EPILOG = """examples:
   iic-rt remove photo.jpg mask.png -o result.png
   iic-rt remove photos/ masks/ -o results/            every picture with the mask of the same name
   iic-rt remove photo.jpg mask.png -o r.png --iterations-strip strip.png --confidence confidence.png
+  iic-rt remove photo.jpg mask.png -o r.png --avoid person.png     fill the hole without a trace of the person beside it
 """
 
 
@@ -45,6 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     remove.add_argument(
         "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
+    )
+    remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
+    remove.add_argument("--prefer", type=Path, metavar="MASK", help="white = copy from here only; a file or a folder")
+    remove.add_argument(
+        "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
     )
     remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
     remove.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")

@@ -31,6 +31,8 @@ class Job:
     out: Path
     confidence: Path | None
     strip: Path | None
+    avoid: Path | None
+    prefer: Path | None
 
 
 def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -43,7 +45,12 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     if image.is_dir() != mask.is_dir():
         raise InputError(f"{image} and {mask} must both be files or both be folders")
     if not image.is_dir():
-        return [Job(image, mask, arguments.out, arguments.confidence, arguments.iterations_strip)]
+        more = arguments.confidence, arguments.iterations_strip, arguments.avoid, arguments.prefer
+        return [Job(image, mask, arguments.out, *more)]
+    for name in ("avoid", "prefer"):
+        folder = getattr(arguments, name)
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"--{name} names the file {folder}; with a folder of images name a folder of masks")
     for name in ("confidence", "iterations_strip"):
         folder = getattr(arguments, name)
         if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES:
@@ -52,7 +59,13 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     pictures = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
         raise InputError(f"{image} holds no picture; endings read: {', '.join(IMAGE_SUFFIXES)}")
-    masks = {p.stem: p for p in sorted(mask.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+
+    def masks_in(folder: Path | None) -> dict[str, Path]:
+        if folder is None:
+            return {}
+        return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+
+    masks, avoid, prefer = (masks_in(folder) for folder in (mask, arguments.avoid, arguments.prefer))
 
     def inside(folder: Path | None, picture: Path) -> Path | None:
         return None if folder is None else folder / f"{picture.stem}.png"
@@ -64,6 +77,8 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
             arguments.out / picture.name,
             inside(arguments.confidence, picture),
             inside(arguments.iterations_strip, picture),
+            avoid.get(picture.stem),
+            prefer.get(picture.stem),
         )
         for picture in pictures
     ]
@@ -75,7 +90,12 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     mask = read_mask(job.mask)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MaskWarning)
-        result = inpainter.inpaint(image, mask)
+        result = inpainter.inpaint(
+            image,
+            mask,
+            avoid=None if job.avoid is None else read_mask(job.avoid),
+            prefer=None if job.prefer is None else read_mask(job.prefer),
+        )
         hole = check_mask(mask, image, inpainter.options)
     messages = sorted({str(w.message) for w in caught})
     write_image(job.out, result.image)
@@ -106,6 +126,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
         budget_ms=arguments.budget_ms,
         mask_hole=arguments.mask_hole,
         channel_order="bgr",
+        upsample=not arguments.no_upsample,
         keep_iterations=arguments.iterations_strip is not None,
     )
     if arguments.image.is_dir():

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from training.config import Stage, TrainConfig
 from training.data import Pictures, StepPlans
+from training.generator_trainer import GeneratorTrainer, confidence_lambda
 from training.masks import ObjectShapes
 from training.model.weights import load_generator
 from training.plot import main as plot
 from training.release import main as release_main
 from training.train import Run, main
-from training.trainer import Trainer, confidence_lambda, learning_rate
+from training.trainer import learning_rate
 from training.validate import hole_psnr
 
 STAGES = (Stage(32, 4, 0.5), Stage(40, 2, 1.0))
@@ -39,7 +40,7 @@ def config(**changes: object) -> TrainConfig:
 
 
 def run(folder: Path, pictures: Pictures, shapes: ObjectShapes, settings: TrainConfig, *, stop_after: int = 99) -> Run:
-    made = Run(folder, settings, pictures, shapes, device="cpu", compiled=False)
+    made = Run(folder, GeneratorTrainer(settings), pictures, shapes)
     step = made.trainer.train_step
 
     def counted(*arguments: object) -> dict[str, Tensor]:
@@ -71,7 +72,7 @@ def test_resume_equals_no_interruption(
 
 
 def test_a_step_moves_every_network_and_the_average_follows(pictures: Pictures, shapes: ObjectShapes) -> None:
-    trainer = Trainer(config(adversarial_weight=0.1, adversarial_from=0.0))
+    trainer = GeneratorTrainer(config(adversarial_weight=0.1, adversarial_from=0.0))
     names = ("generator", "discriminator", "ema")
     before = {name: [p.clone() for p in getattr(trainer, name).parameters()] for name in names}
     plan = StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0, stop=1)[0]
@@ -85,7 +86,7 @@ def test_a_step_moves_every_network_and_the_average_follows(pictures: Pictures, 
 
 
 def test_it_learns(pictures: Pictures, shapes: ObjectShapes) -> None:
-    trainer = Trainer(config(warmup_steps=1))
+    trainer = GeneratorTrainer(config(warmup_steps=1))
     plan = StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0, stop=1)[0]
     x, m = pictures.crops(plan)
     losses = [float(trainer.train_step(x, m, 0.2)["l1_1"]) for _ in range(30)]
@@ -112,7 +113,7 @@ def test_hole_psnr_by_hand() -> None:
 def test_a_run_of_another_preset_is_not_overwritten(tmp_path: Path, pictures: Pictures, shapes: ObjectShapes) -> None:
     run(tmp_path, pictures, shapes, config(), stop_after=1)
     with pytest.raises(ValueError, match=r"preset 'edge', not 'base'; name another --out"):
-        Run(tmp_path, config(preset="base"), pictures, shapes, device="cpu", compiled=False)
+        Run(tmp_path, GeneratorTrainer(config(preset="base")), pictures, shapes)
 
 
 def test_a_diverged_run_stops_and_keeps_its_state(

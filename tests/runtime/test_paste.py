@@ -55,7 +55,7 @@ def test_feather_meets_the_known_side() -> None:
     inside = np.zeros((20, 20), bool)
     inside[5:15, 5:15] = True
     filled = np.full((20, 20, 3), 200, np.float32)
-    led = lead_in(filled, known, inside, 3)[10, 5:15, 0]
+    led = lead_in(filled, known, inside, ~inside, 3)[10, 5:15, 0]
     assert led[0] < 140
     assert (np.diff(led[:5]) >= 0).all()
     assert (led[3:7] == 200).all()
@@ -63,4 +63,5 @@ def test_feather_meets_the_known_side() -> None:
 
 def test_feather_without_known_pixels_changes_nothing() -> None:
     filled = np.full((8, 8, 3), 200, np.float32)
-    np.testing.assert_array_equal(lead_in(filled, np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), 3), filled)
+    everything = np.ones((8, 8), bool)
+    np.testing.assert_array_equal(lead_in(filled, np.zeros((8, 8, 3), np.uint8), everything, ~everything, 3), filled)

@@ -130,8 +130,8 @@ class Generator(nn.Module):
         return g, self.confidence_decoder(layers), coarse
 
 
-def count_macs(model: nn.Module, size: int = 256) -> int:
-    """Multiply-accumulates of all convolutions in one forward pass at ``size`` x ``size`` (gating not counted)."""
+def count_macs(model: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-accumulates of all convolutions in ``model(*inputs)``; activations and gating are not counted."""
     total = 0
 
     def add(layer: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -142,7 +142,7 @@ def count_macs(model: nn.Module, size: int = 256) -> int:
 
     hooks = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, nn.Conv2d)]
     with torch.no_grad():
-        model(torch.zeros(1, 3, size, size), torch.zeros(1, 1, size, size))
+        model(*inputs)
     for hook in hooks:
         hook.remove()
     return total

@@ -1,0 +1,109 @@
+"""Guided upsampling on a backend: tiles and channels change nothing, and what is not valid never shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import iic_rt.upsampler as module
+from iic_rt.backends import open_backend
+from iic_rt.backends.base import Backend
+from iic_rt.bundle import load_bundle
+from iic_rt.patches import patch_weights
+from iic_rt.upsampler import Upsampled, Upsampler, spans
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[Backend]:
+    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
+    yield opened
+    opened.close()
+
+
+def picture(side: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return np.kron(rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+
+
+def box(side: int) -> np.ndarray:
+    hole = np.zeros((side, side), np.uint8)
+    hole[side // 3 : side // 2 + 3, side // 4 : side // 2] = 1
+    return hole
+
+
+def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarray) -> Upsampled:
+    """Upsamples from a smooth low-resolution result that does not depend on the picture."""
+    y = backend.allocate((1, 3, SIZE, SIZE), "float32")
+    m = backend.allocate((1, 1, SIZE, SIZE), "float32")
+    ramp = np.linspace(-0.8, 0.8, SIZE, dtype=np.float32)
+    y.write(np.stack([np.broadcast_to(ramp, (SIZE, SIZE)), np.zeros((SIZE, SIZE)), ramp[:, None] * ramp])[None])
+    m.write(np.zeros((1, 1, SIZE, SIZE), np.float32))
+    upsampler = Upsampler(backend, results=[y], hole=m, descriptor=76)
+    return upsampler.upsample(image, unknown, hole, result=0)
+
+
+@pytest.mark.parametrize(
+    ("groups", "p"), [(64, 6), (64, 16), (64, 24), (64, 32), (64, 64), (64, 96), (16, 128), (1, 6)]
+)
+def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
+    found = spans(groups, p)
+    kept = [i for span in found for i in range(span.first, span.last)]
+    assert kept == list(range(groups))
+    assert len({span.stop - span.start for span in found}) == 1
+    for span in found:
+        assert 0 <= span.start <= span.first < span.last <= span.stop <= groups
+        assert span.start == 0 or (span.first - span.start) * p >= module.REACH
+        assert span.stop == groups or (span.stop - span.last) * p >= module.REACH
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_tiles_and_channels_give_what_one_run_gives(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, factor: int
+) -> None:
+    side = SIZE * factor
+    image, hole = picture(side), box(side)
+    whole = run(backend, image, hole, hole)
+    monkeypatch.setattr(module, "TILE_PIXELS", (side // 2) ** 2)
+    monkeypatch.setattr(module, "ROWS_BYTES", 1)
+    assert len(spans(SIZE // 4, 4 * factor)) > 1
+    parts = run(backend, image, hole, hole)
+    difference = np.abs(whole.image.astype(int) - parts.image)[hole > 0]
+    assert difference.max() <= 1  # a sum in another order may round to the next byte
+    assert (difference > 0).mean() < 1e-3
+    np.testing.assert_array_equal(whole.partly, parts.partly)
+
+
+def test_unknown_pixels_never_show(backend: Backend) -> None:
+    side = 192
+    image, hole = picture(side), box(side)
+    unknown = hole.copy()
+    unknown[100:170, 20:150] = 1
+    spoilt = image.copy()
+    spoilt[unknown > 0] = 255 - spoilt[unknown > 0]
+    first, second = (run(backend, i, unknown, hole) for i in (image, spoilt))
+    np.testing.assert_array_equal(first.image[hole > 0], second.image[hole > 0])
+    shown = run(backend, spoilt, hole, hole)
+    assert (shown.image[hole > 0] != first.image[hole > 0]).any()
+
+
+def test_a_patch_with_unknown_pixels_is_the_last_resort(backend: Backend) -> None:
+    side, p = 128, 8
+    image, hole = picture(side), np.zeros((128, 128), np.uint8)
+    hole[16:48, 16:48] = 1
+    assert not run(backend, image, hole, hole).partly.any()
+    speckled = hole.copy()
+    speckled[::p, ::p] = 1  # every patch has an unknown pixel now
+    assert 0 < patch_weights(speckled, p).max() < 1e-20
+    made = run(backend, image, speckled, hole)
+    np.testing.assert_array_equal(made.partly, hole)
+    assert made.found
+
+
+def test_nothing_valid_is_told(backend: Backend) -> None:
+    everything = np.ones((128, 128), np.uint8)
+    assert not run(backend, picture(128), everything, box(128)).found
+    assert run(backend, picture(128), box(128), box(128)).found
