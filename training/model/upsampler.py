@@ -50,10 +50,21 @@ class SimilarityNetwork(nn.Module):
         for layer in self.context:
             x = x + F.relu(layer(x))
         own = self.to_descriptor(x).float()
-        around = F.avg_pool2d(F.pad(own, (AROUND // 2,) * 4, mode="replicate"), AROUND, 1)
+        around = F.avg_pool2d(extended(own, AROUND // 2), AROUND, 1)
         place = positions(*x.shape[2:], x.device).expand(len(y), -1, -1)
         parts = {"own": rows(own), "around": rows(around), "position": place}
         return torch.cat([SHARES[name] ** 0.5 * F.normalize(part, dim=2) for name, part in parts.items()], 2)
+
+
+def extended(x: Tensor, margin: int) -> Tensor:
+    """The border repeated: [B, C, h, w] -> [B, C, h + 2 * margin, w + 2 * margin].
+
+    Not ``F.pad``: torch.compile mistakes the strides of its gradient where the channels come last.
+    """
+    for axis in (2, 3):
+        first, last = x.narrow(axis, 0, 1), x.narrow(axis, x.shape[axis] - 1, 1)
+        x = torch.cat((*[first] * margin, x, *[last] * margin), axis)
+    return x
 
 
 def rows(x: Tensor) -> Tensor:
@@ -141,7 +152,7 @@ def patch_rows(features: Tensor, p: int, margin: int) -> Tensor:
     ``margin`` is at most p / 2; at the picture's border the last pixel is repeated.
     """
     side = p + 2 * margin
-    x = F.pad(features, (margin,) * 4, mode="replicate")
+    x = extended(features, margin)
     for axis in (2, 4):  # [B, C, h, w] -> [B, C, rows, side, w] -> [B, C, rows, side, columns, side]
         groups = (x.shape[axis] - 2 * margin) // p
         own = x.narrow(axis, 0, groups * p).unflatten(axis, (groups, p))
