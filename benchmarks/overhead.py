@@ -1,9 +1,9 @@
-"""What the runtime costs beside the network, and against the same loop in torch eager.
+"""What a call costs: beside its graphs alone, the same networks in torch eager, and PyPatchMatch.
 
 ``python -m benchmarks.overhead --out benchmarks/results/x86-2-cores/overhead.json``
 
 All contenders take turns in one process after a warm-up, so that a busy machine slows them alike; compare ratios, not
-milliseconds. The torch contender needs the ``train`` extra and the released weights.
+milliseconds. The torch contender needs the ``train`` extra and the released weights, PyPatchMatch the ``peers`` extra.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.methods import classical_methods
 from benchmarks.record import environment, write_record
+from benchmarks.timed import TimedBackend, timed_inpainter
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.loop import State
 from iic_rt.paste import paste
-from iic_rt.reference import area_weights
 from iic_rt.regions import crop, find_regions
 
 __all__ = ["main", "measure"]
 
 SIZE, ITERATIONS = 512, 4
-WEIGHTS = Path(__file__).parents[1] / "training" / "weights" / "edge.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "training" / "weights"
 Contender = Callable[[], object]
 
 
@@ -43,43 +43,29 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return image, hole
 
 
-def sessions_alone(inpainter: Inpainter, threads: int, iterations: int) -> Contender:
-    """The same graphs on the same crop by bare ONNX Runtime sessions: what no runtime can be faster than."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    graphs = inpainter.bundle.graphs
-    prepare, step = (
-        onnxruntime.InferenceSession(str(graphs[name].path), options, providers=["CPUExecutionProvider"])
-        for name in ("prepare", "step")
-    )
+def sessions_alone(threads: int) -> Contender:
+    """Milliseconds that the graphs alone take in a call: what no runtime around them can be faster than."""
     image, hole = scene()
-    (region,) = find_regions(hole, working_size=inpainter.working_size, context=InpaintOptions().context)
-    weights = area_weights(region.side / inpainter.working_size)
-    crops = {"image": np.ascontiguousarray(crop(image, region)), "mask": np.ascontiguousarray(crop(hole, region))}
+    inpainter = timed_inpainter(threads=threads, options=InpaintOptions(iterations=ITERATIONS))
 
     def run() -> float:
-        started = time.perf_counter()
-        y, m = prepare.run(None, crops | {"weights": weights})
-        state, spent = (y, m, m), time.perf_counter() - started
-        for t in range(iterations):
-            feeds = dict(zip(("y", "m", "c"), state, strict=True)) | {"first": np.full(1, t == 0, np.float32)}
-            started = time.perf_counter()
-            state = step.run(None, feeds)
-            spent += time.perf_counter() - started
-        return spent * 1e3
+        TimedBackend.seconds.clear()
+        inpainter.inpaint(image, hole)
+        return 1e3 * sum(TimedBackend.seconds.values())
 
     return run
 
 
 def torch_eager(inpainter: Inpainter, threads: int, iterations: int) -> Contender:
-    """The same call with the loop in torch eager, FP32, channels last: crop to pasted picture."""
+    """The same call with the networks in torch eager, FP32, channels last: crop to pasted picture."""
     import torch
 
     from training.model.step import Step
-    from training.model.weights import load_generator
+    from training.model.weights import load_generator, load_upsampler
 
     torch.set_num_threads(threads)
-    step = Step(load_generator(WEIGHTS)[0]).to(memory_format=torch.channels_last)
+    step = Step(load_generator(WEIGHTS / "edge.safetensors")[0]).to(memory_format=torch.channels_last)
+    upsampler = load_upsampler(WEIGHTS / "upsampler.safetensors")[0].to(memory_format=torch.channels_last)
     image, hole = scene()
     (region,) = find_regions(hole, working_size=inpainter.working_size, context=InpaintOptions().context)
     pixels = torch.from_numpy(np.ascontiguousarray(crop(image, region)))
@@ -90,14 +76,18 @@ def torch_eager(inpainter: Inpainter, threads: int, iterations: int) -> Contende
     def run() -> float:
         started = time.perf_counter()
         x = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+        full_m = mask[None, None].float()
         y = torch.nn.functional.interpolate(x, size, mode="area").contiguous(memory_format=torch.channels_last)
-        m = torch.nn.functional.adaptive_max_pool2d(mask[None, None].float(), size)
+        m = first_m = torch.nn.functional.adaptive_max_pool2d(full_m, size)
         c = m
         for t in range(iterations):
             y, m, c = step(y, m, c, torch.full((1,), float(t == 0)))
+        made = upsampler(x, full_m, y.clamp(-1, 1), first_m).image
+        detail = (made[0] * 127.5 + 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         state = State(y[0].numpy(), m[0, 0].numpy(), c[0, 0].numpy())
         confidence, left = np.ones(hole.shape, np.float32), np.zeros(hole.shape, np.uint8)
-        paste(image.copy(), confidence, left, hole, region, state, feather=InpaintOptions().feather)
+        feather = InpaintOptions().feather
+        paste(image.copy(), confidence, left, hole, region, state, feather=feather, detail=detail)
         return (time.perf_counter() - started) * 1e3
 
     return run
@@ -146,8 +136,10 @@ def main(argv: list[str] | None = None) -> int:
         iterations = inpainter.inpaint(image, hole).iterations
         contenders: dict[str, Contender] = {
             "iic_rt": lambda: inpainter.inpaint(image, hole),
-            "sessions": sessions_alone(inpainter, options.threads, iterations),
+            "sessions": sessions_alone(options.threads),
         }
+        if "PyPatchMatch" in (methods := classical_methods()):
+            contenders["patchmatch"] = lambda: methods["PyPatchMatch"](image, hole)
         if not options.no_torch:
             contenders["torch_eager"] = torch_eager(inpainter, options.threads, iterations)
         found = measure(contenders, repeats=options.repeats)

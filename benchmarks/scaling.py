@@ -15,9 +15,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,10 +24,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.record import environment, write_record
-from iic_rt import Inpainter
-from iic_rt.backends import BACKENDS
-from iic_rt.backends.base import Binding, Buffer
-from iic_rt.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeBinding
+from benchmarks.timed import TimedBackend, timed_inpainter
 from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
 from iic_rt.images import read_image
 from iic_rt.patches import blend, windows
@@ -41,28 +37,6 @@ PHOTO = (3000, 4000)  # 12 megapixels
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 
 
-class TimedBackend(OnnxRuntimeBackend):
-    """ONNX Runtime with the seconds that each graph has taken in all."""
-
-    name = "timed"
-    seconds: ClassVar[defaultdict[str, float]] = defaultdict(float)
-
-    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> OnnxRuntimeBinding:
-        return TimedBinding(graph, super().bind(graph, inputs, outputs))  # type: ignore[return-value]
-
-
-class TimedBinding(Binding):
-    """A binding that adds up what it takes."""
-
-    def __init__(self, graph: str, binding: Binding) -> None:
-        self._graph, self._binding = graph, binding
-
-    def enqueue(self) -> None:
-        started = time.perf_counter()
-        self._binding.enqueue()
-        TimedBackend.seconds[self._graph] += time.perf_counter() - started
-
-
 def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict[str, Any]:
     """Seconds of one call (median), of its graphs in the last one, and this process's peak memory.
 
@@ -72,13 +46,12 @@ def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict
         share: of the picture that a box in its middle takes.
         repeats: calls after one that warms up.
     """
-    BACKENDS["timed"] = TimedBackend
     image = cv2.resize(read_image(PICTURE), (width, height), interpolation=cv2.INTER_CUBIC)
     hole = np.zeros((height, width), np.uint8)
     rows, columns = (round(n * share**0.5 / 2) for n in (height, width))
     hole[height // 2 - rows : height // 2 + rows, width // 2 - columns : width // 2 + columns] = 1
     seconds = []
-    with Inpainter(backend="timed") as inpainter:
+    with timed_inpainter() as inpainter:
         for _ in range(1 + repeats):
             TimedBackend.seconds.clear()
             started = time.perf_counter()

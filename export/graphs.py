@@ -125,6 +125,7 @@ def export_module(
     model = program.model_proto
     model.ir_version = min(model.ir_version, IR_VERSION)
     del model.metadata_props[:]
+    del model.graph.metadata_props[:]
     for node in model.graph.node:  # source lines of the machine that exported
         del node.metadata_props[:]
         node.doc_string = ""

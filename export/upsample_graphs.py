@@ -183,7 +183,7 @@ def build_upsample_graphs(upsampler: GuidedUpsampler) -> dict[str, onnx.ModelPro
     for model in (similarity, features, to_rgb):
         store_weights_as_fp16(model)
         onnx.checker.check_model(model, full_check=True)
-    scale = float(upsampler.scale.detach())
+    scale = float(upsampler.scale)
     return {"similarity": similarity, "features": features, "replace": build_replace(scale), "to_rgb": to_rgb}
 
 
@@ -200,5 +200,7 @@ def _join(
     for value in (*renamed.graph.input, *renamed.graph.output):
         value.name = value.name.removeprefix("a_")
     model = compose.merge_models(renamed, second, io_map=joints, outputs=outputs, name=name)
-    model.producer_name = second.producer_name or first.producer_name
+    opset = model.opset_import[0]
+    del model.opset_import[:]
+    model.opset_import.append(opset)
     return model

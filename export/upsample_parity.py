@@ -112,7 +112,7 @@ def _in_half(upsampler: GuidedUpsampler, x: Tensor, m: Tensor, y: Tensor, low_m:
         part.register_forward_pre_hook(lambda _module, inputs: tuple(t.half() for t in inputs))
     to_rgb = network.reconstruction.to_rgb
     network.reconstruction.to_rgb = lambda features: to_rgb(features.half())  # type: ignore[method-assign]
-    network.log_scale.data = upsampler.log_scale.data
+    network.scale = upsampler.scale
     return network(x, m, y, low_m).image
 
 

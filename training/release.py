@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from training.validate import validate
 __all__ = ["calibrate", "main", "release", "release_upsampler"]
 
 OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
-SCALES = (0.5, 1.0, 2.0, 4.0)  # times the scale that was learned
+SCALES = (30.0, 60.0, 90.0, 120.0, 180.0)  # of the softmax; it is trained with 60
 
 
 def shift_confidence(generator: Generator, offset: float) -> None:
@@ -51,6 +50,19 @@ def calibrate(generator: Generator, pictures: Pictures, plan: Plan) -> dict[floa
     return scores
 
 
+def steps_by_size(run: Path, last: int) -> dict[str, int]:
+    """How many steps up to ``last`` were made on crops of each size, by the log: a run may go on with other stages."""
+    counts: dict[str, int] = {}
+    before = 0
+    for line in (run / "log.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if "size" in row and before < row["step"] <= last:
+            size = str(row["size"])
+            counts[size] = counts.get(size, 0) + row["step"] - before
+            before = row["step"]
+    return counts
+
+
 def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> dict[str, Any]:
     """Writes the released weights of ``run``; returns the facts that were written beside them."""
     config = json.loads((run / "config.json").read_text())
@@ -71,6 +83,7 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
         ),
         "device": config["device"],
         "steps": int(progress["step"]),
+        "steps_by_size": steps_by_size(run, int(progress["step"])),
         "minutes": round(progress["minutes"], 1),
         "confidence_offset": offset,
         "validation": {str(o): {k: round(v, 4) for k, v in s.items()} for o, s in scores.items()},
@@ -93,14 +106,13 @@ def release_upsampler(
     trainer = UpsamplerTrainer(UpsamplerConfig(steps=1, preset=config["preset"]), generator)
     upsampler = trainer.ema
     upsampler.load_state_dict(tensors)
-    learned = upsampler.log_scale.detach().clone()
     plan = validation_plan(pictures, shapes, size=config["stages"][-1]["size"])
     scores = {}
-    for factor in SCALES:
-        upsampler.log_scale.copy_(learned + math.log(factor))
-        scores[factor] = trainer.validate(pictures, plan)
-    chosen = max(scores, key=lambda factor: scores[factor][trainer.SCORE])
-    upsampler.log_scale.copy_(learned + math.log(chosen))
+    for scale in SCALES:
+        upsampler.scale.fill_(scale)
+        scores[scale] = trainer.validate(pictures, plan)
+    chosen = max(scores, key=lambda scale: scores[scale][trainer.SCORE])
+    upsampler.scale.fill_(chosen)
     out.parent.mkdir(parents=True, exist_ok=True)
     training = {"steps": str(int(progress["step"])), "minutes": f"{progress['minutes']:.1f}"}
     save_upsampler(out.with_suffix(".safetensors"), upsampler, training=training)
@@ -116,10 +128,8 @@ def release_upsampler(
         "device": config["device"],
         "steps": int(progress["step"]),
         "minutes": round(progress["minutes"], 1),
-        "scale": round(float(upsampler.scale), 2),
-        "validation": {
-            str(round(float(learned.exp()) * f, 2)): {k: round(v, 5) for k, v in s.items()} for f, s in scores.items()
-        },
+        "scale": chosen,
+        "validation": {str(scale): {k: round(v, 5) for k, v in s.items()} for scale, s in scores.items()},
         "config": config,
     }
     out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")

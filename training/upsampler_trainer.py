@@ -106,7 +106,7 @@ class UpsamplerTrainer(Trainer):
         y, low_m = low_resolution(self._generator, x, m, config.iterations)
         with torch.autocast(x.device.type, torch.bfloat16):
             out = self._pass(self.upsampler, config, x, m, y, low_m)
-        losses = {"l1": out.l1, "match": out.match, "scale": self.upsampler.scale.detach()}
+        losses = {"l1": out.l1, "match": out.match}
         loss = out.loss
         if adversarial:
             loss = loss + config.adversarial_weight * self._adversarial(out.image * m + x * (1 - m), x, losses)

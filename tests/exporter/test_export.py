@@ -15,10 +15,12 @@ from export.__main__ import main
 from export.bundle import ParityError, write_bundle
 from export.graphs import OPSET, build_prepare, build_step
 from export.parity import check_parity, parity_masks
+from export.upsample_graphs import build_upsample_graphs
 from iic_rt import Inpainter
 from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
 from training.model.network import Generator, GeneratorConfig
-from training.model.weights import WeightsError, load_generator, save_generator
+from training.model.upsampler import GuidedUpsampler
+from training.model.weights import WeightsError, load_generator, load_upsampler, save_generator, save_upsampler
 
 WEIGHTS = Path(__file__).parents[2] / "training" / "weights" / "edge.safetensors"
 TINY = GeneratorConfig((8, 8), (8, 8), (1,), (1, 2), 4, 16)
@@ -33,8 +35,13 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.PRESETS.setdefault("tiny", TINY)
     folder = tmp_path_factory.mktemp("weights")
     save_generator(folder / "tiny.safetensors", Generator(TINY), preset="tiny", training={})
+    save_upsampler(folder / "upsampler.safetensors", GuidedUpsampler(), training={})
     (folder / "tiny.md").write_text("# tiny\n")
     return folder / "tiny.safetensors"
+
+
+def upsampler_of(weights: Path) -> Path:
+    return weights.with_name("upsampler.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +82,7 @@ def test_a_failed_parity_leaves_the_old_bundle(
     before = {p.name: file_sha256(p) for p in bundle.iterdir()}
     monkeypatch.setattr("export.parity.TOLERANCE", 0.0)
     with pytest.raises(ParityError, match="nothing was written"):
-        write_bundle(tiny_weights, tiny_weights.with_suffix(".md"), bundle, seed=1)
+        write_bundle(tiny_weights, upsampler_of(tiny_weights), tiny_weights.with_suffix(".md"), bundle, seed=1)
     assert {p.name: file_sha256(p) for p in bundle.iterdir()} == before
     assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
 
@@ -84,19 +91,24 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, tmp_path: Path) -
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "leftover.onnx").write_bytes(b"x")
-    write_bundle(tiny_weights, tiny_weights.with_suffix(".md"), out, seed=1)
+    write_bundle(tiny_weights, upsampler_of(tiny_weights), tiny_weights.with_suffix(".md"), out, seed=1)
     assert sorted(p.name for p in out.iterdir()) == [
         "card.md",
+        "features.onnx",
         "manifest.json",
         "parity.json",
         "prepare.onnx",
+        "replace.onnx",
+        "similarity.onnx",
         "step.onnx",
+        "to_rgb.onnx",
     ]
 
 
 def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
     generator, _ = load_generator(tiny_weights)
-    for model in (build_prepare(), build_step(generator)):
+    upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
+    for model in (build_prepare(), build_step(generator), *build_upsample_graphs(upsampler).values()):
         content = model.SerializeToString()
         assert b"site-packages" not in content
         assert b"/home" not in content
@@ -164,6 +176,7 @@ def test_the_command_says_what_is_missing(
 
 def test_the_shipped_bundle_is_made_from_the_shipped_weights() -> None:
     manifest = json.loads((SHIPPED / "edge" / "manifest.json").read_text())
-    assert manifest["weights_sha256"] == file_sha256(WEIGHTS)
+    hashes = {"generator": file_sha256(WEIGHTS), "upsampler": file_sha256(upsampler_of(WEIGHTS))}
+    assert manifest["weights_sha256"] == hashes
     assert WEIGHTS.stat().st_size <= 6 * 2**20
     assert (SHIPPED / "edge" / "card.md").read_text() == WEIGHTS.with_suffix(".md").read_text()

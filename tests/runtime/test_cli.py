@@ -43,6 +43,50 @@ def test_one_picture_with_everything(folder: Path, capsys: pytest.CaptureFixture
     assert read_image(folder / "s.png").shape[1] > 2 * 70
 
 
+def test_control_and_upsampling_from_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 256, (400, 420, 3), np.uint8), np.zeros((400, 420), np.uint8)
+    mask[100:300, 100:300] = 255
+    left = np.zeros_like(mask)
+    left[:, :210] = 255
+    for name, pixels in (("image", image), ("mask", mask), ("left", left)):
+        write_image(folder / f"{name}.png", pixels)
+    files = [str(folder / f"{name}.png") for name in ("image", "mask")]
+    found = {}
+    for name, extra in {
+        "free": [],
+        "avoid": ["--avoid", str(folder / "left.png")],
+        "prefer": ["--prefer", str(folder / "left.png")],
+        "full": ["--no-upsample"],
+    }.items():
+        assert main(["remove", *files, "-o", str(folder / f"{name}.png"), "--json", *extra]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["results"][0]["timings"]["upsample_ms"] > 0) == (name != "full")
+        found[name] = read_image(folder / f"{name}.png")
+    for name, result in found.items():
+        np.testing.assert_array_equal(result[mask == 0], image[mask == 0])
+        assert all((result != other).any() for key, other in found.items() if key != name)
+    assert main(["remove", *files, "-o", str(folder / "x.png"), "--avoid", str(folder / "none.png")]) == 1
+    assert main(["remove", *files, "-o", str(folder / "x.png"), "--prefer", files[1]]) == 1
+    assert "prefer mask lies inside the hole" in capsys.readouterr().err
+
+
+def test_folders_of_control_masks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "avoid").mkdir()
+    avoid = np.zeros((60, 70), np.uint8)
+    avoid[:, 45:] = 255
+    write_image(folder / "avoid" / "1.png", avoid)
+    folders = [str(folder / "images"), str(folder / "masks")]
+    for name, extra in {"a": [], "b": ["--avoid", str(folder / "avoid")]}.items():
+        assert main(["remove", *folders, "-o", str(folder / name), *extra]) == 0
+    same = [
+        bool((read_image(folder / "a" / f"{i}.png") == read_image(folder / "b" / f"{i}.png")).all()) for i in range(3)
+    ]
+    assert same == [True, False, True]
+    assert main(["remove", *folders, "-o", str(folder / "c"), "--avoid", str(folder / "avoid" / "1.png")]) == 1
+    assert "name a folder of masks" in capsys.readouterr().err
+
+
 def test_the_result_keeps_its_format(folder: Path) -> None:
     write_image(folder / "a.jpg", read_image(folder / "images" / "0.png"))
     arguments = ["remove", str(folder / "a.jpg"), str(folder / "masks" / "0.png"), "-o", str(folder / "r.jpg")]

@@ -40,7 +40,8 @@ def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarr
     y = backend.allocate((1, 3, SIZE, SIZE), "float32")
     m = backend.allocate((1, 1, SIZE, SIZE), "float32")
     ramp = np.linspace(-0.8, 0.8, SIZE, dtype=np.float32)
-    y.write(np.stack([np.broadcast_to(ramp, (SIZE, SIZE)), np.zeros((SIZE, SIZE)), ramp[:, None] * ramp])[None])
+    planes = np.broadcast_to(ramp, (SIZE, SIZE)), np.zeros((SIZE, SIZE), np.float32), ramp[:, None] * ramp
+    y.write(np.stack(planes)[None])
     m.write(np.zeros((1, 1, SIZE, SIZE), np.float32))
     upsampler = Upsampler(backend, results=[y], hole=m, descriptor=76)
     return upsampler.upsample(image, unknown, hole, result=0)

@@ -201,15 +201,13 @@ class GuidedUpsampler(nn.Module):
     H / s * 4 is even. The export takes the parts; at inference ``iic::PatchReplace`` stands where this has a softmax.
     """
 
+    scale: Tensor  # of the softmax: fixed while training, chosen by measurement at release
+
     def __init__(self, scale: float = 60.0) -> None:
         super().__init__()
         self.similarity = SimilarityNetwork()
         self.reconstruction = ReconstructionNetwork()
-        self.log_scale = nn.Parameter(torch.tensor(scale).log())
-
-    @property
-    def scale(self) -> Tensor:
-        return self.log_scale.exp()
+        self.register_buffer("scale", torch.tensor(scale))
 
     def forward(self, x: Tensor, m: Tensor, y: Tensor, low_m: Tensor) -> Replaced:
         factor = x.shape[2] / y.shape[2]

@@ -1,0 +1,250 @@
+"""The guided upsampling network: budget, parts, and that training goes where it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from iic_rt.patch_replace import patch_replace
+from iic_rt.patches import base_weights, blend, patch_cells, patch_weights, windows
+from training.config import Stage, UpsamplerConfig
+from training.data import Pictures, StepPlans
+from training.losses import match_loss, patch_shapes, patch_textures
+from training.masks import ObjectShapes
+from training.model.network import PRESETS, Generator, count_macs
+from training.model.upsampler import (
+    SHARES,
+    GuidedUpsampler,
+    ReconstructionNetwork,
+    SimilarityNetwork,
+    enlarge,
+    patch_rows,
+    positions,
+    unpatch_rows,
+)
+from training.model.weights import WeightsError, load_generator, load_upsampler, save_generator, save_upsampler
+from training.release import main as release_main
+from training.train import main as train_main
+from training.upsampler_trainer import UpsamplerTrainer, laplacian_ratio, low_resolution
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(PRESETS["edge"]).eval()
+
+
+@pytest.fixture(scope="module")
+def upsampler() -> GuidedUpsampler:
+    torch.manual_seed(1)
+    return GuidedUpsampler().eval()
+
+
+def scene(side: int, factor: float = 2.0, batch: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Picture, hole, low-resolution result (the truth's) and low-resolution hole."""
+    torch.manual_seed(2)
+    x = F.interpolate(torch.rand(batch, 3, 12, 12) * 2 - 1, (side, side), mode="bicubic").clamp(-1, 1)
+    m = torch.zeros(batch, 1, side, side)
+    m[:, :, side // 3 : side // 2, side // 4 : side // 2] = 1
+    size = round(side / factor)
+    return x, m, F.interpolate(x, (size, size), mode="area"), F.adaptive_max_pool2d(m, size)
+
+
+def test_budget(upsampler: GuidedUpsampler) -> None:
+    """At most 3 GMAC for 512 x 512, the replacement aside."""
+    macs = count_macs(upsampler.similarity, torch.zeros(1, 3, 256, 256), torch.zeros(1, 1, 256, 256))
+    macs += count_macs(upsampler.reconstruction, *(torch.zeros(1, n, 512, 512) for n in (3, 3, 1)))
+    rgb = upsampler.reconstruction.rgb1, upsampler.reconstruction.rgb2
+    macs += sum(layer.weight.numel() for layer in rgb) * 256**2
+    assert 1e9 < macs <= 3e9
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.0, 4.0])
+def test_untrained_it_hands_the_known_pixels_through(upsampler: GuidedUpsampler, factor: float) -> None:
+    x, m, y, low_m = scene(96, factor)
+    out = upsampler(x, m, y, low_m)
+    far = 1 - F.max_pool2d(m, 9, 1, 4)
+    assert ((out.image - x) * far).abs().max() < 0.1  # the features are noisy, the detail is not
+    torch.testing.assert_close(out.share.sum(2), torch.ones_like(out.share[..., 0]))
+
+
+def test_nothing_unknown_is_read(upsampler: GuidedUpsampler) -> None:
+    x, m, y, low_m = scene(96)
+    other = torch.where(m > 0, -x, x)
+    torch.testing.assert_close(upsampler(x, m, y, low_m).image, upsampler(other, m, y, low_m).image, rtol=0, atol=0)
+
+
+def test_descriptors_are_unit_and_know_their_place() -> None:
+    torch.manual_seed(3)
+    q = SimilarityNetwork()(torch.rand(2, 3, 64, 96), torch.zeros(2, 1, 64, 96))
+    assert q.shape == (2, 16 * 24, 76)
+    torch.testing.assert_close(q.norm(dim=2), torch.ones(2, 16 * 24))
+    place = positions(40, 40, torch.device("cpu"))[0]
+    cosine = (place @ place[20 * 40 + 20]).reshape(40, 40)
+    assert cosine[20, 20] == pytest.approx(1, abs=1e-5)
+    assert cosine[28, 20] > 0.9  # the same place in the next block of 8
+    assert cosine[21, 20] < cosine[28, 20]  # the patch beside it is not alike
+    assert cosine[28, 20] > cosine[36, 20]  # and nearer is better
+    assert sum(SHARES.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("p", [6, 8, 20])
+def test_rows_equal_the_indices_of_the_graphs(p: int) -> None:
+    groups = 4
+    half, margin = patch_cells(p)
+    side = half + 2 * margin
+    features = torch.rand(1, 3, groups * half, groups * half)
+    index = torch.from_numpy(windows(groups, p))
+    grid = features[:, :, index][:, :, :, index].reshape(1, 3, groups, side, groups, side)
+    rows = patch_rows(features, half, margin)
+    torch.testing.assert_close(rows, grid.permute(0, 2, 4, 1, 3, 5).reshape(1, groups**2, -1), rtol=0, atol=0)
+    copied = torch.rand_like(rows)
+    x = copied.reshape(1, groups, groups, 3, side, side).permute(0, 3, 1, 4, 2, 5).reshape(1, 3, groups * side, -1)
+    first, second, share = (torch.from_numpy(v) for v in blend(groups, p))
+    for axis in (2, 3):
+        s = share if axis == 3 else share[:, None]
+        x = x.index_select(axis, first) * s + x.index_select(axis, second) * (1 - s)
+    torch.testing.assert_close(unpatch_rows(copied, half, margin, groups), x)
+    torch.testing.assert_close(unpatch_rows(rows, half, margin, groups), features)
+
+
+def test_enlarge_is_smooth_and_exact_on_a_slope() -> None:
+    low = torch.arange(22.0).expand(1, 1, 22, 22)
+    for factor in (1.5, 2.0, 4.0):
+        large = enlarge(low, torch.from_numpy(base_weights(factor)))
+        side = round(16 * factor)
+        assert large.shape == (1, 1, side, side)
+        expected = 3 + (torch.arange(side) + 0.5) / factor - 0.5
+        torch.testing.assert_close(large[0, 0, 0], expected, rtol=0, atol=1e-4)
+        assert (large == large[:, :, :1]).all() or (large - large[:, :, :1]).abs().max() < 1e-5
+
+
+def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) -> None:
+    x, m, y, low_m = scene(96)
+    share = upsampler(x, m, y, low_m).share[0]
+    q = upsampler.similarity(y, low_m)
+    weight = patch_weights(m[0, 0].numpy().astype(np.uint8), 8)[None]
+    v, hole = np.eye(len(share))[None], np.ones((1, len(share)))
+    expected, _ = patch_replace(q.detach(), q.detach(), v, hole, weight, scale=float(upsampler.scale))
+    np.testing.assert_allclose(share.detach(), expected[0], atol=1e-5)
+
+
+def test_match_loss_prefers_one_good_patch_to_a_mixture() -> None:
+    looks = torch.tensor([[[0.0], [-1.0], [1.0], [0.1]]])  # the mean of the middle two would be perfect
+    weight = torch.tensor([[1.0, 0, 0, 0]])
+    share = torch.zeros(1, 4, 4)
+    share[0, :, 1:3] = 0.5
+    assert match_loss(share, looks, weight).item() == pytest.approx(1)
+    share[0] = torch.tensor([0.0, 0, 0, 1])
+    assert match_loss(share, looks, weight).item() == pytest.approx(0.01, abs=1e-6)
+
+
+def test_textures_do_not_see_phase_and_shapes_do() -> None:
+    stripes = torch.zeros(1, 3, 32, 32)
+    stripes[..., ::4] = stripes[..., 1::4] = 1
+    moved = stripes.roll(2, 3)
+    inner = (slice(None), [5, 6, 9, 10])
+    torch.testing.assert_close(patch_textures(stripes, 8)[inner], patch_textures(moved, 8)[inner])
+    assert patch_textures(stripes, 8).shape == (1, 16, 16)
+    low = F.avg_pool2d(stripes, 2)
+    assert patch_shapes(low, 4).shape == (1, 16, 19)
+    assert (patch_shapes(low, 4) - patch_shapes(low.roll(1, 3), 4)).abs().max() > 0.2
+
+
+def test_low_resolution_is_what_prepare_gives(generator: Generator) -> None:
+    x, m, _, _ = scene(64)
+    y, low_m = low_resolution(generator, x, m, 1)
+    torch.testing.assert_close(y * (1 - low_m), F.avg_pool2d(x, 2) * (1 - low_m), rtol=0, atol=1e-2)
+    assert low_m.unique().tolist() == [0, 1]
+
+
+def test_laplacian_ratio_by_hand() -> None:
+    x = torch.zeros(1, 3, 16, 16)
+    x[..., ::2] = 1
+    m = torch.zeros(1, 1, 16, 16)
+    m[..., 4:12, 4:12] = 1
+    assert laplacian_ratio(x, x, m).item() == pytest.approx(1)
+    assert laplacian_ratio(0.5 * x + 0.25, x, m).item() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def pictures(shards: Path) -> Pictures:
+    return Pictures(shards, validation=4)
+
+
+def config(**changes: object) -> UpsamplerConfig:
+    settings = {"steps": 4, "stages": (Stage(64, 4, 1.0),), "warmup_steps": 1, "adversarial_from": 0.0, **changes}
+    return UpsamplerConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_a_step_moves_every_part_and_not_the_generator(pictures: Pictures, shards: Path, generator: Generator) -> None:
+    trainer = UpsamplerTrainer(config(adversarial_weight=0.1), generator)
+    before = {
+        name: {key: value.detach().clone() for key, value in getattr(trainer, name).named_parameters()}
+        for name in ("upsampler", "ema", "discriminator")
+    }
+    frozen = [p.clone() for p in generator.parameters()]
+    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=1)[0]
+    for _ in range(2):
+        losses = trainer.train_step(*pictures.crops(plan), 0.5)
+    assert {"l1", "match", "hinge", "discriminator"} <= losses.keys()
+    assert all(torch.isfinite(value) for value in losses.values())
+    for name in ("upsampler", "ema"):
+        for key, value in getattr(trainer, name).named_parameters():
+            assert not torch.equal(value, before[name][key]), (name, key)
+    assert all(torch.equal(a, b) for a, b in zip(frozen, generator.parameters(), strict=True))
+
+
+def test_matching_is_learned(pictures: Pictures, shards: Path, generator: Generator) -> None:
+    trainer = UpsamplerTrainer(config(adversarial_weight=0.0), generator)
+    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=1)[0]
+    x, m = pictures.crops(plan)
+    losses = [float(trainer.train_step(x, m, 0.1)["match"]) for _ in range(25)]
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+def test_train_resume_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_generator(tmp_path / "g.safetensors", Generator(PRESETS["edge"]), preset="edge", training={})
+    command = ["--data", str(shards), "--upsampler", str(tmp_path / "g.safetensors"), "--validation", "4"]
+    for folder, stops in (("whole", (3,)), ("parts", (1, 3))):
+        for steps in stops:
+            options = ["--out", str(tmp_path / folder), "--steps", str(steps), "--stage", "64:4:1"]
+            # Schedules follow the whole run, so the parts are told its length by the learning rate alone.
+            assert train_main([*command, *options, "--workers", "0", "--no-compile", "--device", "cpu"]) == 0
+    assert (
+        load_file(tmp_path / "whole" / "state.safetensors").keys()
+        == load_file(tmp_path / "parts" / "state.safetensors").keys()
+    )
+    out = tmp_path / "released" / "upsampler"
+    assert release_main([*command, "--run", str(tmp_path / "whole"), "--out", str(out)]) == 0
+    facts = json.loads(out.with_suffix(".json").read_text())
+    assert facts["gmac_512"] <= 3
+    assert str(facts["scale"]) in facts["validation"]
+    network, header = load_upsampler(out.with_suffix(".safetensors"))
+    assert header["steps"] == "3"
+    assert float(network.scale) == pytest.approx(facts["scale"], rel=1e-2)
+    assert "with scale" in capsys.readouterr().out
+
+
+def test_weights_of_the_wrong_kind(tmp_path: Path) -> None:
+    save_upsampler(tmp_path / "u.safetensors", GuidedUpsampler(), training={})
+    save_generator(tmp_path / "g.safetensors", Generator(PRESETS["edge"]), preset="edge", training={})
+    with pytest.raises(WeightsError, match="expected 'iic-rt-generator-1'"):
+        load_generator(tmp_path / "u.safetensors")
+    with pytest.raises(WeightsError, match="expected 'iic-rt-upsampler-1'"):
+        load_upsampler(tmp_path / "g.safetensors")
+
+
+def test_the_reconstruction_starts_as_a_copy() -> None:
+    torch.manual_seed(4)
+    network = ReconstructionNetwork()
+    detail = torch.rand(1, 3, 32, 32) - 0.5
+    out = network.to_rgb(network(detail, torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)))
+    assert (out - detail).abs().mean() < 0.05
