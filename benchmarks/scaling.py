@@ -88,8 +88,8 @@ def measure_replace(*, repeats: int) -> list[dict[str, float]]:
     found: dict[float, list[float]] = defaultdict(list)
     for i in range(repeats + 1):
         for part in SHARES:
-            hole = (np.arange(groups**2) < part * groups**2).astype(np.float32)[None]
-            inside = np.kron(hole.reshape(groups, groups), np.ones((p // 2, p // 2), np.float32))[None, None]
+            hole = (np.arange(groups**2) < part * groups**2).astype(np.float32).reshape(1, groups, groups)
+            inside = np.kron(hole[0], np.ones((p // 2, p // 2), np.float32))[None, None]
             started = time.perf_counter()
             session.run(None, feeds | {"hole": hole, "weight": 1 - hole, "inside": inside})
             if i:

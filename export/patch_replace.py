@@ -92,40 +92,42 @@ PatchReplace <scale> (q, k, v, hole, weight) => (out, replaced)
 REPLACE = """
 <ir_version: 10, opset_import: ["" : 20, "iic" : 1]>
 replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] features, float[1, 1, cells, cells] inside,
-         float[1, patches] hole, float[1, patches] weight, int64[window_cells] windows,
+         float[1, groups, groups] hole, float[1, groups, groups] weight, int64[window_cells] windows,
          int64[cells] first, int64[cells] second, float[cells] share)
-    => (float[1, channels, cells, cells] mixed, float[1, patches] replaced, float[1, patches] partly)
+    => (float[1, channels, cells, cells] mixed, float[1, groups, groups] replaced, float[1, groups, groups] partly)
 <int64[1] zero_1d = {0}, int64[1] one_1d = {1}, int64[1] minus_one_1d = {-1}, int64[1] any = {-1},
- int64[1] last_axis = {2}, int64[1] largest = {9223372036854775807}, float zero = {0}, float unit = {1}>
+ int64[2] one_row = {1, -1}, int64[1] last_axis = {2}, int64[1] largest = {9223372036854775807},
+ float zero = {0}, float unit = {1}>
 {
     # Patches as rows, each with a margin that it shares with its neighbours.
     tall = Gather <axis = 2> (features, windows)
     wide = Gather <axis = 3> (tall, windows)
     channels_1d = Shape <start = 1, end = 2> (features)
-    patches_1d = Shape <start = 1, end = 2> (hole)
-    patches_float = Cast <to = 1> (patches_1d)
-    groups_float = Sqrt (patches_float)
-    groups_round = Round (groups_float)
-    groups = Cast <to = 7> (groups_round)
+    groups = Shape <start = 1, end = 2> (hole)
+    patches = Mul (groups, groups)
     wide_cells = Shape <start = 2, end = 3> (wide)
     side = Div (wide_cells, groups)
     grid_shape = Concat <axis = 0> (channels_1d, groups, side, groups, side)
     grid = Reshape (wide, grid_shape)
     by_patch = Transpose <perm = [1, 3, 0, 2, 4]> (grid)
-    rows_shape = Concat <axis = 0> (one_1d, patches_1d, any)
+    rows_shape = Concat <axis = 0> (one_1d, patches, any)
     rows = Reshape (by_patch, rows_shape)
+    hole_row = Reshape (hole, one_row)
+    weight_row = Reshape (weight, one_row)
     # One more column says whether the patch copied had unknown pixels itself.
-    some_weight = Greater (weight, zero)
-    whole_weight = Equal (weight, unit)
+    some_weight = Greater (weight_row, zero)
+    whole_weight = Equal (weight_row, unit)
     not_whole = Not (whole_weight)
     is_partly = And (some_weight, not_whole)
     partly_float = Cast <to = 1> (is_partly)
     partly_column = Unsqueeze (partly_float, minus_one_1d)
     values = Concat <axis = 2> (rows, partly_column)
-    copied, replaced = iic.PatchReplace <scale = SCALE, plugin_namespace = "iic", plugin_version = "1">
-        (q, q, values, hole, weight)
+    copied, replaced_row = iic.PatchReplace <scale = SCALE, plugin_namespace = "iic", plugin_version = "1">
+        (q, q, values, hole_row, weight_row)
+    map_shape = Concat <axis = 0> (one_1d, groups, groups)
+    replaced = Reshape (replaced_row, map_shape)
     last_column = Slice (copied, minus_one_1d, largest, last_axis)
-    partly_share = Squeeze (last_column, last_axis)
+    partly_share = Reshape (last_column, map_shape)
     partly = Mul (partly_share, hole)
     copied_rows = Slice (copied, zero_1d, minus_one_1d, last_axis)
     # Back to a map; known cells keep their own features.

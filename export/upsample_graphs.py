@@ -23,13 +23,13 @@ replace
 q           [1, N, 76]             float32
 features    [1, C, S/2, S/2]       float32, any number of channels
 inside      [1, 1, S/2, S/2]       float32 in {0, 1}
-hole        [1, N]                 float32 in {0, 1}, patches to replace
-weight      [1, N]                 float32, ``iic_rt.patches.patch_weights``
+hole        [1, s/4, s/4]          float32 in {0, 1}, patches to replace
+weight      [1, s/4, s/4]          float32, ``iic_rt.patches.patch_weights``
 windows     [...]                  int64, ``iic_rt.patches.windows``
 first, second, share [S/2]         int64, int64, float32, ``iic_rt.patches.blend``
 mixed       [1, C, S/2, S/2]       float32
-replaced    [1, N]                 float32 in {0, 1}; 0 for a hole patch means: no patch was valid
-partly      [1, N]                 float32 in [0, 1], share that was copied from patches with unknown pixels
+replaced    [1, s/4, s/4]          float32 in {0, 1}; 0 for a hole patch means: no patch was valid
+partly      [1, s/4, s/4]          float32 in [0, 1], share that was copied from patches with unknown pixels
 to_rgb
 mixed       [1, 16, h/2, S/2]      float32
 low         as in features
@@ -55,6 +55,8 @@ __all__ = ["build_upsample_graphs"]
 
 TAPS = PATCH + 2 * BASE_REACH
 HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
+
+# TensorRT takes uint8 at the borders of a graph only: a Cast comes first behind an input and last before an output.
 
 # low [1, 3, a, b] -> base [1, 3, h, S]: overlapping groups of 10 along either axis, each times the weights.
 BASE = """
@@ -95,9 +97,9 @@ inputs (uint8[h, S, 3] image, uint8[h, S] unknown, float[1, 3, a, b] low, float[
     unknown_plane = Cast <to = 1> (is_unknown)
     unknown_float = Unsqueeze (unknown_plane, front)
     inside = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (unknown_float)
-    planes_first = Transpose <perm = [2, 0, 1]> (image)
-    pixels = Cast <to = 1> (planes_first)
-    picture = Unsqueeze (pixels, zero_axis)
+    pixels = Cast <to = 1> (image)
+    planes_first = Transpose <perm = [2, 0, 1]> (pixels)
+    picture = Unsqueeze (planes_first, zero_axis)
     scaled = Div (picture, half_range)
     centred = Sub (scaled, unit)
     difference = Sub (centred, base)
@@ -117,9 +119,9 @@ output (float[1, 3, h, S] detail, float[1, 3, a, b] low, float[p, {TAPS}] weight
     shifted = Add (scaled, half_range)
     clipped = Clip (shifted, black, white)
     rounded = Round (clipped)
-    bytes = Cast <to = 2> (rounded)
-    plane = Squeeze (bytes, zero_axis)
-    image = Transpose <perm = [1, 2, 0]> (plane)
+    plane = Squeeze (rounded, zero_axis)
+    colour_last = Transpose <perm = [1, 2, 0]> (plane)
+    image = Cast <to = 2> (colour_last)
 }}
 """
 

@@ -69,7 +69,7 @@ def _check_factor(factor: float, upsampler: GuidedUpsampler, sessions: dict[str,
     low_m = (
         np.zeros((1, 1, WORKING, WORKING), np.float32) if m is None else m.max((1, 3))[None, None].astype(np.float32)
     )
-    hole = unknown.reshape(groups, p, groups, p).max((1, 3)).reshape(1, -1).astype(np.float32)
+    hole = unknown.reshape(groups, p, groups, p).max((1, 3))[None].astype(np.float32)
     made = _in_onnx(sessions, image, unknown, y, low_m, hole, factor)
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
     inputs = x, torch.from_numpy(unknown)[None, None].float(), torch.from_numpy(y), torch.from_numpy(low_m)

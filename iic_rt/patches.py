@@ -93,9 +93,9 @@ def patch_weights(unknown: NDArray[np.uint8], p: int) -> Array:
         p: side of a patch in pixels; S is a multiple of it.
 
     Returns:
-        float32 [N], patches row by row. The paper counts a patch with a single known pixel as valid; here such a one
+        float32 [S / p, S / p]. The paper counts a patch with a single known pixel as valid; here such a one
         is used where there is no other, because a pixel rebuilt from it has to be filled again.
     """
     groups = unknown.shape[0] // p
-    share = unknown.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32).ravel()
+    share = unknown.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32)
     return np.asarray(np.where(share > 0, PARTLY_VALID * (1 - share), 1), np.float32)

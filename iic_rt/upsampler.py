@@ -128,7 +128,7 @@ class _Plan:
             made.write(values)
             return made
 
-        pad, patches = 2 * BASE_REACH, groups**2
+        pad = 2 * BASE_REACH
         self._image = buffer(length * p, length * p, 3, dtype="uint8")
         self._unknown = buffer(length * p, length * p, dtype="uint8")
         tile_low = length * PATCH + pad
@@ -144,8 +144,7 @@ class _Plan:
         self._chunk = self._features if self._whole else buffer(1, channels, cells, cells)
         self._inside_all = self._inside if self._whole else buffer(1, 1, cells, cells)
         self._mixed = buffer(1, channels, cells, cells)
-        self._hole, self._weight = buffer(1, patches), buffer(1, patches)
-        self._replaced, self._partly = buffer(1, patches), buffer(1, patches)
+        self._hole, self._weight, self._replaced, self._partly = (buffer(1, groups, groups) for _ in range(4))
         first, second, share = (constant(values) for values in blend(groups, p))
         self._replace = backend.bind(
             "replace",
@@ -169,12 +168,12 @@ class _Plan:
     def run(self, image: Pixels, unknown: Pixels, hole: Pixels) -> Upsampled:
         groups, p = self._groups, self._p
         patch_hole: NDArray[np.bool_] = hole.reshape(groups, p, groups, p).max((1, 3)) > 0
-        self._hole.write(patch_hole.reshape(1, -1).astype(np.float32))
+        self._hole.write(patch_hole[None].astype(np.float32))
         self._weight.write(patch_weights(unknown, p)[None])
         features = self._run_features(image, unknown)
         self._run_replace(features)
-        partly = (self._partly.read().reshape(groups, groups) > 0.5) & patch_hole
-        found = bool((self._replaced.read().reshape(groups, groups) >= patch_hole).all())
+        partly = (self._partly.read()[0] > 0.5) & patch_hole
+        found = bool((self._replaced.read()[0] >= patch_hole).all())
         result = np.empty(image.shape, np.uint8)
         for rows, columns in self._tiles:
             if patch_hole[rows.to(1), columns.to(1)].any():

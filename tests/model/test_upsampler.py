@@ -130,7 +130,7 @@ def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) ->
     x, m, y, low_m = scene(96)
     share = upsampler(x, m, y, low_m).share[0]
     q = upsampler.similarity(y, low_m)
-    weight = patch_weights(m[0, 0].numpy().astype(np.uint8), 8)[None]
+    weight = patch_weights(m[0, 0].numpy().astype(np.uint8), 8).reshape(1, -1)
     v, hole = np.eye(len(share))[None], np.ones((1, len(share)))
     expected, _ = patch_replace(q.detach(), q.detach(), v, hole, weight, scale=float(upsampler.scale))
     np.testing.assert_allclose(share.detach(), expected[0], atol=1e-5)

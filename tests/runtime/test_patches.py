@@ -51,9 +51,9 @@ def test_patch_weights() -> None:
     unknown[0, 6] = 1  # a pixel of the second
     weights = patch_weights(unknown, 6)
     assert weights.dtype == np.float32
-    assert weights[0] == 0
-    assert 0 < weights[1] < 1e-20
-    assert (weights[2:] == 1).all()
+    assert weights[0, 0] == 0
+    assert 0 < weights[0, 1] < 1e-20
+    assert (weights[1] == 1).all()
 
 
 def test_replace_by_hand() -> None:
