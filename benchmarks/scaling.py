@@ -29,7 +29,7 @@ from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
 from iic_rt.images import read_image
 from iic_rt.patches import blend, windows
 
-__all__ = ["main", "measure_call", "measure_replace"]
+__all__ = ["in_new_process", "main", "measure_call", "measure_replace", "plot"]
 
 PICTURE = Path(__file__).parents[1] / "examples" / "dune.jpg"
 SIDES = (512, 768, 1024, 1536, 2048, 3072, 4096)
@@ -98,6 +98,7 @@ def measure_replace(*, repeats: int) -> list[dict[str, float]]:
 
 
 def in_new_process(height: int, width: int, share: float, repeats: int) -> dict[str, Any]:
+    """:func:`measure_call` in a process of its own."""
     arguments = ["--one", str(height), str(width), str(share), "--repeats", str(repeats)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scaling", *arguments], check=True, capture_output=True, text=True

@@ -54,7 +54,8 @@ def confidence_overlay(result: InpaintResult, hole: Pixels) -> Pixels:
 
 
 def iterations_strip(image: Pixels, hole: Pixels, result: InpaintResult) -> Pixels:
-    """Side by side: the photo with its hole marked, then for each iteration the picture above its confidence.
+    """Side by side: the photo with its hole marked, then for each iteration the picture above its confidence, and the
+    upsampled result where it is another.
 
     Args:
         image: uint8, the input in BGR order.
@@ -74,6 +75,9 @@ def iterations_strip(image: Pixels, hole: Pixels, result: InpaintResult) -> Pixe
         below[left] = (0.35 * below[left] + 0.65 * np.array(HOLE_BGR)).astype(np.uint8)
         share = 100 * left.sum() / max(1, inside.sum())
         columns.append(_column(f"T = {t}, {share:.0f} % left", _bgr(snapshot.image), below))
+    if result.timings.upsample_ms > 0:
+        below = _tint(result.image, inside, result.confidence)
+        columns.append(_column("upsampled", _bgr(result.image), below))
     gap = np.full((columns[0].shape[0], GAP, 3), 255, np.uint8)
     parts = [part for column in columns for part in (column, gap)][:-1]
     return np.concatenate(parts, axis=1)

@@ -21,7 +21,8 @@ def test_figures_of_any_picture(inpainter: Inpainter, rng: np.random.Generator, 
     np.testing.assert_array_equal(overlay[:90][hole == 0], colours[hole == 0])
     assert overlay.shape[0] > 90
     strip = iterations_strip(image, hole, result)
-    assert strip.shape[1] == (result.iterations + 1) * 120 + result.iterations * 8
+    assert result.timings.upsample_ms > 0
+    assert strip.shape[1] == (result.iterations + 2) * 120 + (result.iterations + 1) * 8
     assert strip.dtype == overlay.dtype == np.uint8
 
 
