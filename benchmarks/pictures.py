@@ -19,11 +19,7 @@ __all__ = ["main"]
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ("wren", "dune")
 CONTROL = ("avoid", "prefer")  # masks of the otters
-CUT_OUTS = {
-    "01": (1100, 1950),
-    "02": (1500, 900),
-    "03": (1150, 700),
-}  # left and top of a window of photos in the public domain
+CUT_OUTS = {"01": (1180, 1890), "02": (1900, 1350), "03": (1080, 900)}  # left and top of a window; all are CC0
 WIDTH, GAP, WINDOW = 720, 8, 480  # pixels
 RED, YELLOW, GREEN = (60, 60, 230), (40, 200, 240), (80, 180, 60)  # BGR
 

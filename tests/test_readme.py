@@ -36,7 +36,7 @@ def test_python_blocks(checkout: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_commands(checkout: Path) -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "iic-rt"
