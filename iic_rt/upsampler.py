@@ -55,13 +55,21 @@ class Span:
 
 
 def spans(groups: int, p: int) -> list[Span]:
-    """Spans of equal length that together keep each of ``groups`` patches of ``p`` pixels once."""
-    halo = -(-REACH // p)
+    """Spans of equal length that together keep each of ``groups`` patches of ``p`` pixels once.
+
+    Every span starts at a multiple of 4 pixels, as the strides of the encoder do. ``groups`` is even.
+    """
+    unit = 1 if p % 4 == 0 else 2
+
+    def rounded(patches: float) -> int:
+        return unit * math.ceil(patches / unit)
+
+    halo = rounded(REACH / p)
     longest = math.isqrt(TILE_PIXELS) // p
     if longest >= groups:
         return [Span(0, groups, 0, groups)]
-    count = -(-groups // max(1, longest - 2 * halo))
-    kept = -(-groups // count)
+    count = math.ceil(groups / max(unit, longest - 2 * halo))
+    kept = rounded(groups / count)
     length = min(groups, kept + 2 * halo)
     found = []
     for first in range(0, groups, kept):

@@ -48,7 +48,7 @@ def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarr
 
 
 @pytest.mark.parametrize(
-    ("groups", "p"), [(64, 6), (64, 16), (64, 24), (64, 32), (64, 64), (64, 96), (16, 128), (1, 6)]
+    ("groups", "p"), [(64, 6), (64, 16), (64, 24), (64, 32), (64, 64), (64, 96), (16, 128), (128, 10), (128, 14)]
 )
 def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
     found = spans(groups, p)
@@ -56,6 +56,7 @@ def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
     assert kept == list(range(groups))
     assert len({span.stop - span.start for span in found}) == 1
     for span in found:
+        assert span.start * p % 4 == 0
         assert 0 <= span.start <= span.first < span.last <= span.stop <= groups
         assert span.start == 0 or (span.first - span.start) * p >= module.REACH
         assert span.stop == groups or (span.stop - span.last) * p >= module.REACH
