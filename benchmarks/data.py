@@ -53,7 +53,8 @@ def squared(case: Case, side: int) -> Case:
     size = max(side, round(width * scale)), max(side, round(height * scale))
     image = cv2.resize(case.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     hole = cv2.resize(case.hole, size, interpolation=cv2.INTER_NEAREST)
-    middle = [int(np.flatnonzero(hole.any(axis)).mean()) for axis in (1, 0)]
+    pixels = np.argwhere(hole)
+    middle = pixels[np.square(pixels - pixels.mean(0)).sum(1).argmin()]  # of several holes, one that is near the middle
     top, left = (min(max(0, m - side // 2), n - side) for m, n in zip(middle, hole.shape, strict=True))
     window = slice(top, top + side), slice(left, left + side)
     return Case(case.name, np.ascontiguousarray(image[window]), np.ascontiguousarray(hole[window]), case.meta)

@@ -63,13 +63,15 @@ def main(argv: list[str] | None = None) -> int:
             for case in cases:
                 cut = cut_square(case, round(inpainter.working_size * factor), rng)
                 if cut is None:
-                    continue
+                    continue  # the photograph is smaller, or marked all over
                 image, hole = cut
                 for name, method in methods.items():
                     kind = "upsampled" if name.startswith("Ours") else "bicubic"
                     filled = method(image, hole)
                     found[f"psnr_{kind}"].append(hole_psnr(filled, image, hole > 0))
                     found[f"sharpness_{kind}"].append(hole_sharpness(filled, image, hole > 0))
+            if not found:
+                raise SystemExit(f"no photograph has room for a square of factor {factor:g}; leave it out of --factors")
             means = {name: round(float(np.mean(values)), 4) for name, values in found.items()}
             rows.append({"factor": factor, "pictures": len(found["psnr_bicubic"])} | means)
             print(" ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)

@@ -60,10 +60,8 @@ def square_methods(inpainter: Inpainter) -> dict[str, Method]:
     kept = InpaintOptions(keep_iterations=True, **whole)
     return {
         "Ours*: loop at full size": lambda image, hole: inpainter.inpaint(image, hole, options=full).image,
-        "Ours: loop at half size, upsampled": lambda image, hole: inpainter.inpaint(image, hole, options=kept).image,
-        "loop at half size, bicubic": lambda image, hole: (
-            inpainter.inpaint(image, hole, options=kept).history[-1].image
-        ),
+        "Ours: loop at 256, upsampled": lambda image, hole: inpainter.inpaint(image, hole, options=kept).image,
+        "loop at 256, bicubic": lambda image, hole: inpainter.inpaint(image, hole, options=kept).history[-1].image,
     }
 
 

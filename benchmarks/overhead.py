@@ -43,10 +43,9 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return image, hole
 
 
-def sessions_alone(threads: int) -> Contender:
-    """Milliseconds that the graphs alone take in a call: what no runtime around them can be faster than."""
+def sessions_alone(inpainter: Inpainter) -> Contender:
+    """Milliseconds that the graphs alone take in a call of a timed inpainter: no runtime around them can be faster."""
     image, hole = scene()
-    inpainter = timed_inpainter(threads=threads, options=InpaintOptions(iterations=ITERATIONS))
 
     def run() -> float:
         TimedBackend.seconds.clear()
@@ -132,11 +131,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-torch", action="store_true", help="leave the torch contender out")
     options = parser.parse_args(argv)
     image, hole = scene()
-    with Inpainter(threads=options.threads, options=InpaintOptions(iterations=ITERATIONS)) as inpainter:
+    settings = {"threads": options.threads, "options": InpaintOptions(iterations=ITERATIONS)}
+    with Inpainter(**settings) as inpainter, timed_inpainter(**settings) as timed:
         iterations = inpainter.inpaint(image, hole).iterations
         contenders: dict[str, Contender] = {
             "iic_rt": lambda: inpainter.inpaint(image, hole),
-            "sessions": sessions_alone(options.threads),
+            "sessions": sessions_alone(timed),
         }
         if "PyPatchMatch" in (methods := classical_methods()):
             contenders["patchmatch"] = lambda: methods["PyPatchMatch"](image, hole)

@@ -79,7 +79,8 @@ def peak_mib() -> int:
         return (
             next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) // 1024
         )
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 
 
 def measure_replace(*, repeats: int) -> list[dict[str, float]]:

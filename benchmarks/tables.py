@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 DOCUMENTS = (ROOT / "README.md", ROOT / "training" / "weights" / "edge.md")
 OURS = "iic-rt"
-RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors")
+RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors", "wires")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -178,7 +178,15 @@ def factors_table() -> str:
     return "\n".join(lines)
 
 
+def wires_table() -> str:
+    lines = ["| wires across 12 photographs | hole PSNR (dB) | sharpness |", "|---|---|---|"]
+    for name, row in read("wires")["methods"].items():
+        lines.append(f"| {name} | {row['psnr']:.2f} | {row['sharpness']:.2f} |")
+    return "\n".join(lines)
+
+
 TABLES = {
+    "wires": wires_table,
     "factors": factors_table,
     "quality": quality_table,
     "square": square_table,
@@ -208,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a table differs")
     options = parser.parse_args(argv)
     if old := stale():
-        print(f"measured with other weights: {', '.join(old)}; run benchmarks.evaluate and overhead", file=sys.stderr)
+        print(f"measured with other weights: {', '.join(old)}; run their commands again (see README)", file=sys.stderr)
         return 1
     differing = 0
     for document in options.document or DOCUMENTS:

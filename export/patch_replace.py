@@ -18,7 +18,6 @@ FUNCTION = f"""
 PatchReplace <scale> (q, k, v, hole, weight) => (out, replaced)
 {{
     zero = Constant <value_float = 0.0> ()
-    last = Constant <value_int = -1> ()
     first_axis = Constant <value_ints = [0]> ()
     second_axis = Constant <value_ints = [1]> ()
     one = Constant <value_int = 1> ()
@@ -94,10 +93,9 @@ REPLACE = """
 replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] features, float[1, 1, cells, cells] inside,
          float[1, groups, groups] hole, float[1, groups, groups] weight, int64[window_cells] windows,
          int64[cells] first, int64[cells] second, float[cells] share)
-    => (float[1, channels, cells, cells] mixed, float[1, groups, groups] replaced, float[1, groups, groups] partly)
-<int64[1] zero_1d = {0}, int64[1] one_1d = {1}, int64[1] minus_one_1d = {-1}, int64[1] any = {-1},
- int64[2] one_row = {1, -1}, int64[1] last_axis = {2}, int64[1] largest = {9223372036854775807},
- float zero = {0}, float unit = {1}>
+    => (float[1, channels, cells, cells] mixed, float[1, groups, groups] replaced)
+<int64[1] one_1d = {1}, int64[1] minus_one_1d = {-1}, int64[1] any = {-1}, int64[2] one_row = {1, -1},
+ float zero = {0}, float unit = {1}, float smallest = {0.000001}>
 {
     # Patches as rows, each with a margin that it shares with its neighbours.
     tall = Gather <axis = 2> (features, windows)
@@ -114,23 +112,13 @@ replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] featu
     rows = Reshape (by_patch, rows_shape)
     hole_row = Reshape (hole, one_row)
     weight_row = Reshape (weight, one_row)
-    # One more column says whether the patch copied had unknown pixels itself.
-    some_weight = Greater (weight_row, zero)
-    whole_weight = Equal (weight_row, unit)
-    not_whole = Not (whole_weight)
-    is_partly = And (some_weight, not_whole)
-    partly_float = Cast <to = 1> (is_partly)
-    partly_column = Unsqueeze (partly_float, minus_one_1d)
-    values = Concat <axis = 2> (rows, partly_column)
     copied, replaced_row = iic.PatchReplace <scale = SCALE, plugin_namespace = "iic", plugin_version = "1">
-        (q, q, values, hole_row, weight_row)
+        (q, q, rows, hole_row, weight_row)
     map_shape = Concat <axis = 0> (one_1d, groups, groups)
     replaced = Reshape (replaced_row, map_shape)
-    last_column = Slice (copied, minus_one_1d, largest, last_axis)
-    partly_share = Reshape (last_column, map_shape)
-    partly = Mul (partly_share, hole)
-    copied_rows = Slice (copied, zero_1d, minus_one_1d, last_axis)
-    # Back to a map; known cells keep their own features.
+    # Back to a map, from replaced patches alone: the margin of a known patch is unknown where it reaches into the hole.
+    flags = Unsqueeze (replaced_row, minus_one_1d)
+    copied_rows = Mul (copied, flags)
     back_shape = Concat <axis = 0> (groups, groups, channels_1d, side, side)
     back_grid = Reshape (copied_rows, back_shape)
     back_planes = Transpose <perm = [2, 0, 3, 1, 4]> (back_grid)
@@ -148,7 +136,22 @@ replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] featu
     right = Gather <axis = 3> (joined_rows, second)
     left_part = Mul (left, share)
     right_part = Mul (right, rest)
-    blended = Add (left_part, right_part)
+    joined = Add (left_part, right_part)
+    # The weight that each cell got in all, from the flags alone: first along the rows of patches, then the columns.
+    first_patch = Div (first, side)
+    second_patch = Div (second, side)
+    upper_flags = Gather <axis = 1> (replaced, first_patch)
+    lower_flags = Gather <axis = 1> (replaced, second_patch)
+    upper_weight = Mul (upper_flags, share_column)
+    lower_weight = Mul (lower_flags, rest_column)
+    weight_rows = Add (upper_weight, lower_weight)
+    left_flags = Gather <axis = 2> (weight_rows, first_patch)
+    right_flags = Gather <axis = 2> (weight_rows, second_patch)
+    left_weight = Mul (left_flags, share)
+    right_weight = Mul (right_flags, rest)
+    cell_weight = Add (left_weight, right_weight)
+    safe_weight = Max (cell_weight, smallest)
+    blended = Div (joined, safe_weight)
     is_inside = Greater (inside, zero)
     mixed = Where (is_inside, blended, features)
 }

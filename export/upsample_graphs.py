@@ -1,9 +1,9 @@
 """The four graphs of guided upsampling: ``similarity``, ``features``, ``replace`` and ``to_rgb``.
 
-They are cut where the runtime needs a seam. ``features`` and ``to_rgb`` work on strips of a large crop, ``replace`` on
-some channels of the whole crop at a time: the memory is bounded whatever the size of the photograph. Where memory is
-no matter, one strip is the crop and all channels go at once. S = s * factor is the side of the crop, s that of the
-loop, p = 4 * factor that of a patch, N = (s / 4)^2; h is the height of a strip, r its patches from top to bottom.
+They are cut where the runtime needs a seam. ``features`` and ``to_rgb`` work on tiles of a large crop, ``replace`` on
+some channels of the whole crop at a time, so that no graph holds every intermediate of a large photograph. Where memory
+is no matter, one tile is the crop and all channels go at once. S = s * factor is the side of the crop, s that of the
+loop, p = 4 * factor that of a patch, N = (s / 4)^2; h and w are the sides of a tile, r and c its patches.
 
 ==========  =====================  ====================================================================
 similarity
@@ -13,12 +13,12 @@ m           [1, 1, s, s]           float32 in {0, 1}, what it has filled
 q           [1, N, 76]             float32, descriptors of unit length, patches row by row
 low         [1, 3, s + 6, s + 6]   float32, y in [-1, 1] with its border repeated three times
 features
-image       [h, S, 3]              uint8, RGB
-unknown     [h, S]                 uint8, nonzero = not to be looked at
-low         [1, 3, 4r + 6, s + 6]  float32, the strip's part of ``low``
+image       [h, w, 3]              uint8, RGB
+unknown     [h, w]                 uint8, nonzero = not to be looked at
+low         [1, 3, 4r + 6, 4c + 6] float32, the tile's part of ``low``
 weights     [p, 10]                float32, ``iic_rt.patches.base_weights``
-features    [1, 16, h/2, S/2]      float32, the last feature map
-inside      [1, 1, h/2, S/2]       float32 in {0, 1}, cells with an unknown pixel
+features    [1, 16, h/2, w/2]      float32, the last feature map
+inside      [1, 1, h/2, w/2]       float32 in {0, 1}, cells with an unknown pixel
 replace
 q           [1, N, 76]             float32
 features    [1, C, S/2, S/2]       float32, any number of channels
@@ -29,12 +29,11 @@ windows     [...]                  int64, ``iic_rt.patches.windows``
 first, second, share [S/2]         int64, int64, float32, ``iic_rt.patches.blend``
 mixed       [1, C, S/2, S/2]       float32
 replaced    [1, s/4, s/4]          float32 in {0, 1}; 0 for a hole patch means: no patch was valid
-partly      [1, s/4, s/4]          float32 in [0, 1], share that was copied from patches with unknown pixels
 to_rgb
-mixed       [1, 16, h/2, S/2]      float32
+mixed       [1, 16, h/2, w/2]      float32
 low         as in features
 weights     as in features
-image       [h, S, 3]              uint8
+image       [h, w, 3]              uint8
 ==========  =====================  ====================================================================
 """
 

@@ -83,14 +83,14 @@ class Filler:
         made = self._upsampler.upsample(image, unknown, hole, result=result)
         if not made.found:
             return None
-        if not made.partly.any():
+        if not made.missing.any() or (made.missing == hole).all():
             return made.image
-        # Sec. 3.3: what was rebuilt from patches that were not wholly known is a hole again for one more run.
-        now = np.where((hole > made.partly)[..., None], made.image, image)
-        left = np.asarray((unknown > hole) | (made.partly > 0), np.uint8)
+        # Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more.
+        now = np.where((hole > made.missing)[..., None], made.image, image)
+        left = np.asarray((unknown > hole) | (made.missing > 0), np.uint8)
         again = self._loop.fill(now, left, iterations=options.iterations, deadline=deadline)
-        second = self._upsampler.upsample(now, left, made.partly, result=again.result)
-        return np.where(made.partly[..., None] > 0, second.image, now)
+        second = self._upsampler.upsample(now, left, made.missing, result=again.result)
+        return np.where(made.missing[..., None] > 0, second.image, now)
 
     def _loop_for(self, side: int) -> Loop:
         size = side

@@ -24,8 +24,8 @@ class InpaintOptions:
         feather: width, inside the hole, over which the result is led into the known pixels; 0 for none. In working
             pixels (each is region side / working size of the picture's), so the seam looks alike at every scale.
         upsample: rebuild full resolution from real patches of the picture (Sec. 3.3) where a region is larger than the
-            working size. Without it the loop runs at the region's own resolution up to 1024 pixels (``Ours*`` of the
-            paper): slower, smoother.
+            working size. Without it the loop runs at the region's own resolution, above 1024 pixels at a half or a
+            quarter of it (``Ours*`` of the paper): slower, smoother.
         keep_iterations: keep the picture after every iteration, as the loop made it and before it is upsampled, in
             ``InpaintResult.history``.
     """

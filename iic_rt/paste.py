@@ -62,7 +62,12 @@ def paste(
             filled = detail[window.part(around.slices)].astype(np.float32)
         if width:
             known = ~inside if hidden is None else ~inside & (hidden[rows, columns] == 0)
-            filled = lead_in(filled, image[rows, columns], inside, known, width)
+            # Pixels in another region's box are not this region's: what stands there is no result.
+            mine = np.zeros_like(inside)
+            mine[:, part[1]] = inside[:, part[1]]
+            mine[: max(0, box.top - around.top)] = False
+            mine[box.bottom - around.top :] = False
+            filled = lead_in(filled, image[rows, columns], mine, known, width)
         image[rows, columns][own] = np.clip(np.rint(filled[own]), 0, 255).astype(np.uint8)
         # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
         confidence[rows, columns][own] = window.enlarge(state.c, around.slices, cv2.INTER_LINEAR)[own]

@@ -18,14 +18,14 @@ def patch_replace(
     """Replaces the rows of hole patches by a softmax-weighted sum of valid ones (Eq. 5 and 6 of the paper).
 
     ``out[i] = sum_j s_ij v[j]`` with ``s_ij = weight[j] exp(scale q[i].k[j]) / sum_j weight[j] exp(scale q[i].k[j])``
-    where ``hole[i]`` is not 0; every other row is handed through bit for bit. The plain ``exp(cos)`` of Eq. 6 is
+    where ``hole[i]`` is above 0; every other row is handed through bit for bit. The plain ``exp(cos)`` of Eq. 6 is
     nearly uniform over unit vectors, hence ``scale``.
 
     Args:
         q: [B, N, D], rows of unit length: descriptors of the patches as asked for.
         k: [B, N, D], rows of unit length: descriptors of the patches as offered.
         v: [B, N, Dv], what is copied.
-        hole: [B, N], nonzero = replace this row.
+        hole: [B, N], above 0 = replace this row.
         weight: [B, N], 0 or more; 0 = this patch is not valid and never read.
         scale: factor of the cosine.
 
@@ -37,7 +37,7 @@ def patch_replace(
     out = np.array(v, np.float64)
     replaced = np.zeros(hole.shape, np.float64)
     for b in range(len(out)):
-        rows, valid = np.flatnonzero(hole[b]), np.flatnonzero(weight[b] > 0)
+        rows, valid = np.flatnonzero(hole[b] > 0), np.flatnonzero(weight[b] > 0)
         if len(rows) == 0 or len(valid) == 0:
             continue
         logits = scale * q[b, rows] @ k[b, valid].T + np.log(weight[b, valid])

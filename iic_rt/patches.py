@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BASE_REACH",
-    "PARTLY_VALID",
+    "FEW",
     "PATCH",
     "Blend",
     "base_weights",
@@ -25,7 +25,7 @@ __all__ = [
 
 PATCH = 4  # working pixels on a side of a patch; at high resolution a patch is PATCH * factor pixels wide
 BASE_REACH = 3  # working pixels around a patch that its base is made of
-PARTLY_VALID = 1e-30  # weight of a patch with unknown pixels: the last resort, where no patch is wholly known
+FEW = 1 / 64  # share of patches: where fewer are wholly known, those with unknown pixels may be copied as well
 
 Array = NDArray[np.float32]
 Index = NDArray[np.int64]
@@ -86,16 +86,18 @@ def blend(groups: int, p: int) -> Blend:
 
 
 def patch_weights(unknown: NDArray[np.uint8], p: int) -> Array:
-    """How much each patch may be copied: 1 when it is known, 0 when nothing in it is, next to nothing between.
+    """How much each patch may be copied: 1 when it is wholly known, 0 when nothing in it is.
 
     Args:
         unknown: uint8 [S, S] in {0, 1}.
         p: side of a patch in pixels; S is a multiple of it.
 
     Returns:
-        float32 [S / p, S / p]. The paper counts a patch with a single known pixel as valid; here such a one
-        is used where there is no other, because a pixel rebuilt from it has to be filled again.
+        float32 [S / p, S / p]. A patch between the two has its known share where few are wholly known, and 0 elsewhere.
+        The paper counts a single known pixel as valid everywhere; but most patches at the border of a hole are most
+        like themselves, would copy what they lack, and every hole would have to be filled twice.
     """
     groups = unknown.shape[0] // p
     share = unknown.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32)
-    return np.asarray(np.where(share > 0, PARTLY_VALID * (1 - share), 1), np.float32)
+    whole = share == 0
+    return np.asarray(np.where(whole, 1, 1 - share if whole.mean() < FEW else 0), np.float32)

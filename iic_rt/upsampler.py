@@ -27,8 +27,8 @@ Pixels = NDArray[np.uint8]
 class Upsampled:
     """What guided upsampling made of a crop."""
 
-    image: Pixels  # [S, S, 3], written in tiles with hole pixels only; the rest is undefined
-    partly: Pixels  # [S, S] in {0, 1}, hole pixels rebuilt from patches that were not wholly known
+    image: Pixels  # [S, S, 3], written in tiles with hole pixels only; the rest is 0
+    missing: Pixels  # [S, S] in {0, 1}, hole pixels rebuilt mostly from pixels that were unknown themselves
     found: bool  # False: no patch was valid, and the hole holds the blurred low-resolution result
 
 
@@ -152,23 +152,16 @@ class _Plan:
         self._chunk = self._features if self._whole else buffer(1, channels, cells, cells)
         self._inside_all = self._inside if self._whole else buffer(1, 1, cells, cells)
         self._mixed = buffer(1, channels, cells, cells)
-        self._hole, self._weight, self._replaced, self._partly = (buffer(1, groups, groups) for _ in range(4))
+        self._hole, self._weight, self._replaced = (buffer(1, groups, groups) for _ in range(3))
         first, second, share = (constant(values) for values in blend(groups, p))
-        self._replace = backend.bind(
-            "replace",
-            {
-                "q": q,
-                "features": self._chunk,
-                "inside": self._inside_all,
-                "hole": self._hole,
-                "weight": self._weight,
-                "windows": constant(windows(groups, p)),
-                "first": first,
-                "second": second,
-                "share": share,
-            },
-            {"mixed": self._mixed, "replaced": self._replaced, "partly": self._partly},
-        )
+        grid = {"q": q, "inside": self._inside_all, "hole": self._hole, "weight": self._weight, "first": first}
+        grid |= {"second": second, "share": share, "windows": constant(windows(groups, p))}
+        outputs = {"mixed": self._mixed, "replaced": self._replaced}
+        self._replace = backend.bind("replace", grid | {"features": self._chunk}, outputs)
+        # What is unknown, copied as if it were a feature: which cells were rebuilt from nothing.
+        self._missing = buffer(1, 1, cells, cells)
+        outputs = {"mixed": self._missing, "replaced": self._replaced}
+        self._copy_unknown = backend.bind("replace", grid | {"features": self._inside_all}, outputs)
         self._mixed_tile = self._mixed if self._whole else buffer(1, CHANNELS, length * half, length * half)
         self._out = buffer(length * p, length * p, 3, dtype="uint8")
         self._decode = backend.bind("to_rgb", base | {"mixed": self._mixed_tile}, {"image": self._out})
@@ -177,16 +170,20 @@ class _Plan:
         groups, p = self._groups, self._p
         patch_hole: NDArray[np.bool_] = hole.reshape(groups, p, groups, p).max((1, 3)) > 0
         self._hole.write(patch_hole[None].astype(np.float32))
-        self._weight.write(patch_weights(unknown, p)[None])
+        weights = patch_weights(unknown, p)
+        self._weight.write(weights[None])
         features = self._run_features(image, unknown)
         self._run_replace(features)
-        partly = (self._partly.read()[0] > 0.5) & patch_hole
         found = bool((self._replaced.read()[0] >= patch_hole).all())
-        result = np.empty(image.shape, np.uint8)
+        missing = np.zeros_like(hole)
+        if ((weights > 0) & (weights < 1)).any():
+            self._copy_unknown.enqueue()
+            missing = np.repeat(np.repeat(self._missing.read()[0, 0] > 0.5, 2, 0), 2, 1) & hole
+        result = np.zeros(image.shape, np.uint8)
         for rows, columns in self._tiles:
             if patch_hole[rows.to(1), columns.to(1)].any():
                 self._run_rgb(rows, columns, features, result)
-        return Upsampled(result, np.repeat(np.repeat(partly, p, 0), p, 1) & hole, found)
+        return Upsampled(result, missing, found)
 
     def _write_low(self, rows: Span, columns: Span) -> None:
         if not self._whole:

@@ -54,7 +54,12 @@ class Run:
         self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
         self._plan = validation_plan(pictures, shapes, size=config.stages[-1].size)
         if self._state_path.exists():
-            before = json.loads((folder / "config.json").read_text())["preset"]
+            written = json.loads((folder / "config.json").read_text())
+            kind, before = written.get("network", "generator"), written["preset"]
+            if kind != trainer.NETWORKS[0]:
+                raise ValueError(
+                    f"{folder} holds a run of the {kind}, not of the {trainer.NETWORKS[0]}; name another --out"
+                )
             if before != config.preset:
                 raise ValueError(
                     f"{folder} holds a run of preset {before!r}, not {config.preset!r}; name another --out"
@@ -63,7 +68,7 @@ class Run:
             self.trainer.restore(tensors, int(progress["step"]))
             self._minutes_before, self._best = progress["minutes"], progress["best"]
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
-        described = asdict(config) | {"device": device_name(trainer.device)}
+        described = asdict(config) | {"network": trainer.NETWORKS[0], "device": device_name(trainer.device)}
         (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
 
     @property
@@ -189,7 +194,12 @@ def main(argv: list[str] | None = None) -> int:
         "--data", type=Path, required=True, help="folder with train-*.tar, salient-masks.tar, objects.npz"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted run goes on from it")
-    parser.add_argument("--preset", default="edge", choices=("edge", "base"), help="of the generator")
+    parser.add_argument(
+        "--preset",
+        default="edge",
+        choices=("edge", "base"),
+        help="of the generator; with --upsampler it is that of its generator",
+    )
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")

@@ -30,7 +30,7 @@ class Trainer(ABC):
     """Networks, optimisers and EMA. ``step`` counts the steps done; ``state`` and ``restore`` are exact inverses.
 
     Attributes:
-        NETWORKS: attributes whose weights make up the state.
+        NETWORKS: attributes whose weights make up the state; the first names what is trained.
         SCORE: the validation score that the best weights have the highest of.
         ema: the averaged network, which is released.
     """

@@ -33,6 +33,7 @@ class Job:
     strip: Path | None
     avoid: Path | None
     prefer: Path | None
+    warnings: tuple[str, ...] = ()
 
 
 def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -50,7 +51,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     for name in ("avoid", "prefer"):
         folder = getattr(arguments, name)
         if folder is not None and not folder.is_dir():
-            raise InputError(f"--{name} names the file {folder}; with a folder of images name a folder of masks")
+            raise InputError(f"--{name} {folder} is no folder; with a folder of images name a folder of masks")
     for name in ("confidence", "iterations_strip"):
         folder = getattr(arguments, name)
         if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES:
@@ -79,6 +80,11 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
             inside(arguments.iterations_strip, picture),
             avoid.get(picture.stem),
             prefer.get(picture.stem),
+            tuple(
+                f"no {name} mask for {picture.name} in {folder}: this picture is filled without one"
+                for name, folder, found in (("avoid", arguments.avoid, avoid), ("prefer", arguments.prefer, prefer))
+                if folder is not None and picture.stem not in found
+            ),
         )
         for picture in pictures
     ]
@@ -97,7 +103,7 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
             prefer=None if job.prefer is None else read_mask(job.prefer),
         )
         hole = check_mask(mask, image, inpainter.options)
-    messages = sorted({str(w.message) for w in caught})
+    messages = sorted({*job.warnings, *(str(w.message) for w in caught)})
     write_image(job.out, result.image)
     if job.confidence is not None:
         write_image(job.confidence, confidence_overlay(result, hole))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import evaluate, factors, overhead, pictures, scaling, tables
-from benchmarks.data import load_cases, squared
+from benchmarks import evaluate, factors, overhead, pictures, scaling, tables, wires
+from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import RINGS, fill_in_rings, rings
 from benchmarks.metrics import hole_l1, hole_psnr, hole_sharpness, hole_ssim
 from iic_rt import Inpainter
@@ -103,7 +103,7 @@ def test_squares(archive: Path, tmp_path: Path) -> None:
     assert evaluate.main(["--data", str(archive), "--out", str(out), "--side", "128", "--no-classical"]) == 0
     record = json.loads(out.read_text())
     assert record["side"] == 128
-    assert [name.split(":")[0] for name in record["methods"]] == ["Ours*", "Ours", "loop at half size, bicubic"]
+    assert [name.split(":")[0] for name in record["methods"]] == ["Ours*", "Ours", "loop at 256, bicubic"]
 
 
 def test_squared_keeps_the_hole_in_view(archive: Path) -> None:
@@ -141,6 +141,21 @@ def test_factors(archive: Path, tmp_path: Path) -> None:
     assert 0.05 < hole.mean() < 0.4
     assert factors.main(["--data", str(archive), "--out", str(out), "--factors", "0.0625"]) == 0
     assert json.loads(out.read_text())["rows"][0]["pictures"] == 2
+
+
+def test_wires(archive: Path, tmp_path: Path) -> None:
+    hole = wires.draw_wires(np.random.default_rng(0), 200, 600)
+    assert 0.002 < hole.mean() < 0.1
+    assert hole.any(0).all()  # from edge to edge
+    out = tmp_path / "wires.json"
+    assert wires.main(["--data", str(archive), "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["methods"].keys() == {"OpenCV Telea", "iic-rt", "iic-rt, wires not cut"}
+
+
+def test_squared_finds_one_of_two_holes_far_apart() -> None:
+    hole = np.zeros((40, 400), np.uint8)
+    hole[10:20, :10] = hole[10:20, -10:] = 1
+    assert squared(Case("two", np.zeros((40, 400, 3), np.uint8), hole, {}), 40).hole.any()
 
 
 def test_pictures(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -111,8 +110,22 @@ def test_rows_equal_the_indices_of_the_graphs(p: int) -> None:
     for axis in (2, 3):
         s = share if axis == 3 else share[:, None]
         x = x.index_select(axis, first) * s + x.index_select(axis, second) * (1 - s)
-    torch.testing.assert_close(unpatch_rows(copied, half, margin, groups), x)
-    torch.testing.assert_close(unpatch_rows(rows, half, margin, groups), features)
+    every = torch.ones(1, groups**2)
+    torch.testing.assert_close(unpatch_rows(copied, every, half, margin, groups), x)
+    torch.testing.assert_close(unpatch_rows(rows, every, half, margin, groups), features)
+    some = every.clone()
+    some[0, 5:] = 0
+    kept = unpatch_rows(rows, some, half, margin, groups)
+    reached = torch.zeros(groups * half, groups * half)
+    reached[: half + margin] = 1
+    reached[half : 2 * half + margin, : half + margin] = 1
+    reached[half + margin :, half + margin :] = 0
+    assert (kept[..., reached == 0] == 0).all()
+    inner = torch.zeros_like(reached)
+    inner[: half - margin] = 1  # wholly within patches that take part
+    torch.testing.assert_close(kept[..., inner > 0], features[..., inner > 0])
+    border = kept[..., half - margin : half + margin, 2 * half : 3 * half]  # beside patches that do not
+    torch.testing.assert_close(border, features[..., half - margin : half + margin, 2 * half : 3 * half])
 
 
 def test_enlarge_is_smooth_and_exact_on_a_slope() -> None:
@@ -210,20 +223,13 @@ def test_matching_is_learned(pictures: Pictures, shards: Path, generator: Genera
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
 
 
-def test_train_resume_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_generator(tmp_path / "g.safetensors", Generator(PRESETS["edge"]), preset="edge", training={})
     command = ["--data", str(shards), "--upsampler", str(tmp_path / "g.safetensors"), "--validation", "4"]
-    for folder, stops in (("whole", (3,)), ("parts", (1, 3))):
-        for steps in stops:
-            options = ["--out", str(tmp_path / folder), "--steps", str(steps), "--stage", "64:4:1"]
-            # Schedules follow the whole run, so the parts are told its length by the learning rate alone.
-            assert train_main([*command, *options, "--workers", "0", "--no-compile", "--device", "cpu"]) == 0
-    assert (
-        load_file(tmp_path / "whole" / "state.safetensors").keys()
-        == load_file(tmp_path / "parts" / "state.safetensors").keys()
-    )
-    out = tmp_path / "released" / "upsampler"
-    assert release_main([*command, "--run", str(tmp_path / "whole"), "--out", str(out)]) == 0
+    run, out = tmp_path / "run", tmp_path / "released" / "upsampler"
+    options = ["--out", str(run), "--steps", "3", "--stage", "64:4:1", "--workers", "0", "--device", "cpu"]
+    assert train_main([*command, *options, "--no-compile"]) == 0
+    assert release_main([*command, "--run", str(run), "--out", str(out)]) == 0
     facts = json.loads(out.with_suffix(".json").read_text())
     assert facts["gmac_512"] <= 3
     assert str(facts["scale"]) in facts["validation"]
@@ -231,6 +237,21 @@ def test_train_resume_and_release(shards: Path, tmp_path: Path, capsys: pytest.C
     assert header["steps"] == "3"
     assert float(network.scale) == pytest.approx(facts["scale"], rel=1e-2)
     assert "with scale" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="holds a run of the upsampler, not of the generator; name another --out"):
+        train_main(["--data", str(shards), "--validation", "4", *options, "--no-compile"])
+
+
+def test_state_and_restore_are_inverses(pictures: Pictures, shards: Path, generator: Generator) -> None:
+    plans = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=3)
+    whole, first, second = (UpsamplerTrainer(config(), generator) for _ in range(3))
+    for i in range(3):
+        whole.train_step(*pictures.crops(plans[i]), i / 3)
+    for i in range(2):
+        first.train_step(*pictures.crops(plans[i]), i / 3)
+    second.restore({name: value.clone() for name, value in first.state().items()}, first.step)
+    second.train_step(*pictures.crops(plans[2]), 2 / 3)
+    for name, value in whole.state().items():
+        assert torch.equal(value, second.state()[name]), name
 
 
 def test_weights_of_the_wrong_kind(tmp_path: Path) -> None:

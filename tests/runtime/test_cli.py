@@ -83,8 +83,9 @@ def test_folders_of_control_masks(folder: Path, capsys: pytest.CaptureFixture[st
         bool((read_image(folder / "a" / f"{i}.png") == read_image(folder / "b" / f"{i}.png")).all()) for i in range(3)
     ]
     assert same == [True, False, True]
+    assert capsys.readouterr().err.count("no avoid mask for") == 2
     assert main(["remove", *folders, "-o", str(folder / "c"), "--avoid", str(folder / "avoid" / "1.png")]) == 1
-    assert "name a folder of masks" in capsys.readouterr().err
+    assert "is no folder; with a folder of images name a folder of masks" in capsys.readouterr().err
 
 
 def test_the_result_keeps_its_format(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Memory is bounded and time linear, whatever the size of the photograph."""
+"""Memory and time grow linearly with the pixels of the crop."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from iic_rt.loop import State
 from iic_rt.paste import lead_in, paste
 from iic_rt.reference import area_weights, prepare
-from iic_rt.regions import crop, find_regions
+from iic_rt.regions import Box, Region, crop, find_regions
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (100, 90), (300, 200), (50, 400)])
@@ -65,3 +65,22 @@ def test_feather_without_known_pixels_changes_nothing() -> None:
     filled = np.full((8, 8, 3), 200, np.float32)
     everything = np.ones((8, 8), bool)
     np.testing.assert_array_equal(lead_in(filled, np.zeros((8, 8, 3), np.uint8), everything, ~everything, 3), filled)
+
+
+def test_another_regions_hole_does_not_lead_this_one() -> None:
+    """Neighbouring parts of one wire touch: what the window holds under the other part is no result."""
+    hole = np.zeros((64, 200), np.uint8)
+    hole[20:40, 20:40] = 1
+    image = np.full((64, 200, 3), 90, np.uint8)
+    region = Region(0, 0, 128, Box(20, 20, 40, 30))  # the left half of the hole
+    state = State(np.zeros((3, 64, 64), np.float32), np.zeros((64, 64), np.float32), np.ones((64, 64), np.float32))
+    results = []
+    for other in (0, 255):
+        detail = np.full((128, 128, 3), 60, np.uint8)
+        detail[:, 30:] = other
+        made = image.copy()
+        arrays = np.ones(hole.shape, np.float32), hole.copy(), hole
+        paste(made, *arrays, region, state, feather=4, detail=detail)
+        results.append(made)
+    np.testing.assert_array_equal(*results)
+    assert (results[0][20:40, 30:] == 90).all()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iic_rt.patches import PARTLY_VALID, PATCH, base_weights, patch_cells
+from iic_rt.patches import FEW, PATCH, base_weights, patch_cells
 
 __all__ = ["GuidedUpsampler", "Replaced", "enlarge", "patch_rows", "unpatch_rows"]
 
@@ -19,6 +19,7 @@ SHARES = {"own": 0.25, "around": 0.35, "position": 0.4}  # of the cosine
 PERIODS = ((8, 0.45), (4, 0.3), (128, 0.25))  # patches, share
 WIDTH = 48  # of the similarity network
 DILATIONS = (1, 2, 4, 8)
+SMALLEST_WEIGHT = 1e-6  # of a cell: below it no replaced patch reaches the cell
 FEATURES = 16  # channels of the reconstruction network's last feature map, at half resolution
 DETAIL = 12  # of them the picture's own detail: 2 x 2 pixels x 3 colours
 
@@ -162,17 +163,21 @@ def patch_rows(features: Tensor, p: int, margin: int) -> Tensor:
     return x.permute(0, 2, 4, 1, 3, 5).reshape(b, down * across, c * side * side)
 
 
-def unpatch_rows(rows: Tensor, p: int, margin: int, columns: int) -> Tensor:
-    """Patches back to a map, blended linearly where the margins of neighbours overlap: the inverse of `patch_rows`."""
+def unpatch_rows(rows: Tensor, replaced: Tensor, p: int, margin: int, columns: int) -> Tensor:
+    """Patches back to a map, blended linearly where the margins of neighbours overlap: the inverse of `patch_rows`.
+
+    Only patches with ``replaced`` [B, N] of 1 take part: the margin of a known patch is unknown where it reaches into a
+    hole. A cell that none of them reaches is 0.
+    """
     b, n, d = rows.shape
     side = p + 2 * margin
     c = d // side**2
     ramp = (torch.arange(2 * margin, device=rows.device, dtype=rows.dtype) + 0.5) / (2 * margin)
     tent = torch.cat((ramp, torch.ones(p - 2 * margin, device=rows.device, dtype=rows.dtype), ramp.flip(0)))
-    # A channel of ones tells the weight each cell gets in all: less than 1 where a border patch has no neighbour.
-    x = F.pad(
-        rows.reshape(b, n // columns, columns, c, side, side).permute(0, 3, 1, 4, 2, 5), (0,) * 9 + (1,), value=1.0
-    )
+    flags = replaced.reshape(b, n // columns, columns, 1, 1, 1)
+    x = rows.reshape(b, n // columns, columns, c, side, side) * flags
+    # One more channel tells the weight each cell gets in all: less than 1 where a patch has no neighbour that counts.
+    x = torch.cat((x, flags.expand(-1, -1, -1, 1, side, side)), 3).permute(0, 3, 1, 4, 2, 5)
     for axis in (4, 2):
         x = x * tent.reshape((-1,) + (1,) * (x.dim() - axis - 2))
         groups = x.shape[axis]
@@ -183,7 +188,7 @@ def unpatch_rows(rows: Tensor, p: int, margin: int, columns: int) -> Tensor:
         before = [0, 0] * (over.dim() - axis - 1)
         x = F.pad(own, [*before, 0, 2 * margin]) + F.pad(over, [*before, p, 0]).narrow(axis, 0, groups * p + 2 * margin)
         x = x.narrow(axis, margin, groups * p)
-    return x[:, :-1] / x[:, -1:]
+    return x[:, :-1] / x[:, -1:].clamp_min(SMALLEST_WEIGHT)
 
 
 class Replaced(NamedTuple):
@@ -217,11 +222,14 @@ class GuidedUpsampler(nn.Module):
         features = self.reconstruction((x - base) * (1 - m), base, m).float()
         q = self.similarity(y, low_m)
         unknown = F.avg_pool2d(m, p).flatten(1)  # [B, N]
-        weight = torch.where(unknown > 0, PARTLY_VALID * (1 - unknown), torch.ones_like(unknown))
+        whole = (unknown == 0).float()
+        few = (whole.mean(1, keepdim=True) < FEW).float()
+        weight = torch.where(whole > 0, whole, (1 - unknown) * few)
         logits = self.scale * torch.bmm(q, q.transpose(1, 2)) + weight.log()[:, None]
         share = logits.softmax(2)
         half, margin = patch_cells(p)
         own = patch_rows(features, half, margin)
-        copied = torch.where(unknown[..., None] > 0, torch.bmm(share, own), own)
-        mixed = torch.where(F.max_pool2d(m, 2) > 0, unpatch_rows(copied, half, margin, columns), features)
+        replaced = (unknown > 0).float()
+        blended = unpatch_rows(torch.bmm(share, own), replaced, half, margin, columns)
+        mixed = torch.where(F.max_pool2d(m, 2) > 0, blended, features)
         return Replaced(base + self.reconstruction.to_rgb(mixed).float(), share)
