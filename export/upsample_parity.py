@@ -23,7 +23,7 @@ __all__ = ["check_upsample_parity"]
 WORKING = 64
 FACTORS = (1.5, 2.0, 4.0)
 TOLERANCE = 5e-3  # of [0, 255], largest difference before rounding to bytes: float32 sums in another order
-TOLERANCE_FP16 = 0.05  # mean difference in [0, 255]; single patches may change where two are almost equally alike
+TOLERANCE_FP16 = 0.25  # mean difference in [0, 255]; single patches change where two are almost equally alike
 REPLACE_TOLERANCE = {"float32": 2e-5, "float16": 2e-3}  # of values in [-1, 1]
 
 

@@ -111,7 +111,7 @@ def release_upsampler(
     for scale in SCALES:
         upsampler.scale.fill_(scale)
         scores[scale] = trainer.validate(pictures, plan)
-    chosen = max(scores, key=lambda scale: scores[scale][trainer.SCORE])
+    chosen = max(scores, key=lambda scale: scores[scale]["texture"])
     upsampler.scale.fill_(chosen)
     out.parent.mkdir(parents=True, exist_ok=True)
     training = {"steps": str(int(progress["step"])), "minutes": f"{progress['minutes']:.1f}"}

@@ -83,7 +83,7 @@ class UpsamplerTrainer(Trainer):
     """The upsampler, its average and its discriminator; the generator only serves, its weights stay."""
 
     NETWORKS = ("upsampler", "ema", "discriminator")
-    SCORE = "texture"
+    SCORE = "match"
     config: UpsamplerConfig
 
     def __init__(
@@ -132,25 +132,28 @@ class UpsamplerTrainer(Trainer):
         return hinge
 
     @torch.no_grad()
-    def _results(self, pictures: Pictures, plan: Plan, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Truth, hole, the loop's result enlarged, and the upsampler's, batch by batch."""
+    def _results(self, pictures: Pictures, plan: Plan, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Pass]]:
+        """Truth, hole, the loop's result enlarged, and what the upsampler gives, batch by batch."""
         for part in batches(plan, size):
             x, m = pictures.crops(part)
             y, low_m = low_resolution(self._generator, x, m, 4)
             plain = F.interpolate(y, scale_factor=float(FACTOR), mode="bicubic")
-            yield x, m, plain * m + x * (1 - m), self.ema(x, m, y, low_m).image * m + x * (1 - m)
+            out = network_pass(self.ema, self.config, x, m, y, low_m)
+            yield x, m, plain * m + x * (1 - m), out._replace(image=out.image * m + x * (1 - m))
 
     def validate(self, pictures: Pictures, plan: Plan) -> dict[str, float]:
         """PSNR (dB) and Laplacian ratio of the result and of the plain enlargement, and how well textures fit.
 
-        ``texture`` is the negative squared distance between the textures of result and truth: PSNR alone would choose
-        the weights that copy least.
+        ``match`` is the negative matching loss, ``texture`` the negative squared distance of the textures of result
+        and truth: PSNR alone would choose the weights that copy least.
         """
         scores: dict[str, list[Tensor]] = {}
-        for x, m, plain, y in self._results(pictures, plan, 16):
+        for x, m, plain, out in self._results(pictures, plan, 16):
+            y = out.image
             difference = (patch_textures(y, PATCH_SIDE) - patch_textures(x, PATCH_SIDE)).square().mean(2)
             inside = F.avg_pool2d(m, PATCH_SIDE).flatten(1)
             values = {
+                "match": -out.match.expand(len(x)),
                 "texture": -(difference * inside).sum(1) / inside.sum(1),
                 "psnr": hole_psnr(y, x, m),
                 "psnr_plain": hole_psnr(plain, x, m),
@@ -163,5 +166,5 @@ class UpsamplerTrainer(Trainer):
 
     def write_samples(self, path: Path, pictures: Pictures, plan: Plan) -> None:
         """One row a picture: input, the plain enlargement, the result, the truth."""
-        x, m, plain, y = next(self._results(pictures, plan, 10))
-        write_sheet(path, [x * (1 - m), plain, y, x])
+        x, m, plain, out = next(self._results(pictures, plan, 10))
+        write_sheet(path, [x * (1 - m), plain, out.image, x])
