@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hole_l1", "hole_psnr", "hole_sharpness", "hole_ssim"]
+__all__ = ["hole_l1", "hole_psnr", "hole_sharpness", "hole_ssim", "mean_laplacian"]
 
 Pixels = NDArray[np.uint8]
 
@@ -39,9 +39,11 @@ def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
 
 
 def hole_sharpness(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
-    """Mean absolute Laplacian of the luminance in the hole, relative to the truth's: 1 is as sharp, 0 is flat."""
-    a, b = (
-        np.abs(cv2.Laplacian(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64), cv2.CV_64F))[hole].mean()
-        for p in (image, truth)
-    )
-    return float(a / max(b, 1e-6))
+    """Mean absolute Laplacian in the hole, relative to the truth's: 1 is as sharp, 0 is flat."""
+    return mean_laplacian(image, hole) / max(mean_laplacian(truth, hole), 1e-6)
+
+
+def mean_laplacian(image: Pixels, hole: NDArray[np.bool_]) -> float:
+    """Mean absolute Laplacian of the luminance over the hole's pixels, of a range of 255."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    return float(np.abs(cv2.Laplacian(grey, cv2.CV_64F))[hole].mean())

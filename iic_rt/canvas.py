@@ -24,14 +24,17 @@ class Canvas:
         image: uint8 [H, W, 3]; the caller's array, filled in place.
         open_hole: uint8 [H, W] in {0, 1}, hole pixels of regions not yet filled.
         hidden: uint8 [H, W] in {0, 1} or None, known pixels that must not be looked at.
+        barred: uint8 [H, W] in {0, 1} or None, known pixels that may be looked at but not copied.
         confidence: float32 [H, W] in [0, 1].
         hole_left: uint8 [H, W] in {0, 1}.
         paste_ms: milliseconds spent in :meth:`paste`.
     """
 
-    def __init__(self, rgb: Pixels, hole: Pixels, hidden: Pixels | None, options: InpaintOptions) -> None:
+    def __init__(
+        self, rgb: Pixels, hole: Pixels, hidden: Pixels | None, barred: Pixels | None, options: InpaintOptions
+    ) -> None:
         self._hole, self._feather = hole, options.feather
-        self.image, self.open_hole, self.hidden = rgb, hole.copy(), hidden
+        self.image, self.open_hole, self.hidden, self.barred = rgb, hole.copy(), hidden, barred
         self.confidence = np.ones(hole.shape, np.float32)
         self.hole_left = np.zeros(hole.shape, np.uint8)
         self.paste_ms = 0.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from iic_rt.errors import InputError, MaskWarning
 from iic_rt.options import InpaintOptions
 
-__all__ = ["check_hidden", "check_image", "check_mask", "from_rgb", "to_rgb"]
+__all__ = ["check_control", "check_image", "check_mask", "from_rgb", "to_rgb"]
 
 ALMOST_ALL = 0.9  # share of the picture above which a mask looks inverted
 Pixels = NDArray[np.uint8]
@@ -104,8 +104,10 @@ def _white(mask: object, image: Pixels, name: str) -> NDArray[np.bool_]:
     return np.asarray(mask >= threshold, np.bool_)
 
 
-def check_hidden(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> Pixels | None:
-    """Known pixels that must not be looked at, uint8 [H, W] in {0, 1}, or None when there are none.
+def check_control(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> tuple[Pixels | None, Pixels | None]:
+    """Known pixels that must not be looked at, and known pixels that may be looked at but not copied.
+
+    Both are uint8 [H, W] in {0, 1}, or None when there are none.
 
     Args:
         avoid: mask like ``check_mask``'s, white = never copy from here, or None.
@@ -117,7 +119,7 @@ def check_hidden(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> 
         InputError: a mask cannot be used, or together they leave nothing to copy from.
     """
     if avoid is None and prefer is None:
-        return None
+        return None, None
     hidden = np.zeros(hole.shape, np.bool_) if avoid is None else _white(avoid, image, "avoid mask")
     if avoid is not None and bool((hidden | (hole > 0)).all()):
         raise InputError(
@@ -133,8 +135,10 @@ def check_hidden(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> 
             )
         if not (wanted & (hole == 0) & ~hidden).any():
             raise InputError("avoid covers all that prefer marks; leave some of it unmarked, or leave one of them out")
-        hidden = hidden | ~wanted
-    return np.asarray(hidden & (hole == 0), np.uint8)
+    return (
+        None if avoid is None else np.asarray(hidden & (hole == 0), np.uint8),
+        None if prefer is None else np.asarray(~wanted & (hole == 0), np.uint8),
+    )
 
 
 def to_rgb(image: Pixels, channel_order: str) -> Pixels:

@@ -66,7 +66,8 @@ class Filler:
         detail, upsample_ms = None, 0.0
         if upsample:
             started = time.perf_counter()
-            detail = self._upsample(image, unknown, own_hole(hole, region), first.result, options, deadline)
+            barred = None if canvas.barred is None else crop(canvas.barred, region)
+            detail = self._upsample(image, unknown, barred, own_hole(hole, region), first.result, options, deadline)
             upsample_ms = (time.perf_counter() - started) * 1e3
         canvas.paste(region, first.states[-1], detail)
         return FilledRegion(region, first, detail, upsample_ms)
@@ -75,12 +76,13 @@ class Filler:
         self,
         image: Pixels,
         unknown: Pixels,
+        barred: Pixels | None,
         hole: Pixels,
         result: int,
         options: InpaintOptions,
         deadline: float | None,
     ) -> Pixels | None:
-        made = self._upsampler.upsample(image, unknown, hole, result=result)
+        made = self._upsampler.upsample(image, unknown, hole, result=result, barred=barred)
         if not made.found:
             return None
         if not made.missing.any() or (made.missing == hole).all():
@@ -89,7 +91,7 @@ class Filler:
         now = np.where((hole > made.missing)[..., None], made.image, image)
         left = np.asarray((unknown > hole) | (made.missing > 0), np.uint8)
         again = self._loop.fill(now, left, iterations=options.iterations, deadline=deadline)
-        second = self._upsampler.upsample(now, left, made.missing, result=again.result)
+        second = self._upsampler.upsample(now, left, made.missing, result=again.result, barred=barred)
         return np.where(made.missing[..., None] > 0, second.image, now)
 
     def _loop_for(self, side: int) -> Loop:

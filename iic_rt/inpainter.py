@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from iic_rt.backends import open_backend
 from iic_rt.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from iic_rt.canvas import Canvas
-from iic_rt.checks import check_hidden, check_image, check_mask, from_rgb, to_rgb
+from iic_rt.checks import check_control, check_image, check_mask, from_rgb, to_rgb
 from iic_rt.errors import BackendError, InputError
 from iic_rt.filler import FilledRegion, Filler
 from iic_rt.options import InpaintOptions
@@ -84,7 +84,8 @@ class Inpainter:
                 ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning.
             avoid: like ``mask``, white = never copy from here. These pixels are treated as unknown: no network sees
                 them, and no value of theirs reaches the result.
-            prefer: like ``mask``, white = copy from here only; all other pixels are treated as unknown.
+            prefer: like ``mask``, white = copy detail from here only; the loop still sees the rest, and the hole joins
+                its surroundings.
             options: for this call, in place of the defaults.
 
         Raises:
@@ -95,15 +96,21 @@ class Inpainter:
         options = options or self.options
         image = check_image(image)
         hole = check_mask(mask, image, options)
-        hidden = check_hidden(avoid, prefer, hole, image)
+        hidden, barred = check_control(avoid, prefer, hole, image)
         if self._filler is None:
             raise BackendError("this Inpainter is closed; make a new one")
         rgb = to_rgb(image, options.channel_order)
         before = rgb.copy() if options.keep_iterations else rgb
-        canvas = Canvas(rgb, hole, hidden, options)
+        canvas = Canvas(rgb, hole, hidden, barred, options)
         regions = []
         if hole.any():
-            regions = find_regions(hole, working_size=self.working_size, context=options.context, hidden=hidden)
+            closed = [mask for mask in (hidden, barred) if mask is not None]
+            regions = find_regions(
+                hole,
+                working_size=self.working_size,
+                context=options.context,
+                closed=np.maximum.reduce(closed) if closed else None,
+            )
         filled = []
         for i, region in enumerate(regions):
             deadline = None
@@ -148,7 +155,7 @@ def _history(
     """The whole picture after each iteration; a region that ended early stays as it ended."""
     snapshots = []
     for t in range(max((len(f.first.states) for f in filled), default=0)):
-        canvas = Canvas(rgb.copy(), hole, hidden, options)
+        canvas = Canvas(rgb.copy(), hole, hidden, None, options)
         for f in filled:
             canvas.paste(f.region, f.first.states[min(t, len(f.first.states) - 1)])
         picture = from_rgb(canvas.image, image, hole, options.channel_order)

@@ -85,19 +85,19 @@ def blend(groups: int, p: int) -> Blend:
     return Blend(np.asarray(first, np.int64), np.asarray(second, np.int64), np.asarray(share, np.float32))
 
 
-def patch_weights(unknown: NDArray[np.uint8], p: int) -> Array:
-    """How much each patch may be copied: 1 when it is wholly known, 0 when nothing in it is.
+def patch_weights(closed: NDArray[np.uint8], p: int) -> Array:
+    """How much each patch may be copied: 1 when it is wholly open, 0 when nothing in it is.
 
     Args:
-        unknown: uint8 [S, S] in {0, 1}.
+        closed: uint8 [S, S] in {0, 1}, pixels that are unknown or must not be copied.
         p: side of a patch in pixels; S is a multiple of it.
 
     Returns:
-        float32 [S / p, S / p]. A patch between the two has its known share where few are wholly known, and 0 elsewhere.
+        float32 [S / p, S / p]. A patch between the two has its open share where few are wholly open, and 0 elsewhere.
         The paper counts a single known pixel as valid everywhere; but most patches at the border of a hole are most
         like themselves, would copy what they lack, and every hole would have to be filled twice.
     """
-    groups = unknown.shape[0] // p
-    share = unknown.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32)
+    groups = closed.shape[0] // p
+    share = closed.reshape(groups, p, groups, p).mean((1, 3), dtype=np.float32)
     whole = share == 0
     return np.asarray(np.where(whole, 1, 1 - share if whole.mean() < FEW else 0), np.float32)

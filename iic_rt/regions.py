@@ -15,7 +15,7 @@ __all__ = ["Box", "Region", "crop", "find_regions", "ladder_side"]
 MAX_BOXES = 32  # more components are grouped first: specks of a noisy mask must not cost a region each
 MAX_PARTS = 16  # parts that one long, thin hole is cut into at most: each costs a region
 THICK = 4  # a hole longer than this many times its own thickness is cut: a wire needs the context of its width
-MIN_OPEN = 0.1  # share of a region that may be looked at, where the caller hides a part of the picture
+MIN_OPEN = 0.1  # least share of a region that may be copied, where the caller bars a part of the picture
 MIN_CONTEXT = 1.25  # a square region is never tighter around its hole than this, even at the picture's border
 
 
@@ -89,7 +89,7 @@ def ladder_side(pixels: float, working_size: int) -> int:
 
 
 def find_regions(
-    hole: NDArray[np.uint8], *, working_size: int, context: float, hidden: NDArray[np.uint8] | None = None
+    hole: NDArray[np.uint8], *, working_size: int, context: float, closed: NDArray[np.uint8] | None = None
 ) -> list[Region]:
     """Regions that together fill every hole; their boxes do not overlap.
 
@@ -97,8 +97,8 @@ def find_regions(
         hole: uint8 [H, W] in {0, 1}.
         working_size: side in pixels the network works at; a region is never smaller.
         context: wanted side of a region as a multiple of the longer side of its box.
-        hidden: uint8 [H, W] in {0, 1}, known pixels that must not be looked at; a region is enlarged until it has
-            others in it.
+        closed: uint8 [H, W] in {0, 1}, known pixels that must not be copied; a region is enlarged until it has others
+            in it.
     """
     height, width = hole.shape
     short = min(height, width)
@@ -111,9 +111,9 @@ def find_regions(
     parts = [part for box in boxes for part in cut(box, hole, working_size / context)]
     boxes = merge(parts if len(parts) <= MAX_BOXES else boxes, side)
     regions = [place(box, side(box), height, width) for box in boxes]
-    if hidden is None:
+    if closed is None:
         return regions
-    open_ = 1 - (hidden | hole)
+    open_ = 1 - (closed | hole)
     return [reach(region, open_, working_size) for region in regions]
 
 
@@ -122,7 +122,7 @@ def reach(region: Region, open_: NDArray[np.uint8], working_size: int) -> Region
 
     Args:
         region: as its hole alone would have it.
-        open_: uint8 [H, W] in {0, 1} with at least one 1, pixels that may be looked at.
+        open_: uint8 [H, W] in {0, 1} with at least one 1, pixels that may be copied.
         working_size: of the ladder.
     """
     height, width = open_.shape

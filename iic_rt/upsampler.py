@@ -97,7 +97,9 @@ class Upsampler:
         self._similarity = [backend.bind("similarity", {"y": y, "m": hole}, outputs) for y in results]
         self._plan: _Plan | None = None
 
-    def upsample(self, image: Pixels, unknown: Pixels, hole: Pixels, *, result: int) -> Upsampled:
+    def upsample(
+        self, image: Pixels, unknown: Pixels, hole: Pixels, *, result: int, barred: Pixels | None = None
+    ) -> Upsampled:
         """Rebuilds the hole of a crop.
 
         Args:
@@ -105,13 +107,14 @@ class Upsampler:
             unknown: uint8 [S, S] in {0, 1}: pixels that are neither read nor copied, the hole among them.
             hole: uint8 [S, S] in {0, 1}: pixels to rebuild.
             result: which of the loop's buffers holds y.
+            barred: uint8 [S, S] in {0, 1}: known pixels that must not be copied.
         """
         side = image.shape[0]
         if self._plan is None or self._plan.side != side:
             self._plan = None  # give the memory back before the next plan takes its own
             self._plan = _Plan(self._backend, self._size, side, self._q, self._low)
         self._similarity[result].enqueue()
-        return self._plan.run(image, unknown, hole)
+        return self._plan.run(image, unknown, hole, unknown if barred is None else unknown | barred)
 
 
 class _Plan:
@@ -166,11 +169,11 @@ class _Plan:
         self._out = buffer(length * p, length * p, 3, dtype="uint8")
         self._decode = backend.bind("to_rgb", base | {"mixed": self._mixed_tile}, {"image": self._out})
 
-    def run(self, image: Pixels, unknown: Pixels, hole: Pixels) -> Upsampled:
+    def run(self, image: Pixels, unknown: Pixels, hole: Pixels, closed: Pixels) -> Upsampled:
         groups, p = self._groups, self._p
         patch_hole: NDArray[np.bool_] = hole.reshape(groups, p, groups, p).max((1, 3)) > 0
         self._hole.write(patch_hole[None].astype(np.float32))
-        weights = patch_weights(unknown, p)
+        weights = patch_weights(closed, p)
         self._weight.write(weights[None])
         features = self._run_features(image, unknown)
         self._run_replace(features)

@@ -48,7 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
     )
     remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
-    remove.add_argument("--prefer", type=Path, metavar="MASK", help="white = copy from here only; a file or a folder")
+    remove.add_argument(
+        "--prefer", type=Path, metavar="MASK", help="white = copy detail from here only; a file or a folder"
+    )
     remove.add_argument(
         "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
     )
