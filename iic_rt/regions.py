@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["Box", "Region", "crop", "find_regions", "ladder_side"]
 
 MAX_BOXES = 32  # more components are grouped first: specks of a noisy mask must not cost a region each
+MAX_REGIONS = 128  # beyond so many parts in all, long holes stay whole: parts near each other still share a region
 MAX_PARTS = 16  # parts that one long, thin hole is cut into at most: each costs a region
 THICK = 4  # a hole longer than this many times its own thickness is cut: a wire needs the context of its width
 MIN_OPEN = 0.1  # least share of a region that may be copied, where the caller bars a part of the picture
@@ -109,7 +110,7 @@ def find_regions(
 
     boxes = component_boxes(hole)
     parts = [part for box in boxes for part in cut(box, hole, working_size / context)]
-    boxes = merge(parts if len(parts) <= MAX_BOXES else boxes, side)
+    boxes = merge(parts if len(parts) <= MAX_REGIONS else boxes, side)
     regions = [place(box, side(box), height, width) for box in boxes]
     if closed is None:
         return regions

@@ -114,3 +114,16 @@ def test_a_wire_is_cut_and_a_blob_is_not() -> None:
     assert max(region.side for region in regions) <= 160  # 1280 in one piece
     blob = holes(600, 1000, (100, 100, 200, 450))
     assert len(check(blob)) == 1
+
+
+def test_several_wires_are_cut_as_one_is() -> None:
+    hole = np.zeros((1000, 1600), np.uint8)
+    for row in (100, 400, 700):
+        hole[row : row + 5] = 1
+    regions = find_regions(hole, working_size=256, context=2)
+    assert len(regions) > 20
+    assert {region.side for region in regions} == {256}
+    covered = np.zeros_like(hole)
+    for region in regions:
+        covered[region.box.slices] += 1
+    assert (covered[hole > 0] == 1).all()
