@@ -81,7 +81,7 @@ def speed_table() -> str:
     names = {
         "iic_rt": "iic-rt, whole call",
         "sessions": "its ONNX Runtime graphs alone",
-        "torch_eager": "the same call with the networks in torch eager",
+        "torch_eager": "the same call in torch eager (dense attention)",
         "patchmatch": "PyPatchMatch 2.2, patch size 3",
     }
     lines = ["| 512×512, one object | p50 (ms) | p90 | p99 | iic-rt takes (median of pairs) |", "|---|---|---|---|---|"]
