@@ -15,11 +15,6 @@ from iic_rt.errors import BackendError
 __all__ = ["OnnxRuntimeBackend"]
 
 
-SIZED_BY_CROP = ("prepare", "features", "replace", "to_rgb")
-"""Graphs whose tensors grow with the crop. An arena never gives memory back, and each graph has its own: together they
-would keep several times what one of them needs. Without arenas upsampling takes a tenth longer."""
-
-
 def _import() -> Any:
     try:
         import onnxruntime
@@ -69,12 +64,14 @@ class OnnxRuntimeBackend(Backend):
 
     def __init__(self, bundle: Bundle, *, threads: int | None) -> None:
         onnxruntime = _import()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        # An arena never gives memory back, and every session has its own: after one large photograph they would
+        # keep several times what any one needs. Without arenas an iteration takes as long as with them.
+        options.enable_cpu_mem_arena = False
         self._sessions: dict[str, Any] = {}
         for name, graph in bundle.graphs.items():
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads or 0
-            options.log_severity_level = 3
-            options.enable_cpu_mem_arena = name not in SIZED_BY_CROP
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
                     str(graph.path), options, providers=["CPUExecutionProvider"]
