@@ -79,7 +79,7 @@ def spans(groups: int, p: int) -> list[Span]:
 
 
 class Upsampler:
-    """Owns the buffers for one size of crop at a time; a crop of another size replaces them.
+    """Owns the buffers for the sizes of crop last seen, as many as fit ``TILE_PIXELS`` together, or for a larger one.
 
     Args:
         backend: has the graphs ``similarity``, ``features``, ``replace`` and ``to_rgb``.
@@ -95,7 +95,7 @@ class Upsampler:
         self._q = backend.allocate((1, (self._size // PATCH) ** 2, descriptor), "float32")
         outputs = {"q": self._q, "low": self._low}
         self._similarity = [backend.bind("similarity", {"y": y, "m": hole}, outputs) for y in results]
-        self._plan: _Plan | None = None
+        self._plans: dict[int, _Plan] = {}  # by side, the oldest first
 
     def upsample(
         self, image: Pixels, unknown: Pixels, hole: Pixels, *, result: int, barred: Pixels | None = None
@@ -110,11 +110,13 @@ class Upsampler:
             barred: uint8 [S, S] in {0, 1}: known pixels that must not be copied.
         """
         side = image.shape[0]
-        if self._plan is None or self._plan.side != side:
-            self._plan = None  # give the memory back before the next plan takes its own
-            self._plan = _Plan(self._backend, self._size, side, self._q, self._low)
+        if side not in self._plans:
+            # A camera's holes come in a few sizes that must not cost buffers in every frame; memory goes back first.
+            while self._plans and sum(s * s for s in self._plans) + side * side > TILE_PIXELS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[side] = _Plan(self._backend, self._size, side, self._q, self._low)
         self._similarity[result].enqueue()
-        return self._plan.run(image, unknown, hole, unknown if barred is None else unknown | barred)
+        return self._plans[side].run(image, unknown, hole, unknown if barred is None else unknown | barred)
 
 
 class _Plan:

@@ -14,6 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from iic_rt import Inpainter
+from iic_rt.backends import open_backend
+from iic_rt.backends.base import Backend
+from iic_rt.bundle import load_bundle
 
 
 def has_gpu() -> bool:
@@ -37,6 +40,13 @@ def inpainter() -> Iterator[Inpainter]:
     """The shipped bundle at a small working size, so that a call takes milliseconds."""
     with Inpainter(working_size=64) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def backend() -> Iterator[Backend]:
+    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
+    yield opened
+    opened.close()
 
 
 def png(pixels: NDArray[np.uint8], suffix: str = ".png") -> bytes:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from training.config import TrainConfig
 from training.data import Pictures, Plan
-from training.losses import confidence_loss, discriminator_loss, generator_hinge, reconstruction_loss
+from training.losses import confidence_loss, reconstruction_loss
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator
 from training.model.step import update
@@ -103,18 +103,10 @@ class GeneratorTrainer(Trainer):
     def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:
         """The hinge terms of Eq. 2 and 3; the gradient of Eq. 1 is left in the discriminator's parameters."""
         y = out.g * m + z
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            real, fake = self.discriminator(x), self.discriminator(y.detach())
-        d_loss = discriminator_loss(real.float(), fake.float())
-        (d_loss / self.config.iterations).backward()
-        self.discriminator.requires_grad_(False)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            mixed = y.detach() * out.c + x * (1 - out.c)
-            g_loss = generator_hinge(self.discriminator(y).float())
-            c_loss = generator_hinge(self.discriminator(mixed).float())
-        self.discriminator.requires_grad_(True)
-        losses |= {f"discriminator_{t + 1}": d_loss.detach(), f"hinge_{t + 1}": g_loss.detach()}
-        return g_loss + c_loss
+        d_loss = self._train_discriminator(x, y, share=1 / self.config.iterations)
+        g_loss = self._hinge(y)
+        losses |= {f"discriminator_{t + 1}": d_loss, f"hinge_{t + 1}": g_loss.detach()}
+        return g_loss + self._hinge(y.detach() * out.c + x * (1 - out.c))
 
     def validate(self, pictures: Pictures, plan: Plan) -> dict[str, float]:
         return validate(self.ema, pictures, plan)

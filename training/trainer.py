@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from training.checkpoint import optimizer_tensors, restore_optimizer
 from training.config import TrainConfig
 from training.data import Pictures, Plan
+from training.losses import discriminator_loss, generator_hinge
 
 __all__ = ["Trainer", "learning_rate"]
 
@@ -33,11 +34,13 @@ class Trainer(ABC):
         NETWORKS: attributes whose weights make up the state; the first names what is trained.
         SCORE: the validation score that the best weights have the highest of.
         ema: the averaged network, which is released.
+        discriminator: judges what is trained.
     """
 
     NETWORKS: ClassVar[tuple[str, ...]]
     SCORE: ClassVar[str]
     ema: nn.Module
+    discriminator: nn.Module
 
     def __init__(self, config: TrainConfig, *, device: str) -> None:
         torch.manual_seed(config.seed)
@@ -66,6 +69,22 @@ class Trainer(ABC):
         for optimizer in self._optimizers.values():
             optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, progress)
             optimizer.zero_grad(set_to_none=True)
+
+    def _train_discriminator(self, real: Tensor, fake: Tensor, *, share: float = 1.0) -> Tensor:
+        """Eq. 1 on images [B, 3, H, W]: leaves ``share`` of the gradient in the discriminator; returns the loss."""
+        with torch.autocast(real.device.type, torch.bfloat16):
+            scores = self.discriminator(real), self.discriminator(fake.detach())
+        loss = discriminator_loss(*(score.float() for score in scores))
+        (share * loss).backward()
+        return loss.detach()
+
+    def _hinge(self, fake: Tensor) -> Tensor:
+        """The adversarial part of Eq. 2 and 3 for images [B, 3, H, W]; the discriminator gets no gradient."""
+        self.discriminator.requires_grad_(False)
+        with torch.autocast(fake.device.type, torch.bfloat16):
+            score = self.discriminator(fake)
+        self.discriminator.requires_grad_(True)
+        return generator_hinge(score.float())
 
     @torch.no_grad()
     def _end_step(self, average: nn.Module, current: nn.Module) -> None:

@@ -14,8 +14,6 @@ from iic_rt.patches import PATCH
 from training.config import UpsamplerConfig
 from training.data import Pictures, Plan
 from training.losses import (
-    discriminator_loss,
-    generator_hinge,
     hole_mean,
     luminance,
     match_loss,
@@ -109,7 +107,11 @@ class UpsamplerTrainer(Trainer):
         losses = {"l1": out.l1, "match": out.match}
         loss = out.loss
         if adversarial:
-            loss = loss + config.adversarial_weight * self._adversarial(out.image * m + x * (1 - m), x, losses)
+            made = out.image * m + x * (1 - m)
+            losses["discriminator"] = self._train_discriminator(x, made)
+            hinge = self._hinge(made)
+            losses["hinge"] = hinge.detach()
+            loss = loss + config.adversarial_weight * hinge
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.upsampler.parameters(), config.max_gradient_norm)
         self._optimizers["upsampler"].step()
@@ -117,19 +119,6 @@ class UpsamplerTrainer(Trainer):
             self._optimizers["discriminator"].step()
         self._end_step(self.ema, self.upsampler)
         return losses
-
-    def _adversarial(self, y: Tensor, x: Tensor, losses: dict[str, Tensor]) -> Tensor:
-        """The hinge term of Eq. 2; the gradient of Eq. 1 is left in the discriminator's parameters."""
-        with torch.autocast(x.device.type, torch.bfloat16):
-            real, fake = self.discriminator(x), self.discriminator(y.detach())
-        d_loss = discriminator_loss(real.float(), fake.float())
-        d_loss.backward()
-        self.discriminator.requires_grad_(False)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            hinge = generator_hinge(self.discriminator(y).float())
-        self.discriminator.requires_grad_(True)
-        losses |= {"discriminator": d_loss.detach(), "hinge": hinge.detach()}
-        return hinge
 
     @torch.no_grad()
     def _results(self, pictures: Pictures, plan: Plan, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Pass]]:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from iic_rt.backends import open_backend
 from iic_rt.backends.base import Backend
-from iic_rt.bundle import load_bundle
 from iic_rt.loop import MAX_SIDES, Loop
 from iic_rt.reference import Array, area_weights, iterate, prepare
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 import iic_rt.upsampler as module
-from iic_rt.backends import open_backend
-from iic_rt.backends.base import Backend
-from iic_rt.bundle import load_bundle
+from iic_rt.backends.base import Backend, Buffer
 from iic_rt.patches import patch_weights
 from iic_rt.upsampler import Upsampled, Upsampler, spans
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
-    yield opened
-    opened.close()
 
 
 def picture(side: int) -> np.ndarray:
@@ -111,3 +100,25 @@ def test_nothing_valid_is_told(backend: Backend) -> None:
     everything = np.ones((128, 128), np.uint8)
     assert not run(backend, picture(128), everything, box(128)).found
     assert run(backend, picture(128), box(128), box(128)).found
+
+
+def test_buffers_are_kept_for_the_sizes_last_seen(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, m = (backend.allocate((1, n, SIZE, SIZE), "float32") for n in (3, 1))
+    y.write(np.zeros(y.shape, np.float32))
+    m.write(np.zeros(m.shape, np.float32))
+    upsampler = Upsampler(backend, results=[y], hole=m, descriptor=76)
+    made: list[int] = []
+    allocate = type(backend).allocate
+
+    def counted(self: Backend, shape: tuple[int, ...], dtype: str) -> Buffer:
+        made.append(int(np.prod(shape)))
+        return allocate(self, shape, dtype)
+
+    monkeypatch.setattr(type(backend), "allocate", counted)
+    monkeypatch.setattr(module, "TILE_PIXELS", 128**2 + 192**2)
+    new = []
+    for side in (128, 192, 128, 192, 256, 128, 256):
+        before = len(made)
+        upsampler.upsample(picture(side), box(side), box(side), result=0)
+        new.append(len(made) > before)
+    assert new == [True, True, False, False, True, True, True]
