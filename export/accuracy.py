@@ -27,11 +27,12 @@ __all__ = ["EXAMPLES", "check_accuracy", "load_pictures"]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
-# Worst of 66 evaluation pictures when these were chosen: 48 dB, 0.32, 0.031 and 0.18 %.
+TIE = 1e-3  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
+# Worst of 36 evaluation pictures when these were chosen: 48 dB, 0.32, 0.031, and no clear flip (0.18 % with ties).
 MIN_PSNR = 42.0
 MAX_DIFFERENCE = 0.75
 MAX_STEP = 0.1
-MAX_FLIPS = 0.01
+MAX_FLIPS = 1e-3
 
 Picture = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]  # name, RGB [H, W, 3], mask [H, W] in {0, 1}
 
@@ -49,7 +50,7 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
         ``limits``, ``rows``, one a picture, and ``passed``. ``psnr``: of the FP16 result against the FP32 result in the
         hole, dB. ``difference``: mean absolute difference there, in steps of 8 bits. ``step``: the same after one
         iteration from the same state, at working resolution. ``flips``: share of the hole where only one of the two
-        takes a pixel in an iteration from the same state.
+        takes a pixel in an iteration from the same state, although its confidence clearly grew or shrank.
     """
     with tempfile.TemporaryDirectory() as scratch:
         half = _rounded_bundle(load_bundle(folder), Path(scratch) / "rounded")
@@ -89,7 +90,8 @@ def _compare_steps(
     for t in range(ITERATIONS):
         feeds = dict(zip(("y", "m", "c", "first"), (*state, np.full(1, t == 0, np.float32)), strict=True))
         exact, half = (step.run(None, feeds) for step in steps)
-        flips.append(float((exact[1] != half[1]).sum() / hole.sum()))
+        clear = np.abs(exact[2] - (0.5 if t == 0 else state[2])) > TIE
+        flips.append(float(((exact[1] != half[1]) & clear).sum() / hole.sum()))
         differences.append(float(np.abs(exact[0] - half[0])[0][:, hole].mean() * 127.5))
         state = tuple(exact)
     return {"step": max(differences), "flips": max(flips)}

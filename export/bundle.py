@@ -66,7 +66,7 @@ def write_bundle(
             precision: {"prepare": _save(build_prepare(), folder / "prepare.onnx")}
             | {
                 name: _save(model, folder / f"{name}{suffix}.onnx")
-                for name, model in _graphs(generator, upsampler, precision).items()
+                for name, model in build_graphs(generator, upsampler, precision).items()
             }
             for precision, suffix in {"fp32": "", "fp16": ".fp16"}.items()
         }
@@ -97,7 +97,7 @@ def write_bundle(
     return report
 
 
-def _graphs(generator: Generator, upsampler: GuidedUpsampler, precision: str) -> dict[str, onnx.ModelProto]:
+def build_graphs(generator: Generator, upsampler: GuidedUpsampler, precision: str) -> dict[str, onnx.ModelProto]:
     return {"step": build_step(generator, precision), **build_upsample_graphs(upsampler, precision)}
 
 

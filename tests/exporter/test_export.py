@@ -57,6 +57,17 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graphs of ``bundle`` in place of an export, which takes most of the time."""
+
+    def graphs(_generator: object, _upsampler: object, precision: str) -> dict[str, onnx.ModelProto]:
+        entries = load_bundle(bundle).precisions[precision]
+        return {name: onnx.load(graph.path) for name, graph in entries.items() if name != "prepare"}
+
+    monkeypatch.setattr("export.bundle.build_graphs", graphs)
+
+
 def write(weights: Path, out: Path, pictures: Path) -> None:
     card = weights.with_suffix(".md")
     write_bundle(weights, upsampler_of(weights), card, out, seed=1, pictures=load_pictures(pictures))
@@ -94,6 +105,7 @@ def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, tmp_path: P
     assert not check_parity(generator, tmp_path, seed=1)["passed"]
 
 
+@pytest.mark.usefixtures("exported")
 @pytest.mark.parametrize("limit", ["export.parity.TOLERANCE", "export.accuracy.MAX_DIFFERENCE"])
 def test_a_failed_parity_leaves_the_old_bundle(
     tiny_weights: Path, bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, limit: str
@@ -106,6 +118,7 @@ def test_a_failed_parity_leaves_the_old_bundle(
     assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
 
 
+@pytest.mark.usefixtures("exported")
 def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     out.mkdir()
