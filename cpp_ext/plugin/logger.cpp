@@ -12,28 +12,18 @@
 namespace iic {
 namespace {
 
-// TensorRT 11 and TensorRT-RTX derive ILogger and ILoggerFinder from IVersionedInterface, TensorRT 10 does not: the
-// functions lie at other places of the vtable. The engine that loads the library need not be the one whose headers
-// built it, so both layouts are written out here, and the object itself is asked which one it has.
-struct PlainLogger {
-    virtual void log(std::int32_t severity, const char* text) noexcept = 0;
-};
-
-struct PlainFinder {
-    virtual PlainLogger* findLogger() = 0;
-};
-
-struct VersionedLogger : nvinfer1::IVersionedInterface {
-    virtual void log(std::int32_t severity, const char* text) noexcept = 0;
-};
-
-struct VersionedFinder : nvinfer1::IVersionedInterface {
-    virtual VersionedLogger* findLogger() = 0;
-};
+// TensorRT 11 and TensorRT-RTX derive ILogger and ILoggerFinder from IVersionedInterface, TensorRT 10 does not, which
+// moves ILoggerFinder::findLogger() and ILogger::log() in the vtable. The engine that loads the library need not be the
+// one whose headers built it, so the object itself is asked, and called by the place of the function. (Classes of our
+// own with either layout would not do: nothing derives from them here, so the compiler may take them as never called.)
+constexpr int kPlainSlot = 0;      // the first function of its class
+constexpr int kVersionedSlot = 4;  // after getAPILanguage(), getInterfaceInfo() and two destructors
 
 constexpr std::int32_t kError = 1;  // nvinfer1::ILogger::Severity::kERROR, the same number in all versions
 
 std::atomic<void*> currentFinder{nullptr};
+
+void** vtableOf(void* object) noexcept { return *static_cast<void***>(object); }
 
 bool isVersioned(const std::type_info& type) {
     if (type == typeid(nvinfer1::IVersionedInterface)) {
@@ -43,24 +33,20 @@ bool isVersioned(const std::type_info& type) {
     return derived != nullptr && isVersioned(*derived->__base_type);
 }
 
-template <typename Finder>
-bool logThrough(void* finder, const char* text) {
-    auto* logger = static_cast<Finder*>(finder)->findLogger();
-    if (logger == nullptr) {
-        return false;
-    }
-    logger->log(kError, text);
-    return true;
-}
-
 bool logThroughEngine(const char* text) noexcept {
     void* finder = currentFinder.load();
     if (finder == nullptr) {
         return false;
     }
     try {  // findLogger() is the engine's and may throw
-        const bool versioned = isVersioned(typeid(*static_cast<PlainFinder*>(finder)));
-        return versioned ? logThrough<VersionedFinder>(finder, text) : logThrough<PlainFinder>(finder, text);
+        const auto& type = *static_cast<const std::type_info*>(vtableOf(finder)[-1]);
+        const int slot = isVersioned(type) ? kVersionedSlot : kPlainSlot;
+        void* logger = reinterpret_cast<void* (*)(void*)>(vtableOf(finder)[slot])(finder);
+        if (logger == nullptr) {
+            return false;
+        }
+        reinterpret_cast<void (*)(void*, std::int32_t, const char*)>(vtableOf(logger)[slot])(logger, kError, text);
+        return true;
     } catch (...) {
         return false;
     }
