@@ -19,6 +19,11 @@ InputDims dimsOf(const PluginTensorDesc* inputs) noexcept {
     return {inputs[kQ].dims, inputs[kK].dims, inputs[kV].dims, inputs[kHole].dims, inputs[kWeight].dims};
 }
 
+InputDims networkDimsOf(const DynamicPluginTensorDesc* inputs) noexcept {
+    return {inputs[kQ].desc.dims, inputs[kK].desc.dims, inputs[kV].desc.dims, inputs[kHole].desc.dims,
+        inputs[kWeight].desc.dims};
+}
+
 InputDims largestDimsOf(const DynamicPluginTensorDesc* inputs) noexcept {
     return {inputs[kQ].max, inputs[kK].max, inputs[kV].max, inputs[kHole].max, inputs[kWeight].max};
 }
@@ -78,7 +83,7 @@ int32_t PatchReplacePlugin::getOutputShapes(const nvinfer1::DimsExprs* inputs, i
     }
     const InputDims dims{fixedDims(inputs[kQ]), fixedDims(inputs[kK]), fixedDims(inputs[kV]), fixedDims(inputs[kHole]),
         fixedDims(inputs[kWeight])};
-    if (!shapesAllowed(dims)) {
+    if (!shapesAllowed(dims, Known::kSome)) {
         return kFailure;
     }
     outputs[0] = inputs[kV];
@@ -110,8 +115,9 @@ int32_t PatchReplacePlugin::configurePlugin(const DynamicPluginTensorDesc* input
     if (!countsAllowed(nbInputs, nbOutputs)) {
         return kFailure;
     }
-    const InputDims largest = largestDimsOf(inputs);
-    if (!shapesAllowed(largest) || workspaceOf(sizesOf(largest[kQ], largest[kV]), inputs[kQ].desc.type) == 0) {
+    // The bounds themselves are not compared: the engine may know one more loosely than another.
+    if (!shapesAllowed(networkDimsOf(inputs), Known::kSome)
+        || workspaceOf(sizesOf(largestDimsOf(inputs)), inputs[kQ].desc.type) == 0) {
         return kFailure;
     }
     return kSuccess;
@@ -122,17 +128,17 @@ std::size_t PatchReplacePlugin::getWorkspaceSize(const DynamicPluginTensorDesc* 
     if (!countsAllowed(nbInputs, nbOutputs)) {
         return 0;
     }
-    return workspaceOf(sizesOf(inputs[kQ].max, inputs[kV].max), inputs[kQ].desc.type);
+    return workspaceOf(sizesOf(largestDimsOf(inputs)), inputs[kQ].desc.type);
 }
 
 int32_t PatchReplacePlugin::onShapeChange(const PluginTensorDesc* inputs, int32_t nbInputs,
     const PluginTensorDesc* /*outputs*/, int32_t nbOutputs) noexcept {
-    return countsAllowed(nbInputs, nbOutputs) && shapesAllowed(dimsOf(inputs)) ? kSuccess : kFailure;
+    return countsAllowed(nbInputs, nbOutputs) && shapesAllowed(dimsOf(inputs), Known::kAll) ? kSuccess : kFailure;
 }
 
 int32_t PatchReplacePlugin::enqueue(const PluginTensorDesc* inputDescs, const PluginTensorDesc* /*outputDescs*/,
     const void* const* inputs, void* const* outputs, void* workspace, cudaStream_t stream) noexcept {
-    const Sizes sizes = sizesOf(inputDescs[kQ].dims, inputDescs[kV].dims);
+    const Sizes sizes = sizesOf(dimsOf(inputDescs));
     PatchReplaceParams params{};
     params.q = inputs[kQ];
     params.k = inputs[kK];

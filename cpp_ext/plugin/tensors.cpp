@@ -1,5 +1,6 @@
 #include "tensors.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "logger.h"
@@ -15,6 +16,9 @@ constexpr int kRanks[kInputs] = {3, 3, 3, 2, 2};
 constexpr int kSizes = 4;
 constexpr const char* kSizeNames[kSizes] = {"B", "N", "D", "Dv"};
 constexpr int kAxes[kInputs][3] = {{0, 1, 2}, {0, 1, 2}, {0, 1, 3}, {0, 1, -1}, {0, 1, -1}};
+
+constexpr std::int64_t kUnknown = -1;
+constexpr std::int64_t kLargest = std::numeric_limits<int>::max();
 
 const char* nameOf(nvinfer1::DataType type) noexcept {
     switch (type) {
@@ -58,9 +62,7 @@ bool typesAllowed(const nvinfer1::DataType* inputs) noexcept {
     return true;
 }
 
-bool shapesAllowed(const InputDims& inputs) noexcept {
-    constexpr std::int64_t kUnknown = -1;
-    constexpr std::int64_t kLargest = std::numeric_limits<int>::max();
+bool shapesAllowed(const InputDims& inputs, Known wanted) noexcept {
     std::int64_t known[kSizes] = {kUnknown, kUnknown, kUnknown, kUnknown};
     int namedBy[kSizes] = {};
     for (int i = 0; i < kInputs; ++i) {
@@ -71,7 +73,7 @@ bool shapesAllowed(const InputDims& inputs) noexcept {
         for (int axis = 0; axis < kRanks[i]; ++axis) {
             const std::int64_t extent = inputs[i].d[axis];
             const int size = kAxes[i][axis];
-            if (extent == kUnknown) {
+            if (extent == kUnknown && wanted == Known::kSome) {
                 continue;
             }
             if (extent < 1 || extent > kLargest) {
@@ -93,8 +95,17 @@ bool shapesAllowed(const InputDims& inputs) noexcept {
     return true;
 }
 
-Sizes sizesOf(const nvinfer1::Dims& q, const nvinfer1::Dims& v) noexcept {
-    return {static_cast<int>(q.d[0]), static_cast<int>(q.d[1]), static_cast<int>(q.d[2]), static_cast<int>(v.d[2])};
+Sizes sizesOf(const InputDims& inputs) noexcept {
+    std::int64_t smallest[kSizes];
+    std::fill_n(smallest, kSizes, kLargest);
+    for (int i = 0; i < kInputs; ++i) {
+        for (int axis = 0; axis < kRanks[i]; ++axis) {
+            std::int64_t& size = smallest[kAxes[i][axis]];
+            size = std::min(size, std::int64_t{inputs[i].d[axis]});
+        }
+    }
+    return {static_cast<int>(smallest[0]), static_cast<int>(smallest[1]), static_cast<int>(smallest[2]),
+        static_cast<int>(smallest[3])};
 }
 
 DataType kernelType(nvinfer1::DataType type) noexcept {

@@ -15,6 +15,9 @@ constexpr int kOutputs = 2;
 
 using InputDims = std::array<nvinfer1::Dims, kInputs>;
 
+// Whether a dimension of -1, one that is not known yet, may be among the dimensions.
+enum class Known { kAll, kSome };
+
 struct Sizes {
     int batch;
     int patches;
@@ -25,10 +28,13 @@ struct Sizes {
 // Each of these logs what was wrong and what is allowed before it returns false.
 bool countsAllowed(int inputs, int outputs) noexcept;
 bool typesAllowed(const nvinfer1::DataType* inputs) noexcept;
-bool shapesAllowed(const InputDims& inputs) noexcept;  // a dimension of -1 is not known yet, and passes
+bool shapesAllowed(const InputDims& inputs, Known known) noexcept;
 
-// The sizes of shapes that are allowed and all known, and the kernels' name of a type that is allowed.
-Sizes sizesOf(const nvinfer1::Dims& q, const nvinfer1::Dims& v) noexcept;
+// The sizes of shapes that are all known. Where they are upper bounds, which need not agree, no size is larger than the
+// smallest of its bounds.
+Sizes sizesOf(const InputDims& inputs) noexcept;
+
+// The kernels' name of a type that is allowed.
 DataType kernelType(nvinfer1::DataType type) noexcept;
 
 // Bytes of device memory the kernels ask for; logs and returns 0 where the sizes are over what they take.
