@@ -61,14 +61,15 @@ def write_bundle(weights: Path, upsampler_weights: Path, card: Path, out: Path, 
             "schema": SCHEMA,
             "name": out.name,
             "preset": header["preset"],
-            "precision": "fp32",
             "working_size": WORKING_SIZE,
             "exported_by": f"iic-rt {__version__}",
             "weights_sha256": {"generator": file_sha256(weights), "upsampler": file_sha256(upsampler_weights)},
-            "graphs": {
-                name: _entry(folder / f"{name}.onnx")
-                | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
-                for name, model in graphs.items()
+            "precisions": {
+                "fp32": {
+                    name: _entry(folder / f"{name}.onnx")
+                    | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
+                    for name, model in graphs.items()
+                }
             },
             "card": _entry(folder / "card.md"),
             "parity": _entry(folder / "parity.json"),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Backend
-from iic_rt.bundle import Bundle
+from iic_rt.backends.base import Backend, Mark, Program
 from iic_rt.canvas import Canvas
-from iic_rt.loop import Filled, Loop
+from iic_rt.loop import Crop, Filled, Loop
 from iic_rt.options import InpaintOptions
 from iic_rt.regions import Region, crop
-from iic_rt.upsampler import Upsampler
+from iic_rt.upsampler import Plan, Upsampled, Upsampler
 
 __all__ = ["LARGEST_LOOP", "FilledRegion", "Filler"]
 
+MAX_PROGRAMS = 8  # captured programs that are kept
 LARGEST_LOOP = 1024  # side in pixels up to which the loop runs at a region's own resolution, without upsampling
 
 Pixels = NDArray[np.uint8]
@@ -31,19 +33,51 @@ class FilledRegion:
     first: Filled
     detail: Pixels | None
     upsample_ms: float
+    copy_out_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A crop and what is asked for it; all masks are uint8 [S, S] in {0, 1}."""
+
+    image: Pixels  # [S, S, 3]
+    unknown: Pixels
+    barred: Pixels | None
+    hole: Pixels  # this region's own
+    options: InpaintOptions
+    deadline: float | None
+
+    @property
+    def closed(self) -> Pixels:
+        """What must not be copied."""
+        return self.unknown if self.barred is None else self.unknown | self.barred
+
+
+class _Pass(NamedTuple):
+    first: Filled
+    made: Upsampled | None
+    upsample_ms: float
+    copy_out_ms: float
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A whole pass over a crop of one side as one program, and what it was captured on."""
+
+    crop: Crop
+    plan: Plan | None
+    program: Program
 
 
 class Filler:
     """Owns the loops and the upsampler of one backend; close the backend after its last use."""
 
-    def __init__(self, backend: Backend, bundle: Bundle, *, working_size: int) -> None:
+    def __init__(self, backend: Backend, *, working_size: int) -> None:
         self._backend, self._size = backend, working_size
         self._loop = Loop(backend, working_size=working_size)
-        descriptor = next(t.shape[-1] for t in bundle.graphs["similarity"].outputs if t.name == "q")
-        self._upsampler = Upsampler(
-            backend, results=self._loop.results, hole=self._loop.hole, descriptor=int(descriptor)
-        )
+        self._upsampler = Upsampler(backend, self._loop)
         self._full: Loop | None = None  # at a region's own resolution
+        self._captured: dict[tuple[int, int, int, bool, bool], _Captured] = {}  # the oldest first
 
     def fill(
         self, canvas: Canvas, region: Region, options: InpaintOptions, *, deadline: float | None = None
@@ -58,40 +92,84 @@ class Filler:
         """
         image, hole = crop(canvas.image, region), crop(canvas.open_hole, region)
         unknown = hole if canvas.hidden is None else hole | crop(canvas.hidden, region)
+        barred = None if canvas.barred is None else crop(canvas.barred, region)
+        work = _Work(image, unknown, barred, own_hole(hole, region), options, deadline)
         upsample = options.upsample and region.side > self._size
         loop = self._loop if options.upsample else self._loop_for(region.side)
-        first = loop.fill(
-            image, unknown, iterations=options.iterations, deadline=deadline, keep=options.keep_iterations
-        )
-        detail, upsample_ms = None, 0.0
-        if upsample:
+        # What runs ahead of the host gets all its work at once, where nobody has to look at it in between.
+        at_once = not self._backend.synchronous and deadline is None and not options.keep_iterations
+        at_once = at_once and (not upsample or self._upsampler.plan(region.side).whole)
+        run = self._at_once if at_once else self._stepwise
+        first, made, upsample_ms, copy_out_ms = run(work, loop, upsample)
+        detail = None
+        if made is not None:
             started = time.perf_counter()
-            barred = None if canvas.barred is None else crop(canvas.barred, region)
-            detail = self._upsample(image, unknown, barred, own_hole(hole, region), first.result, options, deadline)
-            upsample_ms = (time.perf_counter() - started) * 1e3
+            detail = self._finish(made, work)
+            upsample_ms += (time.perf_counter() - started) * 1e3
         canvas.paste(region, first.states[-1], detail)
-        return FilledRegion(region, first, detail, upsample_ms)
+        return FilledRegion(region, first, detail, upsample_ms, copy_out_ms)
 
-    def _upsample(
-        self,
-        image: Pixels,
-        unknown: Pixels,
-        barred: Pixels | None,
-        hole: Pixels,
-        result: int,
-        options: InpaintOptions,
-        deadline: float | None,
-    ) -> Pixels | None:
-        made = self._upsampler.upsample(image, unknown, hole, result=result, barred=barred)
+    def _stepwise(self, work: _Work, loop: Loop, upsample: bool) -> _Pass:
+        """Graph by graph, with a look at the hole and at the clock after every iteration."""
+        options = work.options
+        first = loop.fill(
+            work.image,
+            work.unknown,
+            iterations=options.iterations,
+            deadline=work.deadline,
+            keep=options.keep_iterations,
+        )
+        if not upsample:
+            return _Pass(first, None, 0.0, 0.0)
+        started = time.perf_counter()
+        made = self._upsampler.upsample(work.image, work.unknown, work.hole, work.closed, result=first.result)
+        return _Pass(first, made, (time.perf_counter() - started) * 1e3, 0.0)
+
+    def _at_once(self, work: _Work, loop: Loop, upsample: bool) -> _Pass:
+        """Every copy and graph of the pass as one captured program, and one wait at its end."""
+        side, iterations = work.image.shape[0], work.options.iterations
+        crop_, plan = loop.crop(side), self._upsampler.plan(side) if upsample else None
+        crop_.stage(work.image, work.unknown)
+        if plan is not None:
+            plan.stage(work.hole, work.closed)
+        key = loop.working_size, side, iterations, upsample, plan is not None and plan.partial
+        captured = self._captured.pop(key, None)
+        if captured is None or captured.crop is not crop_ or captured.plan is not plan:
+            while len(self._captured) >= MAX_PROGRAMS:
+                del self._captured[next(iter(self._captured))]
+            program = self._backend.capture(lambda: self._enqueue(loop, side, iterations, plan))
+            captured = _Captured(crop_, plan, program)
+        self._captured[key] = captured
+        marks = captured.program.enqueue()
+        self._backend.wait()
+        first = loop.filled([loop.state(iterations)], iterations, marks[:-2])
+        made = None if plan is None else plan.collect(work.hole)
+        upsample_ms = 0.0 if plan is None else marks[-2].ms_since(marks[-3])
+        return _Pass(first, made, upsample_ms, marks[-1].ms_since(marks[-2]))
+
+    def _enqueue(self, loop: Loop, side: int, iterations: int, plan: Plan | None) -> Sequence[Mark]:
+        marks = loop.enqueue(side, iterations)
+        if plan is not None:
+            self._upsampler.enqueue(plan, iterations % 2)
+        marks.append(self._backend.mark())
+        loop.download(iterations)
+        if plan is not None:
+            plan.download()
+        marks.append(self._backend.mark())
+        return marks
+
+    def _finish(self, made: Upsampled, work: _Work) -> Pixels | None:
+        """The pixels of the hole, or None where the loop's own are to be enlarged."""
         if not made.found:
             return None
-        if not made.missing.any() or (made.missing == hole).all():
+        if not made.missing.any() or (made.missing == work.hole).all():
             return made.image
         # Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more.
-        now = np.where((hole > made.missing)[..., None], made.image, image)
-        left = np.asarray((unknown > hole) | (made.missing > 0), np.uint8)
-        again = self._loop.fill(now, left, iterations=options.iterations, deadline=deadline)
-        second = self._upsampler.upsample(now, left, made.missing, result=again.result, barred=barred)
+        now = np.where((work.hole > made.missing)[..., None], made.image, work.image)
+        left = np.asarray((work.unknown > work.hole) | (made.missing > 0), np.uint8)
+        again = self._loop.fill(now, left, iterations=work.options.iterations, deadline=work.deadline)
+        closed = left if work.barred is None else left | work.barred
+        second = self._upsampler.upsample(now, left, made.missing, closed, result=again.result)
         return np.where(made.missing[..., None] > 0, second.image, now)
 
     def _loop_for(self, side: int) -> Loop:

@@ -32,7 +32,10 @@ class Inpainter:
     Args:
         bundle: name of a shipped bundle or a folder that ``python -m export`` wrote.
         backend: ``"auto"`` for the fastest that loads, or a name; a backend asked for by name is never replaced.
+        precision: what the backend computes in, ``"fp32"``, ``"fp16"`` or ``"bf16"``; None for the backend's default.
         threads: CPU threads of the backend, None for its default.
+        stream: CUDA stream that all device work is enqueued on: an object with ``__cuda_stream__``, ``handle`` or
+            ``ptr`` (cuda-python, CuPy, PyTorch, pycuda), or its address as int; None for one of the backend's own.
         working_size: side in pixels the loop runs at, a multiple of 32 from 64 up; None for the bundle's.
         options: defaults of the calls.
 
@@ -47,7 +50,9 @@ class Inpainter:
         bundle: str | Path = DEFAULT_BUNDLE,
         *,
         backend: str = "auto",
+        precision: str | None = None,
         threads: int | None = None,
+        stream: object | None = None,
         working_size: int | None = None,
         options: InpaintOptions | None = None,
     ) -> None:
@@ -55,16 +60,22 @@ class Inpainter:
             raise InputError(f"threads is {threads}; give a whole number from 1 up, or None for the default")
         if working_size is not None and (working_size < 64 or working_size % 32):
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
-        self.bundle: Bundle = load_bundle(bundle)
         self.options = options or InpaintOptions()
+        loaded = load_bundle(bundle)
+        self._backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
+        self.bundle: Bundle = self._backend.bundle
         self.working_size = working_size or self.bundle.working_size
-        self._backend = open_backend(backend, self.bundle, threads=threads)
-        self._filler: Filler | None = Filler(self._backend, self.bundle, working_size=self.working_size)
+        self._filler: Filler | None = Filler(self._backend, working_size=self.working_size)
 
     @property
     def backend_name(self) -> str:
         """The backend in use, which ``"auto"`` chose or the caller named."""
         return self._backend.name
+
+    @property
+    def precision(self) -> str:
+        """The precision the backend computes in."""
+        return self._backend.precision
 
     def inpaint(
         self,
@@ -168,8 +179,10 @@ def _timings(started: float, filled: list[FilledRegion], paste_ms: float) -> Tim
     longest = max((p.iterations for p in passes), default=0)
     return Timings(
         total_ms=(time.perf_counter() - started) * 1e3,
+        copy_in_ms=sum(p.copy_in_ms for p in passes),
         prepare_ms=sum(p.prepare_ms for p in passes),
         iterations_ms=tuple(sum(p.iterations_ms[t] for p in passes if t < p.iterations) for t in range(longest)),
         upsample_ms=sum(f.upsample_ms for f in filled),
+        copy_out_ms=sum(f.copy_out_ms for f in filled),
         paste_ms=paste_ms,
     )

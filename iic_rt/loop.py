@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Backend, Binding, Buffer
+from iic_rt.backends.base import Backend, Binding, Buffer, Mark
 from iic_rt.reference import Array, area_weights
 
-__all__ = ["Filled", "Loop", "State"]
+__all__ = ["Crop", "Filled", "Loop", "State"]
 
 MAX_SIDES = 4  # crop sides whose buffers are kept
 
@@ -33,8 +34,27 @@ class Filled:
     states: list[State]
     iterations: int
     result: int  # which of ``Loop.results`` holds the last y, until the next call
+    copy_in_ms: float
     prepare_ms: float
     iterations_ms: list[float]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Buffers uint8 [S, S, 3] and [S, S] for crops of one side, and the graph that shrinks them."""
+
+    image: Buffer
+    mask: Buffer
+    prepare: Binding
+
+    def stage(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+        """Puts a crop where the next upload takes it from."""
+        self.image.stage(image)
+        self.mask.stage(mask)
+
+    def upload(self) -> None:
+        self.image.upload()
+        self.mask.upload()
 
 
 class Loop:
@@ -56,7 +76,7 @@ class Loop:
         self._first.write(np.ones(1, np.float32))
         later.write(np.zeros(1, np.float32))
         self._steps = [self._bind_step(0, self._first), self._bind_step(1, later), self._bind_step(0, later)]
-        self._prepares: dict[int, tuple[Buffer, Buffer, Binding]] = {}
+        self._crops: dict[int, Crop] = {}
 
     def _bind_step(self, source: int, first: Buffer) -> Binding:
         outputs = {f"{name}_out": buffer for name, buffer in self._sets[1 - source].items()}
@@ -70,10 +90,11 @@ class Loop:
         """The two buffers [1, 3, s, s] that y ends in: ``Filled.result`` says in which."""
         return self._sets[0]["y"], self._sets[1]["y"]
 
-    def _prepare(self, side: int) -> tuple[Buffer, Buffer, Binding]:
-        if side not in self._prepares:
-            if len(self._prepares) == MAX_SIDES:
-                del self._prepares[next(iter(self._prepares))]
+    def crop(self, side: int) -> Crop:
+        """The buffers for crops of ``side`` pixels, a side of the ladder."""
+        if side not in self._crops:
+            if len(self._crops) == MAX_SIDES:
+                del self._crops[next(iter(self._crops))]
             image = self._backend.allocate((side, side, 3), "uint8")
             mask = self._backend.allocate((side, side), "uint8")
             values = area_weights(side / self.working_size)
@@ -81,8 +102,8 @@ class Loop:
             weights.write(values)
             outputs = {"y": self._sets[0]["y"], "m": self.hole}
             inputs = {"image": image, "mask": mask, "weights": weights}
-            self._prepares[side] = image, mask, self._backend.bind("prepare", inputs, outputs)
-        return self._prepares[side]
+            self._crops[side] = Crop(image, mask, self._backend.bind("prepare", inputs, outputs))
+        return self._crops[side]
 
     def fill(
         self,
@@ -93,7 +114,7 @@ class Loop:
         deadline: float | None = None,
         keep: bool = False,
     ) -> Filled:
-        """Fills the hole of a crop.
+        """Fills the hole of a crop, one iteration after the other, for as long as there is a hole and time.
 
         Args:
             image: uint8 [S, S, 3]; S is a side of the ladder.
@@ -102,26 +123,64 @@ class Loop:
             deadline: ``time.perf_counter()`` value; an iteration that would end later is not started, save the first.
             keep: return the state after every iteration and not only the last.
         """
-        started = time.perf_counter()
-        image_buffer, mask_buffer, prepare = self._prepare(image.shape[0])
-        image_buffer.write(image)
-        mask_buffer.write(mask)
-        prepare.enqueue()
-        marks = [time.perf_counter()]
-        prepare_ms = (marks[0] - started) * 1e3
+        marks = [self._backend.mark()]
+        crop = self.crop(image.shape[0])
+        crop.stage(image, mask)
+        crop.upload()
+        marks.append(self._backend.mark())
+        crop.prepare.enqueue()
+        marks.append(self._backend.mark())
+        before = time.perf_counter()
         states: list[State] = []
         # A backend that runs ahead of the host is asked only when somebody needs to know: asking makes it wait.
         look = self._backend.synchronous or deadline is not None
         for t in range(iterations):
-            self._steps[0 if t == 0 else 2 - t % 2].enqueue()
-            out = self._sets[(t + 1) % 2]
-            done = t + 1 == iterations or (look and not out["m"].read().any())
-            marks.append(time.perf_counter())
+            self._enqueue_step(t)
+            marks.append(self._backend.mark())
+            done = t + 1 == iterations or (look and not self._sets[(t + 1) % 2]["m"].read().any())
             if deadline is not None:
-                done = done or 2 * marks[-1] - marks[-2] > deadline
+                now = time.perf_counter()
+                done, before = done or 2 * now - before > deadline, now
             if done or keep:
-                y, m, c = (np.array(out[name].read()[0]) for name in ("y", "m", "c"))
-                states.append(State(y, m[0], c[0]))
+                self.download(t + 1)
+                self._backend.wait()
+                states.append(self.state(t + 1))
             if done:
                 break
-        return Filled(states, t + 1, (t + 1) % 2, prepare_ms, [1e3 * (b - a) for a, b in pairwise(marks)])
+        return self.filled(states, t + 1, marks)
+
+    def enqueue(self, side: int, iterations: int) -> list[Mark]:
+        """Enqueues the staged crop of ``side`` pixels: upload, prepare, and exactly ``iterations`` steps.
+
+        A step without a hole changes nothing, so the result is that of :meth:`fill`. The marks are set before and
+        after each of these.
+        """
+        crop = self.crop(side)
+        marks = [self._backend.mark()]
+        crop.upload()
+        marks.append(self._backend.mark())
+        crop.prepare.enqueue()
+        marks.append(self._backend.mark())
+        for t in range(iterations):
+            self._enqueue_step(t)
+            marks.append(self._backend.mark())
+        return marks
+
+    def _enqueue_step(self, t: int) -> None:
+        self._steps[0 if t == 0 else 2 - t % 2].enqueue()
+
+    def download(self, iterations: int) -> None:
+        """Enqueues the copies that :meth:`state` reads."""
+        for name in ("y", "m", "c"):
+            self._sets[iterations % 2][name].download()
+
+    def state(self, iterations: int) -> State:
+        """The state after so many iterations, once its download is done."""
+        y, m, c = (np.array(self._sets[iterations % 2][name].host[0]) for name in ("y", "m", "c"))
+        return State(y, m[0], c[0])
+
+    @staticmethod
+    def filled(states: list[State], iterations: int, marks: Sequence[Mark]) -> Filled:
+        """A report of ``states``, with the times between ``marks`` as :meth:`enqueue` sets them."""
+        copy_in_ms, prepare_ms, *iterations_ms = (b.ms_since(a) for a, b in pairwise(marks))
+        return Filled(states, iterations, iterations % 2, copy_in_ms, prepare_ms, iterations_ms)

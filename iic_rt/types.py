@@ -12,20 +12,24 @@ __all__ = ["InpaintResult", "Snapshot", "Timings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """Wall-clock milliseconds of one call, summed over its regions.
+    """Milliseconds of one call, summed over its regions: on the CPU by its clock, on a GPU by device events.
 
     Attributes:
-        total_ms: the whole call, input checks included.
-        prepare_ms: crops and the ``prepare`` graph.
+        total_ms: the whole call by the CPU's clock, input checks included.
+        copy_in_ms: crops to where the backend computes.
+        prepare_ms: the ``prepare`` graph.
         iterations_ms: the ``step`` graph, one entry an iteration.
         upsample_ms: guided upsampling.
-        paste_ms: enlarging what was not upsampled, feathering and writing into the picture.
+        copy_out_ms: results to the host, where that takes a copy.
+        paste_ms: enlarging what was not upsampled, feathering and writing into the picture, on the CPU.
     """
 
     total_ms: float = 0.0
+    copy_in_ms: float = 0.0
     prepare_ms: float = 0.0
     iterations_ms: tuple[float, ...] = ()
     upsample_ms: float = 0.0
+    copy_out_ms: float = 0.0
     paste_ms: float = 0.0
 
 

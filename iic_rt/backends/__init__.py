@@ -13,8 +13,22 @@ BACKENDS: dict[str, type[Backend]] = {"onnxruntime": OnnxRuntimeBackend}
 """Every backend of this version, the fastest first: the order in which ``"auto"`` tries them."""
 
 
-def open_backend(name: str, bundle: Bundle, *, threads: int | None = None) -> Backend:
+def open_backend(
+    name: str,
+    bundle: Bundle,
+    *,
+    precision: str | None = None,
+    threads: int | None = None,
+    stream: object | None = None,
+) -> Backend:
     """Opens the backend ``name``, or with ``"auto"`` the fastest that really loads; its ``name`` tells which.
+
+    Args:
+        name: ``"auto"`` or one of ``BACKENDS``.
+        bundle: what it runs.
+        precision: None for the backend's default; with ``"auto"``, backends without it are passed over.
+        threads: of the CPU, None for the engine's default.
+        stream: a CUDA stream of the application; with ``"auto"``, backends on the CPU are passed over.
 
     Raises:
         BackendError: the backend is unknown, missing, or refuses the bundle. There is no silent fallback.
@@ -22,11 +36,11 @@ def open_backend(name: str, bundle: Bundle, *, threads: int | None = None) -> Ba
     if name != "auto":
         if name not in BACKENDS:
             raise BackendError(f"no backend {name!r}; this version has: auto, {', '.join(BACKENDS)}")
-        return BACKENDS[name](bundle, threads=threads)
+        return BACKENDS[name](bundle, precision=precision, threads=threads, stream=stream)
     reasons = []
     for backend in BACKENDS.values():
         try:
-            return backend(bundle, threads=threads)
+            return backend(bundle, precision=precision, threads=threads, stream=stream)
         except BackendError as error:
             reasons.append(f"{backend.name}: {error}")
     raise BackendError("no backend could be opened. " + "; ".join(reasons))

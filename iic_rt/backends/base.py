@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle import Bundle
 
-__all__ = ["Backend", "Binding", "Buffer"]
+__all__ = ["Backend", "Binding", "Buffer", "Mark", "Program"]
 
 
 class Buffer(ABC):
-    """Memory where the backend computes, of one shape and dtype, owned by whoever allocated it."""
+    """Memory where the backend computes, of one shape and dtype, owned by whoever allocated it.
+
+    Attributes:
+        host: C-contiguous array of the same shape and dtype that the host shares with the device, by copies or as one
+            memory. It may be written before :meth:`upload` and read after :meth:`download` and ``Backend.wait``.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    host: NDArray[Any]
 
     @abstractmethod
-    def write(self, array: NDArray[Any]) -> None:
-        """Copies ``array`` (same shape and dtype, any strides) in, in stream order."""
+    def stage(self, array: NDArray[Any]) -> None:
+        """Copies ``array`` (same shape and dtype, any strides) into ``host`` as soon as no upload reads from it.
+
+        Raises:
+            ValueError: the array has another shape or dtype.
+        """
+
+    @abstractmethod
+    def upload(self) -> None:
+        """Enqueues the copy of ``host`` to the device."""
+
+    @abstractmethod
+    def download(self) -> None:
+        """Enqueues the copy of the device's content to ``host``."""
 
     @abstractmethod
     def read(self) -> NDArray[Any]:
-        """The content after all work enqueued so far; the next enqueue may overwrite the array, so copy to keep."""
+        """``host`` after all work enqueued so far; the next enqueue may overwrite the array, so copy to keep."""
+
+    def write(self, array: NDArray[Any]) -> None:
+        """:meth:`stage` and :meth:`upload`."""
+        self.stage(array)
+        self.upload()
+
+    def check(self, array: NDArray[Any]) -> None:
+        """Raises ValueError where ``array`` does not fit."""
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(f"buffer holds {self.dtype}{self.shape}, not {array.dtype}{array.shape}")
 
 
 class Binding(ABC):
@@ -37,23 +65,53 @@ class Binding(ABC):
         """Runs the graph once after all work enqueued before, and may return before it is done."""
 
 
+class Mark(ABC):
+    """A point in the work of a backend."""
+
+    @abstractmethod
+    def ms_since(self, earlier: Mark) -> float:
+        """Milliseconds from ``earlier`` to this mark of the same backend; waits until it is reached."""
+
+
+class Program(ABC):
+    """Work that is enqueued as a whole, again and again."""
+
+    @abstractmethod
+    def enqueue(self) -> Sequence[Mark]:
+        """Runs the work after all work enqueued before; returns the marks set in it."""
+
+
 class Backend(ABC):
     """Loads a bundle's graphs and runs them on buffers. Not thread-safe: one backend, one thread at a time.
 
     Attributes:
         name: the name it is asked for by.
         synchronous: work is done when ``enqueue`` returns, so that looking at a buffer costs no wait.
+        tile_pixels: pixels of a crop that guided upsampling gives to a graph at once; more go in tiles.
+        rows_bytes: most bytes of patches as rows that ``replace`` is given at once; more go channel by channel.
+        precision: the precision it computes in.
+        bundle: the bundle at the precision of the graphs it runs.
     """
 
-    name: str
-    synchronous: bool
+    name: ClassVar[str]
+    synchronous: ClassVar[bool]
+    tile_pixels: ClassVar[int] = 3 << 19
+    rows_bytes: ClassVar[int] = 1 << 25
+    precision: str
+    bundle: Bundle
 
     @abstractmethod
-    def __init__(self, bundle: Bundle, *, threads: int | None) -> None:
-        """Loads every graph of ``bundle``.
+    def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
+        """Opens the engine for ``bundle``.
+
+        Args:
+            bundle: graphs, in every precision they were exported in.
+            precision: one of :meth:`precisions`, None for the first.
+            threads: of the CPU, None for the engine's default.
+            stream: a CUDA stream of the application that all work is enqueued on, None for one of its own.
 
         Raises:
-            BackendError: the engine is missing or refuses a graph.
+            BackendError: the engine is missing or refuses a graph, a precision or a stream.
         """
 
     @staticmethod
@@ -65,13 +123,42 @@ class Backend(ABC):
             BackendError: it cannot be used here; the message says why and what to install.
         """
 
+    @staticmethod
+    @abstractmethod
+    def precisions() -> Mapping[str, str]:
+        """Precisions it can compute in on this machine, its default first, each with that of the graphs it takes.
+
+        Raises:
+            BackendError: as :meth:`version`.
+        """
+
     @abstractmethod
     def allocate(self, shape: tuple[int, ...], dtype: str) -> Buffer:
-        """Uninitialised memory."""
+        """Uninitialised memory.
+
+        Raises:
+            BackendError: there is not enough; the message names the size and what to lower.
+        """
 
     @abstractmethod
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:
         """Ties a graph to buffers, once; the binding is then enqueued as often as needed."""
+
+    @abstractmethod
+    def capture(self, work: Callable[[], Sequence[Mark]]) -> Program:
+        """The work that ``work`` enqueues, to be repeated on the same buffers. It must not wait for the device."""
+
+    @abstractmethod
+    def mark(self) -> Mark:
+        """A mark behind all work enqueued so far."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Returns when all work enqueued so far is done.
+
+        Raises:
+            BackendError: the work failed.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from iic_rt.backends.base import Backend, Binding, Buffer
+from iic_rt.backends.base import Binding, Buffer
+from iic_rt.backends.host import HostBackend, HostBuffer, host_buffers
 from iic_rt.bundle import Bundle
 from iic_rt.errors import BackendError
 
@@ -23,22 +21,6 @@ def _import() -> Any:
     return onnxruntime
 
 
-class HostBuffer(Buffer):
-    """A C-contiguous numpy array."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
-        self.array: NDArray[Any] = np.empty(shape, dtype)
-        self.shape, self.dtype = shape, self.array.dtype
-
-    def write(self, array: NDArray[Any]) -> None:
-        if array.shape != self.shape or array.dtype != self.dtype:
-            raise ValueError(f"buffer holds {self.dtype}{self.shape}, not {array.dtype}{array.shape}")
-        np.copyto(self.array, array)
-
-    def read(self) -> NDArray[Any]:
-        return self.array
-
-
 class OnnxRuntimeBinding(Binding):
     """A session's I/O binding on host buffers; keeps the buffers alive."""
 
@@ -47,7 +29,7 @@ class OnnxRuntimeBinding(Binding):
         self._io = session.io_binding()
         for bind, buffers in ((self._io.bind_input, inputs), (self._io.bind_output, outputs)):
             for name, buffer in buffers.items():
-                bind(name, "cpu", 0, buffer.dtype, list(buffer.shape), buffer.array.ctypes.data)
+                bind(name, "cpu", 0, buffer.dtype, list(buffer.shape), buffer.host.ctypes.data)
 
     def enqueue(self) -> None:
         try:
@@ -56,14 +38,14 @@ class OnnxRuntimeBinding(Binding):
             raise BackendError(f"onnxruntime failed while running a graph: {error}") from error
 
 
-class OnnxRuntimeBackend(Backend):
+class OnnxRuntimeBackend(HostBackend):
     """Sessions on the CPU provider; ``threads`` is the size of the pool, None for one a physical core."""
 
-    name = "onnxruntime"
-    synchronous = True
+    name: ClassVar[str] = "onnxruntime"
 
-    def __init__(self, bundle: Bundle, *, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         onnxruntime = _import()
+        super().__init__(bundle, precision=precision, threads=threads, stream=stream)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
@@ -71,7 +53,7 @@ class OnnxRuntimeBackend(Backend):
         # keep several times what any one needs. Without arenas an iteration takes as long as with them.
         options.enable_cpu_mem_arena = False
         self._sessions: dict[str, Any] = {}
-        for name, graph in bundle.graphs.items():
+        for name, graph in self.bundle.graphs.items():
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
                     str(graph.path), options, providers=["CPUExecutionProvider"]
@@ -86,20 +68,16 @@ class OnnxRuntimeBackend(Backend):
     def version() -> str:
         return str(_import().__version__)
 
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> HostBuffer:
-        return HostBuffer(shape, dtype)
+    @staticmethod
+    def precisions() -> Mapping[str, str]:
+        return {"fp32": "fp32", "fp16": "fp16"}
 
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> OnnxRuntimeBinding:
         if graph not in self._sessions:
             raise BackendError(f"the bundle has no open graph {graph!r}; open: {', '.join(self._sessions) or 'none'}")
-        return OnnxRuntimeBinding(self._sessions[graph], _host(inputs), _host(outputs))
+        return OnnxRuntimeBinding(
+            self._sessions[graph], host_buffers(inputs, self.name), host_buffers(outputs, self.name)
+        )
 
     def close(self) -> None:
         self._sessions = {}
-
-
-def _host(buffers: Mapping[str, Buffer]) -> dict[str, HostBuffer]:
-    hosts = {name: buffer for name, buffer in buffers.items() if isinstance(buffer, HostBuffer)}
-    if len(hosts) != len(buffers):
-        raise BackendError("onnxruntime computes on buffers that it allocated itself; use allocate()")
-    return hosts

@@ -59,11 +59,11 @@ def test_a_changed_file(copy: Path, name: str) -> None:
 
 def test_another_schema(copy: Path) -> None:
     edit(copy, lambda m: m.update(schema=99))
-    with pytest.raises(BundleError, match="schema 99, this version reads 2"):
+    with pytest.raises(BundleError, match="schema 99, this version reads 3"):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("key", ["schema", "graphs", "card", "preset", "working_size"])
+@pytest.mark.parametrize("key", ["schema", "precisions", "card", "preset", "working_size"])
 def test_a_missing_key(copy: Path, key: str) -> None:
     edit(copy, lambda m: m.pop(key))
     with pytest.raises(BundleError, match=f"not a manifest .*{key}"):
@@ -71,8 +71,8 @@ def test_a_missing_key(copy: Path, key: str) -> None:
 
 
 def test_a_missing_graph(copy: Path) -> None:
-    edit(copy, lambda m: m["graphs"].pop("step"))
-    with pytest.raises(BundleError, match="names no graph step"):
+    edit(copy, lambda m: m["precisions"]["fp32"].pop("step"))
+    with pytest.raises(BundleError, match="names no fp32 graph step"):
         load_bundle(copy)
 
 
@@ -85,13 +85,13 @@ def test_a_manifest_that_is_none(copy: Path, content: bytes) -> None:
 
 def test_a_file_outside_the_folder(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "step.onnx").write_bytes(b"x")
-    edit(copy, lambda m: m["graphs"]["step"].update(file="../step.onnx"))
+    edit(copy, lambda m: m["precisions"]["fp32"]["step"].update(file="../step.onnx"))
     with pytest.raises(BundleError, match="outside its folder"):
         load_bundle(copy)
 
 
 def test_a_graph_the_engine_refuses(copy: Path) -> None:
     (copy / "step.onnx").write_bytes(b"no graph")
-    edit(copy, lambda m: m["graphs"]["step"].update(sha256=file_sha256(copy / "step.onnx")))
+    edit(copy, lambda m: m["precisions"]["fp32"]["step"].update(sha256=file_sha256(copy / "step.onnx")))
     with pytest.raises(BackendError, match=r"refuses .*step\.onnx"):
         open_backend("auto", load_bundle(copy))

@@ -114,4 +114,4 @@ def test_states_are_copies(loop: Loop, rng: np.random.Generator) -> None:
 def test_buffers_of_few_sides_are_kept(loop: Loop, rng: np.random.Generator) -> None:
     for side in (64, 80, 96, 112, 128, 160):
         loop.fill(picture(rng, side), np.eye(side, dtype=np.uint8), iterations=1)
-    assert len(loop._prepares) == MAX_SIDES
+    assert len(loop._crops) == MAX_SIDES

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import iic_rt.upsampler as module
 from iic_rt.backends.base import Backend, Buffer
+from iic_rt.loop import Loop
 from iic_rt.patches import patch_weights
-from iic_rt.upsampler import Upsampled, Upsampler, spans
+from iic_rt.upsampler import REACH, Upsampled, Upsampler, spans
 
 SIZE = 64
+TILE_PIXELS = Backend.tile_pixels
 
 
 def picture(side: int) -> np.ndarray:
@@ -26,29 +27,31 @@ def box(side: int) -> np.ndarray:
 
 def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarray) -> Upsampled:
     """Upsamples from a smooth low-resolution result that does not depend on the picture."""
-    y = backend.allocate((1, 3, SIZE, SIZE), "float32")
-    m = backend.allocate((1, 1, SIZE, SIZE), "float32")
+    return upsampler_of(backend).upsample(image, unknown, hole, unknown, result=0)
+
+
+def upsampler_of(backend: Backend) -> Upsampler:
+    loop = Loop(backend, working_size=SIZE)
     ramp = np.linspace(-0.8, 0.8, SIZE, dtype=np.float32)
     planes = np.broadcast_to(ramp, (SIZE, SIZE)), np.zeros((SIZE, SIZE), np.float32), ramp[:, None] * ramp
-    y.write(np.stack(planes)[None])
-    m.write(np.zeros((1, 1, SIZE, SIZE), np.float32))
-    upsampler = Upsampler(backend, results=[y], hole=m, descriptor=76)
-    return upsampler.upsample(image, unknown, hole, result=0)
+    loop.results[0].write(np.stack(planes)[None])
+    loop.hole.write(np.zeros((1, 1, SIZE, SIZE), np.float32))
+    return Upsampler(backend, loop)
 
 
 @pytest.mark.parametrize(
     ("groups", "p"), [(64, 6), (64, 16), (64, 24), (64, 32), (64, 64), (64, 96), (16, 128), (128, 10), (128, 14)]
 )
 def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
-    found = spans(groups, p)
+    found = spans(groups, p, TILE_PIXELS)
     kept = [i for span in found for i in range(span.first, span.last)]
     assert kept == list(range(groups))
     assert len({span.stop - span.start for span in found}) == 1
     for span in found:
         assert span.start * p % 4 == 0
         assert 0 <= span.start <= span.first < span.last <= span.stop <= groups
-        assert span.start == 0 or (span.first - span.start) * p >= module.REACH
-        assert span.stop == groups or (span.stop - span.last) * p >= module.REACH
+        assert span.start == 0 or (span.first - span.start) * p >= REACH
+        assert span.stop == groups or (span.stop - span.last) * p >= REACH
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5])
@@ -58,9 +61,9 @@ def test_tiles_and_channels_give_what_one_run_gives(
     side = SIZE * factor
     image, hole = picture(side), box(side)
     whole = run(backend, image, hole, hole)
-    monkeypatch.setattr(module, "TILE_PIXELS", (side // 2) ** 2)
-    monkeypatch.setattr(module, "ROWS_BYTES", 1)
-    assert len(spans(SIZE // 4, 4 * factor)) > 1
+    monkeypatch.setattr(type(backend), "tile_pixels", (side // 2) ** 2)
+    monkeypatch.setattr(type(backend), "rows_bytes", 1)
+    assert len(spans(SIZE // 4, 4 * factor, (side // 2) ** 2)) > 1
     parts = run(backend, image, hole, hole)
     difference = np.abs(whole.image.astype(int) - parts.image)[hole > 0]
     assert difference.max() <= 1  # a sum in another order may round to the next byte
@@ -103,10 +106,7 @@ def test_nothing_valid_is_told(backend: Backend) -> None:
 
 
 def test_buffers_are_kept_for_the_sizes_last_seen(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    y, m = (backend.allocate((1, n, SIZE, SIZE), "float32") for n in (3, 1))
-    y.write(np.zeros(y.shape, np.float32))
-    m.write(np.zeros(m.shape, np.float32))
-    upsampler = Upsampler(backend, results=[y], hole=m, descriptor=76)
+    upsampler = upsampler_of(backend)
     made: list[int] = []
     allocate = type(backend).allocate
 
@@ -115,10 +115,10 @@ def test_buffers_are_kept_for_the_sizes_last_seen(backend: Backend, monkeypatch:
         return allocate(self, shape, dtype)
 
     monkeypatch.setattr(type(backend), "allocate", counted)
-    monkeypatch.setattr(module, "TILE_PIXELS", 128**2 + 192**2)
+    monkeypatch.setattr(type(backend), "tile_pixels", 128**2 + 192**2)
     new = []
     for side in (128, 192, 128, 192, 256, 128, 256):
         before = len(made)
-        upsampler.upsample(picture(side), box(side), box(side), result=0)
+        upsampler.upsample(picture(side), box(side), box(side), box(side), result=0)
         new.append(len(made) > before)
     assert new == [True, True, False, False, True, True, True]
