@@ -24,6 +24,10 @@ InputDims networkDimsOf(const DynamicPluginTensorDesc* inputs) noexcept {
         inputs[kWeight].desc.dims};
 }
 
+InputDims smallestDimsOf(const DynamicPluginTensorDesc* inputs) noexcept {
+    return {inputs[kQ].min, inputs[kK].min, inputs[kV].min, inputs[kHole].min, inputs[kWeight].min};
+}
+
 InputDims largestDimsOf(const DynamicPluginTensorDesc* inputs) noexcept {
     return {inputs[kQ].max, inputs[kK].max, inputs[kV].max, inputs[kHole].max, inputs[kWeight].max};
 }
@@ -37,6 +41,10 @@ nvinfer1::Dims fixedDims(const nvinfer1::DimsExprs& expressions) noexcept {
         dims.d[axis] = extent->isConstant() ? extent->getConstantValue() : -1;
     }
     return dims;
+}
+
+std::size_t profileWorkspace(const DynamicPluginTensorDesc* inputs) noexcept {
+    return workspaceOf(sizesOf(smallestDimsOf(inputs)), sizesOf(largestDimsOf(inputs)), inputs[kQ].desc.type);
 }
 
 }  // namespace
@@ -116,19 +124,12 @@ int32_t PatchReplacePlugin::configurePlugin(const DynamicPluginTensorDesc* input
         return kFailure;
     }
     // The bounds themselves are not compared: the engine may know one more loosely than another.
-    if (!shapesAllowed(networkDimsOf(inputs), Known::kSome)
-        || workspaceOf(sizesOf(largestDimsOf(inputs)), inputs[kQ].desc.type) == 0) {
-        return kFailure;
-    }
-    return kSuccess;
+    return shapesAllowed(networkDimsOf(inputs), Known::kSome) && profileWorkspace(inputs) > 0 ? kSuccess : kFailure;
 }
 
 std::size_t PatchReplacePlugin::getWorkspaceSize(const DynamicPluginTensorDesc* inputs, int32_t nbInputs,
     const DynamicPluginTensorDesc* /*outputs*/, int32_t nbOutputs) const noexcept {
-    if (!countsAllowed(nbInputs, nbOutputs)) {
-        return 0;
-    }
-    return workspaceOf(sizesOf(largestDimsOf(inputs)), inputs[kQ].desc.type);
+    return countsAllowed(nbInputs, nbOutputs) ? profileWorkspace(inputs) : 0;
 }
 
 int32_t PatchReplacePlugin::onShapeChange(const PluginTensorDesc* inputs, int32_t nbInputs,
@@ -153,7 +154,7 @@ int32_t PatchReplacePlugin::enqueue(const PluginTensorDesc* inputDescs, const Pl
     params.width = sizes.width;
     params.scale = scale_;
     params.type = kernelType(inputDescs[kQ].type);
-    const std::size_t bytes = workspaceOf(sizes, inputDescs[kQ].type);
+    const std::size_t bytes = workspaceOf(sizes, sizes, inputDescs[kQ].type);
     const cudaError_t status = patchReplace(params, workspace, bytes, stream);
     if (status != cudaSuccess) {
         logError("the kernels were not launched: %s (B %d, N %d, D %d, Dv %d)", cudaGetErrorString(status), sizes.batch,

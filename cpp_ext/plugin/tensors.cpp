@@ -112,12 +112,20 @@ DataType kernelType(nvinfer1::DataType type) noexcept {
     return type == nvinfer1::DataType::kHALF ? DataType::kFloat16 : DataType::kFloat32;
 }
 
-std::size_t workspaceOf(const Sizes& sizes, nvinfer1::DataType type) noexcept {
-    const std::size_t bytes =
-        patchReplaceWorkspaceSize(sizes.batch, sizes.patches, sizes.descriptor, sizes.width, kernelType(type));
+std::size_t workspaceOf(const Sizes& smallest, const Sizes& largest, nvinfer1::DataType type) noexcept {
+    const auto bytesOf = [&](int batch, int descriptor) {
+        return patchReplaceWorkspaceSize(batch, largest.patches, descriptor, largest.width, kernelType(type));
+    };
+    std::size_t bytes = bytesOf(largest.batch, largest.descriptor);
     if (bytes == 0) {
-        logError("B %d, N %d, D %d, Dv %d is more than the kernels take; make B or N smaller", sizes.batch,
-            sizes.patches, sizes.descriptor, sizes.width);
+        logError("B %d, N %d, D %d, Dv %d is more than the kernels take; make B or N smaller", largest.batch,
+            largest.patches, largest.descriptor, largest.width);
+        return 0;
+    }
+    for (int batch = std::max(1, smallest.batch); batch <= largest.batch; ++batch) {
+        for (int descriptor = std::max(1, smallest.descriptor); descriptor <= largest.descriptor; ++descriptor) {
+            bytes = std::max(bytes, bytesOf(batch, descriptor));
+        }
     }
     return bytes;
 }

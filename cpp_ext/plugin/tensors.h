@@ -37,7 +37,8 @@ Sizes sizesOf(const InputDims& inputs) noexcept;
 // The kernels' name of a type that is allowed.
 DataType kernelType(nvinfer1::DataType type) noexcept;
 
-// Bytes of device memory the kernels ask for; logs and returns 0 where the sizes are over what they take.
-std::size_t workspaceOf(const Sizes& sizes, nvinfer1::DataType type) noexcept;
+// Bytes of device memory that are enough for every problem from the smallest to the largest sizes; logs and returns 0
+// where the largest are over what the kernels take. More N or Dv never need less, fewer pictures may need more.
+std::size_t workspaceOf(const Sizes& smallest, const Sizes& largest, nvinfer1::DataType type) noexcept;
 
 }  // namespace iic

@@ -3,7 +3,7 @@
 // with. COMMAND is one of
 //     fields NAME:TYPE:COUNT:VALUE...   create from these attributes (TYPE is the number of a PluginFieldType)
 //     types T T T T T                   types of q, k, v, hole, weight: f32, f16 or i8
-//     shapes S S S S S                  shapes of the same, such as 1,64,16 with ? for what is not known
+//     shapes T S S S S S                type of q, then shapes of the same, such as 1,64,16; 1..8 is a range, ? not known
 //     enqueue                           with no device memory at all
 //     orphan                            an error while there is no logger
 #include <NvInferRuntime.h>
@@ -159,22 +159,31 @@ void runTypes(const Plugin& plugin, const std::vector<std::string>& arguments) {
     }
 }
 
-void runShapes(const Plugin& plugin, const std::vector<std::string>& arguments) {
+void runShapes(const Plugin& plugin, DataType type, const std::vector<std::string>& arguments) {
     std::vector<std::unique_ptr<Expression>> expressions;
     DimsExprs inputs[kInputs];
     DynamicPluginTensorDesc described[kInputs]{};
     PluginTensorDesc actual[kInputs]{};
     for (int i = 0; i < kInputs; ++i) {
         const auto extents = split(arguments[static_cast<std::size_t>(i)], ',');
-        Dims dims{};
-        dims.nbDims = inputs[i].nbDims = static_cast<int>(extents.size());
-        for (int axis = 0; axis < dims.nbDims; ++axis) {
+        Dims network{};
+        Dims least{};
+        Dims most{};
+        network.nbDims = least.nbDims = most.nbDims = inputs[i].nbDims = static_cast<int>(extents.size());
+        for (int axis = 0; axis < network.nbDims; ++axis) {
             const std::string& extent = extents[static_cast<std::size_t>(axis)];
-            dims.d[axis] = extent == "?" ? -1 : std::stoll(extent);
-            expressions.push_back(std::make_unique<Expression>(dims.d[axis]));
+            const std::size_t dots = extent.find("..");
+            const bool isRange = dots != std::string::npos;
+            least.d[axis] = extent == "?" ? -1 : std::stoll(extent);
+            most.d[axis] = isRange ? std::stoll(extent.substr(dots + 2)) : least.d[axis];
+            network.d[axis] = isRange ? -1 : least.d[axis];
+            expressions.push_back(std::make_unique<Expression>(network.d[axis]));
             inputs[i].d[axis] = expressions.back().get();
         }
-        actual[i].dims = described[i].desc.dims = described[i].min = described[i].opt = described[i].max = dims;
+        described[i].desc.dims = network;
+        described[i].desc.type = i < 3 ? type : DataType::kFLOAT;
+        described[i].min = least;
+        described[i].opt = described[i].max = actual[i].dims = most;
     }
     DimsExprs outputs[kOutputs];
     Builder builder;
@@ -189,7 +198,7 @@ void runShapes(const Plugin& plugin, const std::vector<std::string>& arguments) 
     }
     std::printf("configured: %d\n", buildOf(plugin).configurePlugin(described, kInputs, nullptr, kOutputs));
     std::printf("changed: %d\n", runtimeOf(plugin).onShapeChange(actual, kInputs, nullptr, kOutputs));
-    if (status == 0) {
+    if (described[0].max.nbDims == 3) {
         std::printf("workspace: %zu\n", buildOf(plugin).getWorkspaceSize(described, kInputs, nullptr, kOutputs));
     }
 }
@@ -234,7 +243,7 @@ int main(int count, char** values) {
     } else if (command == "types") {
         runTypes(createAny(creator), arguments);
     } else if (command == "shapes") {
-        runShapes(createAny(creator), arguments);
+        runShapes(createAny(creator), typeOf(arguments[0]), {arguments.begin() + 1, arguments.end()});
     } else {
         runEnqueue(createAny(creator));
     }
