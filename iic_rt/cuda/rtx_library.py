@@ -33,7 +33,7 @@ def prepare_rtx_library() -> None:
         importlib.import_module("tensorrt_rtx")
     except ImportError as error:
         raise BackendError(
-            f"TensorRT-RTX cannot be imported ({error}); install it with `pip install tensorrt_rtx_cu13`"
+            f"TensorRT-RTX cannot be imported ({error}); install it with `pip install 'iic-rt[tensorrt-rtx]'`"
         ) from error
     if not sys.platform.startswith("linux") or _is_loadable(ASKED):
         return
