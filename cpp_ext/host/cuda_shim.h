@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,7 @@
 
 using cudaStream_t = void*;
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
+enum cudaMemcpyKind { cudaMemcpyDefault };
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount };
 
 struct dim3 {
@@ -37,6 +39,21 @@ struct dim3 {
 struct float2 {
     float x, y;
 };
+
+inline cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+    *memory = std::malloc(bytes);
+    return cudaSuccess;
+}
+
+inline cudaError_t cudaFree(void* memory) {
+    std::free(memory);
+    return cudaSuccess;
+}
+
+inline cudaError_t cudaMemcpy(void* to, void const* from, std::size_t bytes, cudaMemcpyKind) {
+    std::memcpy(to, from, bytes);
+    return cudaSuccess;
+}
 
 inline cudaError_t cudaGetDevice(int* device) {
     *device = 0;
