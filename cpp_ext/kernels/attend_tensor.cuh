@@ -61,9 +61,16 @@ __device__ void copyPatches(Half* to, Half const* from, int const (&indices)[kPa
     }
 }
 
+// Blocks that a multiprocessor is to hold: registers are given out for no more than its shared memory allows.
+#if __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200
+#define IIC_TENSOR_BLOCKS(steps) 2
+#else
+#define IIC_TENSOR_BLOCKS(steps) ((steps) <= 5 ? 3 : 2)
+#endif
+
 // kSteps: descriptor length in steps of 16.
 template <int kSteps>
-__global__ void __launch_bounds__(kTensorThreads, 3) attendTensorKernel(PatchReplaceParams params, Workspace ws) {
+__global__ void __launch_bounds__(kTensorThreads, IIC_TENSOR_BLOCKS(kSteps)) attendTensorKernel(PatchReplaceParams params, Workspace ws) {
     constexpr int kRows = kTensorGeometry.rows;
     constexpr int kCols = kTensorGeometry.cols;
     constexpr int kWidth = kTensorGeometry.width;

@@ -5,13 +5,9 @@
 #include <limits>
 
 #include "attend_scalar.cuh"
+#include "attend_tensor.cuh"
 #include "compact.cuh"
 #include "finish.cuh"
-
-#if !defined(IIC_HOST_SHIM) || defined(IIC_HOST_WARPS)
-#define IIC_TENSOR_CORES 1
-#include "attend_tensor.cuh"
-#endif
 
 namespace iic {
 namespace {
@@ -31,20 +27,11 @@ constexpr int kMaxGrid = 65535;  // in y and z
 constexpr int kLongestTensorDescriptor = 128;
 
 bool onTensorCores(DataType type, int descriptor) {
-#ifdef IIC_TENSOR_CORES
     return type == DataType::kFloat16 && descriptor <= kLongestTensorDescriptor;
-#else
-    return false;
-#endif
 }
 
 Geometry geometryOf(DataType type, int descriptor) {
-#ifdef IIC_TENSOR_CORES
-    if (onTensorCores(type, descriptor)) {
-        return kTensorGeometry;
-    }
-#endif
-    return AttendTile::geometry;
+    return onTensorCores(type, descriptor) ? kTensorGeometry : AttendTile::geometry;
 }
 
 // Within a picture every offset fits an int.
@@ -95,13 +82,11 @@ cudaError_t launchFinish(PatchReplaceParams const& params, Workspace const& ws, 
 cudaError_t launchAttend(PatchReplaceParams const& params, Workspace const& ws, cudaStream_t stream) {
     int const rowTiles = ceilDiv(params.patches, ws.geometry.rows);
     dim3 const grid(larger(rowTiles, ws.parts), chunkCount(params.width, ws.geometry), params.batch);
-#ifdef IIC_TENSOR_CORES
     if (onTensorCores(params.type, params.descriptor)) {
         // The project's descriptor of 76 takes five steps; the other instance is for longer ones.
         auto* const kernel = params.descriptor <= 80 ? attendTensorKernel<5> : attendTensorKernel<8>;
         return launch(kernel, grid, kTensorThreads, stream, params, ws);
     }
-#endif
     auto* const kernel = params.type == DataType::kFloat16 ? attendScalarKernel<Half, AttendTile>
                                                            : attendScalarKernel<float, AttendTile>;
     return launch(kernel, grid, AttendTile::threads, stream, params, ws);
