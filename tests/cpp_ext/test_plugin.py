@@ -55,7 +55,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip(f"{tool} is not on PATH")
     folder = tmp_path_factory.mktemp("plugin")
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CUDA_ARCHITECTURES=75-virtual"]  # PTX alone: nothing runs here
-    options.append(f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}")
+    options += ["-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]
     run("cmake", "-S", ROOT / "cpp_ext" / "plugin", "-B", folder / "build", *options)
     run("cmake", "--build", folder / "build")
     run("cmake", "--install", folder / "build", "--prefix", folder / "cache")
