@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from iic_rt.engines.library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
 from iic_rt.engines.shapes import Shapes
 from iic_rt.errors import BackendError
+from iic_rt.images import write_bytes
 
 __all__ = ["BuildOptions", "Progress", "build_engine", "describe_network"]
 
@@ -44,7 +42,7 @@ def build_engine(
     graph: Graph,
     shapes: Shapes,
     *,
-    options: BuildOptions = BuildOptions(),  # noqa: B008  # frozen
+    options: BuildOptions | None = None,
     timing_cache: Path | None = None,
     progress: Progress | None = None,
 ) -> bytes:
@@ -54,7 +52,7 @@ def build_engine(
         library: that builds and that the engine will run in. TensorRT-RTX needs no device.
         graph: of a bundle.
         shapes: of every input.
-        options: of the engine.
+        options: of the engine; None for all defaults.
         timing_cache: file with measurements of earlier builds, read and written; it need not exist. TensorRT-RTX
             measures nothing and ignores it.
         progress: told how far the build is.
@@ -65,13 +63,11 @@ def build_engine(
     Raises:
         BackendError: the plugin is missing, or the library refuses the graph, the shapes or an option.
     """
-    network, _keep = _parse(library, graph, shapes)
-    builder, _parser = _keep
-    trt = library.trt
+    builder, network, _parser = _parse(library, graph, shapes)
     config = builder.create_builder_config()
-    _configure(library, config, options)
+    _configure(library, config, options or BuildOptions())
     if progress is not None:
-        config.progress_monitor = _make_monitor(trt, progress)
+        config.progress_monitor = _make_monitor(library.trt, progress)
     cache = None
     if timing_cache is not None and library.target == "tensorrt":
         cache = config.create_timing_cache(timing_cache.read_bytes() if timing_cache.is_file() else b"")
@@ -88,7 +84,7 @@ def build_engine(
             "workspace_mib; otherwise export the bundle again with this version's `python -m export`"
         )
     if cache is not None and timing_cache is not None:
-        _replace(timing_cache, bytes(config.get_timing_cache().serialize()))
+        write_bytes(timing_cache, bytes(config.get_timing_cache().serialize()))
     return bytes(engine)
 
 
@@ -102,15 +98,15 @@ def describe_network(library: EngineLibrary, graph: Graph, shapes: Shapes) -> li
     Raises:
         BackendError: as :func:`build_engine`.
     """
-    network, _keep = _parse(library, graph, shapes)
+    _builder, network, _parser = _parse(library, graph, shapes)
     layers = (network.get_layer(i) for i in range(network.num_layers))
     return [
         {"name": layer.name, "type": layer.type.name, "precision": layer.get_output(0).dtype.name} for layer in layers
     ]
 
 
-def _parse(library: EngineLibrary, graph: Graph, shapes: Shapes) -> tuple[Any, tuple[Any, Any]]:
-    """The network with static inputs, and what must live as long as it does: its builder and its parser."""
+def _parse(library: EngineLibrary, graph: Graph, shapes: Shapes) -> tuple[Any, Any, Any]:
+    """Builder, network with static inputs, and parser; the network needs the other two for as long as it is used."""
     trt, model = library.trt, graph.path.read_bytes()
     if needs_plugin(model):
         library.load_plugin()
@@ -139,11 +135,15 @@ def _parse(library: EngineLibrary, graph: Graph, shapes: Shapes) -> tuple[Any, t
         raise BackendError(f"{graph.path} takes {_text(has)} (-1 is any size), not {_text(shapes)}")
     for name, tensor in inputs.items():
         tensor.shape = shapes[name]
-    return network, (builder, parser)
+    return builder, network, parser
 
 
 def _accepts(declared: tuple[int, ...], given: tuple[int, ...] | None) -> bool:
-    return given is not None and len(declared) == len(given) and all(d in (-1, g) for d, g in zip(declared, given))
+    return (
+        given is not None
+        and len(declared) == len(given)
+        and all(d in (-1, g) for d, g in zip(declared, given, strict=True))
+    )
 
 
 def _configure(library: EngineLibrary, config: Any, options: BuildOptions) -> None:

@@ -42,17 +42,17 @@ def built_for(library: EngineLibrary, compute_capability: str | None, options: B
 
 
 def fits_version(built: str, running: str) -> bool:
-    """Whether an engine of version ``built`` runs in ``running``; ``"10.3.0+"`` runs in later versions of 10 as well."""
+    """Whether an engine of version ``built`` runs in ``running``; ``"10.3.0+"`` does in later ones of 10 as well."""
     if not built.endswith("+"):
         return built == running
     old, new = _number(built.rstrip("+")), _number(running)
     return old[0] == new[0] and old <= new
 
 
-def fits_device(built: str, device: str) -> bool:
-    """Whether an engine for ``built`` runs on ``device``; ``"8.0+"`` runs on later devices as well."""
-    if built == ANY:
-        return True
+def fits_device(built: str, device: str | None) -> bool:
+    """Whether an engine for ``built`` runs on ``device``; ``"8.0+"`` does on later devices as well."""
+    if built == ANY or device is None:
+        return built == ANY
     return _number(device) >= _number(built.rstrip("+")) if built.endswith("+") else built == device
 
 

@@ -66,7 +66,7 @@ class EngineLibrary:
             )
             if not path.is_file():
                 raise BackendError(
-                    f"{self.target} needs the plugin iic::PatchReplace, and {path} does not exist; build it with {build}"
+                    f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
                 )
             sha256 = file_sha256(path)
             self._errors.clear()
