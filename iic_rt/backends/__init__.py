@@ -8,7 +8,7 @@ from iic_rt.backends.base import Backend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.tensorrt import TensorRTBackend, TensorRTRtxBackend
 from iic_rt.bundle import Bundle
-from iic_rt.errors import BackendError
+from iic_rt.errors import BackendError, BundleError
 
 __all__ = ["BACKENDS", "open_backend"]
 
@@ -50,7 +50,7 @@ def open_backend(
     for backend in BACKENDS.values():
         try:
             opened = backend(bundle, precision=precision, threads=threads, stream=stream)
-        except BackendError as error:
+        except (BackendError, BundleError) as error:
             reasons.append(f"{backend.name}: {error}")
             _log.info("backend passed over, %s", reasons[-1])
         else:

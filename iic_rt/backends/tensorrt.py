@@ -13,7 +13,6 @@ from iic_rt.cuda.driver import load_api
 from iic_rt.cuda.memory import Block, CudaBuffer
 from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError
-from iic_rt.reference import area_weights
 
 if TYPE_CHECKING:
     from iic_rt.engines.library import EngineLibrary
@@ -80,7 +79,7 @@ class TensorRTBackend(CudaBackend):
             raise
 
     def _open(self) -> None:
-        """Opens the library and loads one small engine, so that what opens is known to work."""
+        """Opens the library and loads the engine of the loop, so that what opens is known to work here."""
         device = self.queue.driver.device
         self._library = library = _open_library(self.name)
         library.load_plugin()
@@ -93,8 +92,9 @@ class TensorRTBackend(CudaBackend):
                 "fits it"
             ) from error
         self._store = _open_store(self.bundle, library, device.compute_capability)
-        side = self.bundle.working_size
-        self._engine("prepare", {"image": (side, side, 3), "mask": (side, side), "weights": area_weights(1.0).shape})
+        size = self.bundle.working_size
+        tensors = {name: (1, channels, size, size) for name, channels in (("y", 3), ("m", 1), ("c", 1))}
+        self._engine("step", {**tensors, "first": (1,)})
 
     @classmethod
     def version(cls) -> str:

@@ -77,7 +77,7 @@ class FakeApi:
         self._next, self._allocations, self._launches, self._now = 0x1000, 0, 0, 0.0
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("cu"):
+        if not (name.startswith("cu") and name[2].isupper()):
             return super().__getattribute__(name)
         function = super().__getattribute__(name)
 
