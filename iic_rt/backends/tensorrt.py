@@ -48,9 +48,8 @@ class TensorRTBinding(Binding):
         stream = self._queue.begin(self)
         if not self._context[0].execute_async_v3(stream):
             self._queue.driver.memory_info()  # tells whether the device has failed, which is the better reason
-            raise BackendError(
-                f"{self._library.target} {self._library.version} failed to run {self._graph!r}: {self._library.errors()}"
-            )
+            library = self._library
+            raise BackendError(f"{library.target} {library.version} failed to run {self._graph!r}: {library.errors()}")
 
 
 def _drop(context: list[Any], used: list[object]) -> None:
@@ -88,8 +87,8 @@ class TensorRTBackend(CudaBackend):
         except Exception as error:  # the library's own errors share no base class
             raise BackendError(
                 f"{self.name} {library.version} cannot be used on {device.name} with a driver for CUDA "
-                f"{device.driver_version} ({error}): {library.errors()}. Update the driver, or install the version that "
-                "fits it"
+                f"{device.driver_version} ({error}): {library.errors()}. Update the driver, or install the "
+                "version that fits it"
             ) from error
         self._store = _open_store(self.bundle, library, device.compute_capability)
         size = self.bundle.working_size
@@ -117,16 +116,17 @@ class TensorRTBackend(CudaBackend):
         for name, buffer in buffers.items():
             shape_taken = name not in inputs or context.set_input_shape(name, buffer.shape)
             if not shape_taken or not context.set_tensor_address(name, buffer.address):
-                raise BackendError(
-                    f"{self.name} refuses {buffer.dtype}{buffer.shape} for {name!r} of {graph!r}: {self._library.errors()}"
-                )
+                what = f"{buffer.dtype}{buffer.shape} for {name!r} of {graph!r}"
+                raise BackendError(f"{self.name} refuses {what}: {self._library.errors()}")
         for name, buffer in buffers.items():
             if tuple(context.get_tensor_shape(name)) != buffer.shape:
                 found = tuple(context.get_tensor_shape(name))
                 raise BackendError(f"{name!r} of {graph!r} has shape {found} here, and the buffer {buffer.shape}")
         return TensorRTBinding(self.queue, graph, self._library, context, [engine, scratch, *buffers.values()])
 
-    def _buffers(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> dict[str, CudaBuffer]:
+    def _buffers(
+        self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
+    ) -> dict[str, CudaBuffer]:
         if graph not in self.bundle.graphs:
             raise BackendError(f"the bundle has no graph {graph!r}; it has: {', '.join(self.bundle.graphs)}")
         found: dict[str, CudaBuffer] = {}

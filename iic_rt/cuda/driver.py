@@ -13,7 +13,7 @@ from iic_rt.errors import BackendError
 __all__ = ["Device", "Driver", "load_api", "mib"]
 
 OLDEST = 12000  # CUDA version that the driver must support: graphs with external events and wheels of the bindings
-LEGACY, PER_THREAD = 1, 2  # addresses that stand for the two default streams
+LEGACY = 1  # address of the legacy default stream, as 0 is
 
 STICKY = {  # after one of these no call on the context works any more
     "CUDA_ERROR_ECC_UNCORRECTABLE",
@@ -56,6 +56,7 @@ class Device:
     """What the device is.
 
     Attributes:
+        ordinal: its number among the visible devices.
         name: of the product.
         compute_capability: such as ``"8.7"``.
         integrated: host and device share one memory, as on a Jetson.
@@ -63,6 +64,7 @@ class Device:
         driver_version: newest CUDA version the driver supports, such as ``"12.6"``.
     """
 
+    ordinal: int
     name: str
     compute_capability: str
     integrated: bool
@@ -173,11 +175,12 @@ class Driver:
 
         version = self._call("asking for the device", api.cuDriverGetVersion)
         capability = f"{fact('COMPUTE_CAPABILITY_MAJOR')}.{fact('COMPUTE_CAPABILITY_MINOR')}"
-        name = self._call("asking for the device", api.cuDeviceGetName, 128, handle)
+        name = self._call("asking for the device", api.cuDeviceGetName, 128, handle).split(b"\0")[0].decode()
         if not fact("HOST_REGISTER_SUPPORTED"):
-            raise BackendError(f"{name!r} cannot share memory that the host allocated; a Jetson must be Xavier or later")
+            raise BackendError(f"{name!r} cannot lock memory of the host; a Jetson must be a Xavier or later")
         return Device(
-            name=name.split(b"\0")[0].decode(),
+            ordinal=int(handle),
+            name=name,
             compute_capability=capability,
             integrated=bool(fact("INTEGRATED")),
             total_bytes=self._call("asking for the device", api.cuDeviceTotalMem, handle),
@@ -352,8 +355,8 @@ class Driver:
         name, words = getattr(status, "name", ""), describe(self._api, status)
         if name in STICKY:
             self._poison = (
-                f"the device failed: {words}, noticed while {doing}. Nothing on the GPU works any more in this process; "
-                "restart it. If it happens again, run once with CUDA_LAUNCH_BLOCKING=1, and check `dmesg` for Xid"
+                f"the device failed: {words}, noticed while {doing}. Nothing on the GPU works any more in this "
+                "process; restart it. If it happens again, run with CUDA_LAUNCH_BLOCKING=1, and look for Xid in `dmesg`"
             )
             raise BackendError(self._poison)
         if name == "CUDA_ERROR_OUT_OF_MEMORY":

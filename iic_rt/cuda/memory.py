@@ -179,7 +179,7 @@ class MappedBuffer(CudaBuffer):
 
 
 class CopiedBuffer(CudaBuffer):
-    """Device memory, and pinned host memory from the first time it is asked for: most buffers never leave the device."""
+    """Device memory, and pinned host memory once it is asked for: most buffers never leave the device."""
 
     def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
         super().__init__(memory, shape, dtype)
@@ -189,7 +189,7 @@ class CopiedBuffer(CudaBuffer):
         self._event: int | None = None
 
     @cached_property
-    def host(self) -> NDArray[Any]:
+    def host(self) -> NDArray[Any]:  # type: ignore[override]  # made when it is first read, and never written to
         return self._memory.pin(self, self.shape, self.dtype)[0]
 
     def copied_at(self, event: int, ticket: int) -> None:

@@ -107,7 +107,8 @@ class Queue:
         """
         self.wait()
         self.driver.begin_capture(self._own)
-        self._kept = kept = []
+        kept: list[object] = []
+        self._kept = kept
         try:
             result = work()
         except BaseException:

@@ -81,9 +81,7 @@ class FakeEngine:
         options.enable_cpu_mem_arena = False
         self._api, self._name = api, described["graph"]
         self._shapes = {name: tuple(shape) for name, shape in described["shapes"].items()}
-        self._session = onnxruntime.InferenceSession(
-            described["path"], options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(described["path"], options, providers=["CPUExecutionProvider"])
 
     def create_execution_context(self, strategy: Any) -> FakeContext:
         assert strategy is Strategy.USER_MANAGED
