@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 from iic_rt.backends import BACKENDS
-from iic_rt.backends.base import Backend
 from iic_rt.bundle import DEFAULT_BUNDLE, file_sha256, load_bundle
 from iic_rt.engines.cache import CacheEntry, EngineCache
 from iic_rt.engines.fits import fits_version
@@ -116,7 +115,7 @@ def run_build(arguments: argparse.Namespace) -> int:
         if side != allowed:
             raise InputError(f"no region has {side} pixels; the next larger one has {allowed}")
     library = open_library(arguments.target)
-    backend: type[Backend] = BACKENDS.get(arguments.target, Backend)
+    backend = BACKENDS[arguments.target]
     wanted = [
         pair
         for side in arguments.sides
