@@ -193,5 +193,7 @@ def test_the_workspace_stays_small(library: PatchReplaceLibrary) -> None:
 def test_the_library_stands_alone(tmp_path: Path) -> None:
     # A program that includes the header needs nothing of the kernels' headers.
     program = tmp_path / "user.cpp"
-    program.write_text('#include "patch_replace.h"\nint main() { return iic::DataType::kFloat32 != iic::DataType{}; }\n')
+    program.write_text(
+        '#include "patch_replace.h"\nint main() { return iic::DataType::kFloat32 != iic::DataType{}; }\n'
+    )
     build_host(tmp_path / "user", [str(program)])

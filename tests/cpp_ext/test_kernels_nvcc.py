@@ -27,18 +27,20 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("build")
+def build_log(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the compilers say while CMake builds the library for every device."""
+    folder = tmp_path_factory.mktemp("build")
+    configure = ["cmake", "-S", str(ROOT / "cpp_ext"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"]
+    subprocess.run([*configure, "-DCMAKE_CUDA_FLAGS=-Xptxas=-v"], check=True, capture_output=True)
+    build = ["cmake", "--build", str(folder), "--target", "iic_patch_replace", "--verbose"]
+    done = subprocess.run(build, check=True, capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def report(folder: Path) -> list[re.Match[str]]:
+def report(build_log: str) -> list[re.Match[str]]:
     """What ptxas says of each kernel for each device."""
-    configure = ["cmake", "-S", str(ROOT / "cpp_ext"), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"]
-    subprocess.run([*configure, "-DCMAKE_CUDA_FLAGS=-Xptxas=-v"], check=True, capture_output=True)
-    build = ["cmake", "--build", str(folder), "--target", "iic_patch_replace"]
-    done = subprocess.run(build, check=True, capture_output=True, text=True)
-    return list(BLOCK.finditer(done.stdout + done.stderr))
+    return list(BLOCK.finditer(build_log))
 
 
 def named_by_toolkit() -> set[int]:
@@ -76,10 +78,5 @@ def test_a_spill_would_be_seen() -> None:
     )
 
 
-@pytest.mark.skipif(shutil.which("cuobjdump") is None, reason="needs cuobjdump, part of the CUDA toolkit")
-def test_the_library_carries_machine_code_and_ptx(report: list[re.Match[str]], folder: Path) -> None:
-    assert report
-    library = str(folder / "libiic_patch_replace.so")
-    listed = subprocess.run(["cuobjdump", "-lelf", "-lptx", library], check=True, capture_output=True, text=True).stdout
-    assert {int(a) for a in re.findall(r"sm_(\d+)\.cubin", listed)} >= named_by_toolkit()
-    assert re.findall(r"sm_(\d+)\.ptx", listed) == [str(max(named_by_toolkit()))]
+def test_ptx_is_for_the_newest_device(build_log: str) -> None:
+    assert set(re.findall(r"code=\[?compute_(\d+)", build_log)) == {str(max(named_by_toolkit()))}
