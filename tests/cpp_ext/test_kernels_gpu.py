@@ -37,6 +37,8 @@ def test_a_captured_call_follows_the_holes(library: PatchReplaceLibrary, dtype: 
 
     first = make_operands((2, 500, 76, 96), dtype, holes=0.1)
     case = DeviceCase(library, first)
+    case.enqueue()  # loads the kernels
+    torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         case.enqueue()
