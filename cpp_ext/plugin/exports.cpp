@@ -1,0 +1,17 @@
+// The two functions that IPluginRegistry::loadLibrary() looks for. Nothing else leaves the library.
+#include <NvInferRuntime.h>
+
+#include "logger.h"
+#include "plugin.h"
+
+#define IIC_EXPORT extern "C" __attribute__((visibility("default")))
+
+IIC_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(std::int32_t& count) noexcept {
+    static iic::PatchReplaceCreator creator;
+    static nvinfer1::IPluginCreatorInterface* const creators[] = {&creator};
+    count = 1;
+    return creators;
+}
+
+// Called with the engine's own nvinfer1::ILoggerFinder, whose layout need not be that of the headers used here.
+IIC_EXPORT void setLoggerFinder(void* finder) noexcept { iic::setFinder(finder); }

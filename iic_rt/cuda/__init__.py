@@ -1,0 +1,1 @@
+"""CUDA underneath the TensorRT backends."""

@@ -1,0 +1,251 @@
+// Drives libiic_rt_plugin.so as an engine does, without one: `plugin_driver LIBRARY COMMAND ARGUMENTS...` prints what
+// the plugin answers, one fact a line, and what it logs as `log: ...`. The logger is that of the headers it is built
+// with. COMMAND is one of
+//     fields NAME:TYPE:COUNT:VALUE...   create from these attributes (TYPE is the number of a PluginFieldType)
+//     types T T T T T                   types of q, k, v, hole, weight: f32, f16 or i8
+//     shapes T S S S S S                type of q, then shapes of the same, such as 1,64,16; 1..8 is a range, ? not known
+//     enqueue                           with no device memory at all
+//     orphan                            an error while there is no logger
+#include <NvInferRuntime.h>
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace nvinfer1;
+
+namespace {
+
+constexpr int kInputs = 5;
+constexpr int kOutputs = 2;
+
+struct Logger final : ILogger {
+    void log(Severity severity, const char* text) noexcept override {
+        std::printf("log: %d %s\n", static_cast<int>(severity), text);
+    }
+};
+
+struct Finder final : ILoggerFinder {
+    ILogger* findLogger() override { return &logger; }
+    Logger logger;
+};
+
+// A dimension expression is a number, or -1 for one that is not known.
+struct Expression final : IDimensionExpr {
+    struct Value final : apiv::VDimensionExpr {
+        bool isConstant() const override { return value >= 0; }
+        std::int64_t getConstantValue() const override { return value; }
+        bool isSizeTensor() const override { return false; }
+        std::int64_t value = -1;
+    };
+    explicit Expression(std::int64_t value) {
+        impl.value = value;
+        mImpl = &impl;
+    }
+    Value impl;
+};
+
+struct Builder final : IExprBuilder {
+    Builder() { mImpl = nullptr; }  // the plugin makes no expression of its own
+};
+
+std::vector<std::string> split(const std::string& text, char at) {
+    std::vector<std::string> parts;
+    std::istringstream stream(text);
+    for (std::string part; std::getline(stream, part, at);) {
+        parts.push_back(part);
+    }
+    return parts;
+}
+
+DataType typeOf(const std::string& name) {
+    return name == "f32" ? DataType::kFLOAT : name == "f16" ? DataType::kHALF : DataType::kINT8;
+}
+
+const char* nameOf(DataType type) {
+    return type == DataType::kFLOAT ? "f32" : type == DataType::kHALF ? "f16" : "i8";
+}
+
+using Plugin = std::unique_ptr<IPluginV3>;
+
+template <typename Capability>
+Capability& capability(const Plugin& plugin, PluginCapabilityType type) {
+    return *static_cast<Capability*>(plugin->getCapabilityInterface(type));
+}
+
+IPluginV3OneBuild& buildOf(const Plugin& plugin) {
+    return capability<IPluginV3OneBuild>(plugin, PluginCapabilityType::kBUILD);
+}
+
+IPluginV3OneRuntime& runtimeOf(const Plugin& plugin) {
+    return capability<IPluginV3OneRuntime>(plugin, PluginCapabilityType::kRUNTIME);
+}
+
+Plugin create(IPluginCreatorV3One& creator, const PluginFieldCollection& fields, TensorRTPhase phase) {
+    return Plugin(creator.createPlugin("layer", &fields, phase));
+}
+
+Plugin createAny(IPluginCreatorV3One& creator) {
+    const float scale = 40;
+    const PluginField field("scale", &scale, PluginFieldType::kFLOAT32, 1);
+    return create(creator, {1, &field}, TensorRTPhase::kBUILD);
+}
+
+void printFields(const char* who, const Plugin& plugin) {
+    const PluginFieldCollection& fields = *runtimeOf(plugin).getFieldsToSerialize();
+    for (int i = 0; i < fields.nbFields; ++i) {
+        const PluginField& field = fields.fields[i];
+        std::printf("%s: %s %d %d %.9g\n", who, field.name, static_cast<int>(field.type), field.length,
+            static_cast<double>(*static_cast<const float*>(field.data)));
+    }
+}
+
+void runFields(IPluginCreatorV3One& creator, const std::vector<std::string>& arguments) {
+    std::vector<PluginField> fields;
+    std::vector<std::vector<std::string>> names;
+    std::vector<std::vector<float>> values;
+    names.reserve(arguments.size());
+    values.reserve(arguments.size());
+    for (const std::string& argument : arguments) {
+        names.push_back(split(argument, ':'));
+        const auto& parts = names.back();
+        values.emplace_back(2, std::strtof(parts[3].c_str(), nullptr));
+        fields.emplace_back(parts[0].c_str(), values.back().data(),
+            static_cast<PluginFieldType>(std::stoi(parts[1])), std::stoi(parts[2]));
+    }
+    const PluginFieldCollection collection{static_cast<int>(fields.size()), fields.data()};
+    Plugin plugin = create(creator, collection, TensorRTPhase::kBUILD);
+    if (!plugin) {
+        std::puts("refused");
+        return;
+    }
+    printFields("created", plugin);
+    Plugin copy(plugin->clone());
+    Plugin attached(runtimeOf(plugin).attachToContext(nullptr));
+    Plugin again = create(creator, *runtimeOf(copy).getFieldsToSerialize(), TensorRTPhase::kRUNTIME);
+    plugin.reset();  // what is left must stand without it
+    printFields("cloned", copy);
+    printFields("attached", attached);
+    printFields("again", again);
+}
+
+void runTypes(const Plugin& plugin, const std::vector<std::string>& arguments) {
+    std::vector<DataType> types;
+    for (const std::string& argument : arguments) {
+        types.push_back(typeOf(argument));
+    }
+    IPluginV3OneBuild& build = buildOf(plugin);
+    DataType outputs[kOutputs] = {types[2], DataType::kFLOAT};
+    if (build.getOutputDataTypes(outputs, kOutputs, types.data(), kInputs) == 0) {
+        std::printf("outputs: %s %s\n", nameOf(outputs[0]), nameOf(outputs[1]));
+    } else {
+        std::puts("refused");
+    }
+    types.insert(types.end(), std::begin(outputs), std::end(outputs));
+    for (const TensorFormat format : {TensorFormat::kLINEAR, TensorFormat::kCHW4}) {
+        std::printf(format == TensorFormat::kLINEAR ? "linear: " : "other: ");
+        std::vector<DynamicPluginTensorDesc> tensors(types.size());
+        for (std::size_t i = 0; i < types.size(); ++i) {
+            tensors[i].desc.type = types[i];
+            tensors[i].desc.format = format;
+            std::printf("%d", build.supportsFormatCombination(static_cast<int>(i), tensors.data(), kInputs, kOutputs));
+        }
+        std::puts("");
+    }
+}
+
+void runShapes(const Plugin& plugin, DataType type, const std::vector<std::string>& arguments) {
+    std::vector<std::unique_ptr<Expression>> expressions;
+    DimsExprs inputs[kInputs];
+    DynamicPluginTensorDesc described[kInputs]{};
+    PluginTensorDesc actual[kInputs]{};
+    for (int i = 0; i < kInputs; ++i) {
+        const auto extents = split(arguments[static_cast<std::size_t>(i)], ',');
+        Dims network{};
+        Dims least{};
+        Dims most{};
+        network.nbDims = least.nbDims = most.nbDims = inputs[i].nbDims = static_cast<int>(extents.size());
+        for (int axis = 0; axis < network.nbDims; ++axis) {
+            const std::string& extent = extents[static_cast<std::size_t>(axis)];
+            const std::size_t dots = extent.find("..");
+            const bool isRange = dots != std::string::npos;
+            least.d[axis] = extent == "?" ? -1 : std::stoll(extent);
+            most.d[axis] = isRange ? std::stoll(extent.substr(dots + 2)) : least.d[axis];
+            network.d[axis] = isRange ? -1 : least.d[axis];
+            expressions.push_back(std::make_unique<Expression>(network.d[axis]));
+            inputs[i].d[axis] = expressions.back().get();
+        }
+        described[i].desc.dims = network;
+        described[i].desc.type = i < 3 ? type : DataType::kFLOAT;
+        described[i].min = least;
+        described[i].opt = described[i].max = actual[i].dims = most;
+    }
+    DimsExprs outputs[kOutputs];
+    Builder builder;
+    const int status = buildOf(plugin).getOutputShapes(inputs, kInputs, nullptr, 0, outputs, kOutputs, builder);
+    std::printf("shapes: %d\n", status);
+    for (int i = 0; status == 0 && i < kOutputs; ++i) {
+        std::printf("output:");
+        for (int axis = 0; axis < outputs[i].nbDims; ++axis) {
+            std::printf(" %lld", static_cast<long long>(outputs[i].d[axis]->getConstantValue()));
+        }
+        std::puts("");
+    }
+    std::printf("configured: %d\n", buildOf(plugin).configurePlugin(described, kInputs, nullptr, kOutputs));
+    std::printf("changed: %d\n", runtimeOf(plugin).onShapeChange(actual, kInputs, nullptr, kOutputs));
+    if (described[0].max.nbDims == 3) {
+        std::printf("workspace: %zu\n", buildOf(plugin).getWorkspaceSize(described, kInputs, nullptr, kOutputs));
+    }
+}
+
+void runEnqueue(const Plugin& plugin) {
+    const Dims wide{3, {1, 8, 4}};
+    const Dims flat{2, {1, 8}};
+    PluginTensorDesc inputs[kInputs]{};
+    for (int i = 0; i < kInputs; ++i) {
+        inputs[i].dims = i < 3 ? wide : flat;
+        inputs[i].type = DataType::kFLOAT;
+    }
+    const void* inputMemory[kInputs]{};
+    void* outputMemory[kOutputs]{};
+    std::printf("enqueued: %d\n",
+        runtimeOf(plugin).enqueue(inputs, nullptr, inputMemory, outputMemory, nullptr, nullptr));
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    const std::vector<std::string> arguments(values + 3, values + count);
+    const std::string command = values[2];
+    void* library = dlopen(values[1], RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+        std::printf("%s\n", dlerror());
+        return 1;
+    }
+    using GetCreators = IPluginCreatorInterface* const* (*)(std::int32_t&);
+    using SetLoggerFinder = void (*)(ILoggerFinder*);
+    std::int32_t creators = 0;
+    auto* const* list = reinterpret_cast<GetCreators>(dlsym(library, "getCreators"))(creators);
+    auto& creator = *static_cast<IPluginCreatorV3One*>(list[0]);
+    static Finder finder;
+    if (command != "orphan") {
+        reinterpret_cast<SetLoggerFinder>(dlsym(library, "setLoggerFinder"))(&finder);
+    }
+    std::printf("creator: %d %s %s %s\n", creators, creator.getPluginName(), creator.getPluginVersion(),
+        creator.getPluginNamespace());
+    if (command == "fields" || command == "orphan") {
+        runFields(creator, arguments);
+    } else if (command == "types") {
+        runTypes(createAny(creator), arguments);
+    } else if (command == "shapes") {
+        runShapes(createAny(creator), typeOf(arguments[0]), {arguments.begin() + 1, arguments.end()});
+    } else {
+        runEnqueue(createAny(creator));
+    }
+    return 0;
+}

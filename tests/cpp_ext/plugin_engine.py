@@ -1,0 +1,72 @@
+"""Run by test_plugin.py in a process of its own, since an engine may abort it: one request in, one answer out (JSON).
+
+{"engine": "tensorrt_rtx" or "tensorrt_lean", "library": path or null}                            load and look up
+{..., "scale": number or null}                                              create the plugin from Python, or not
+{..., "model": path, "shapes": {input: [...] or [[min], [opt], [max]]}, "plan": path}            parse and build
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iic_rt.cuda.rtx_library import prepare_rtx_library
+
+
+def build(trt: Any, builder: Any, log: Any, request: dict[str, Any]) -> dict[str, Any]:
+    prepare_rtx_library()
+    network = builder.create_network()
+    parsed = trt.OnnxParser(network, log).parse_from_file(request["model"])
+    config = builder.create_builder_config()
+    profile = builder.create_optimization_profile()
+    for name, shape in request["shapes"].items():
+        if isinstance(shape[0], list):
+            profile.set_shape(name, *shape)
+        else:
+            (tensor,) = [t for i in range(network.num_inputs) if (t := network.get_input(i)).name == name]
+            tensor.shape = shape
+    if any(isinstance(shape[0], list) for shape in request["shapes"].values()):
+        config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config) if parsed else None
+    if plan is not None:
+        Path(request["plan"]).write_bytes(bytes(plan))
+    layers = [network.get_layer(i).type.name for i in range(network.num_layers)]
+    return {"parsed": parsed, "built": plan is not None, "layers": layers}
+
+
+def main(request: dict[str, Any]) -> dict[str, Any]:
+    trt = importlib.import_module(request["engine"])
+    messages: list[str] = []
+
+    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+
+        def log(self, severity: Any, text: str) -> None:
+            messages.append(f"{severity.name} {text}")
+
+    log = Log()
+    builder = trt.Builder(log) if hasattr(trt, "Builder") else None  # the lean runtime has none, and so no logger
+    registry = trt.get_plugin_registry()
+    answer: dict[str, Any] = {}
+    if request["library"]:
+        registry.load_library(request["library"])
+    creator = registry.get_creator("PatchReplace", "1", "iic")
+    answer["found"] = creator is not None
+    if "scale" in request:
+        scale = np.array([request["scale"]], np.float32)
+        fields = [] if request["scale"] is None else [trt.PluginField("scale", scale, trt.PluginFieldType.FLOAT32)]
+        collection = trt.PluginFieldCollection(fields)
+        answer["created"] = creator.create_plugin("layer", collection, trt.TensorRTPhase.BUILD) is not None
+    if "model" in request:
+        answer |= build(trt, builder, log, request)
+    return answer | {"log": messages}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))
