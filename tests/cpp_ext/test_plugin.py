@@ -255,6 +255,13 @@ def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
     assert drive(driver, *shape_arguments("1..4", "8..64"))[:-1] == answer
 
 
+def test_shapes_that_differ_are_refused_at_each_step(driver: list[str]) -> None:
+    lines = drive(driver, "shapes", "f32", "1,64,16", "1,64,16", "1,64,40", "1,64", "2,64")
+    assert [line for line in lines if not line.startswith("log")][:3] == ["shapes: 1", "configured: 1", "changed: 1"]
+    message = "log: 1 iic::PatchReplace: B is 1 in q and 2 in weight; allowed is one B for all inputs"
+    assert len([line for line in lines if line.startswith(message)]) == 3
+
+
 def test_a_size_that_is_unknown_at_run_time_is_refused(driver: list[str]) -> None:
     lines = drive(driver, *shape_arguments("1", "?"))
     assert "changed: 1" in lines
