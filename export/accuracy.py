@@ -28,9 +28,10 @@ __all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accur
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
 TIE = 1e-3  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
-# Worst of 36 evaluation pictures when these were chosen: 48 dB, 0.32, 0.031, and no clear flip (0.18 % with ties).
-MIN_PSNR = 42.0
-MAX_DIFFERENCE = 0.75
+# Worst of 100 evaluation pictures when these were chosen: 42.3 dB, 0.59, 0.032 and no flip. A patch that is copied from
+# another place, where two are almost equally alike, costs most of the dB; float32 descriptors change nothing in that.
+MIN_PSNR = 38.0
+MAX_DIFFERENCE = 1.0
 MAX_STEP = 0.1
 MAX_FLIPS = 1e-3
 
