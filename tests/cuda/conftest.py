@@ -32,6 +32,11 @@ def make_memory(api: FakeApi, stream: int | None = None) -> Memory:
     return Memory(Queue(driver, stream), driver_allocator(driver))
 
 
+def is_empty(api: FakeApi) -> bool:
+    """Whether nothing was left on the device, and the context given back."""
+    return not (api.blocks or api.pinned or api.graphs or api.templates or api.events or api.retained)
+
+
 @pytest.fixture
 def memory(api: FakeApi) -> Iterator[Memory]:
     made = make_memory(api)

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from cuda.bindings import driver as real
 
@@ -57,7 +58,7 @@ def test_a_driver_that_lacks_a_function(discrete: FakeApi, monkeypatch: pytest.M
         raise RuntimeError('Function "cuInit" not found')
 
     monkeypatch.setattr(FakeApi, "cuInit", missing)
-    with pytest.raises(BackendError, match="cannot be used.*not found.*update it"):
+    with pytest.raises(BackendError, match=r"cannot be used.*not found.*update it"):
         check_api(discrete)
 
 
@@ -109,14 +110,15 @@ def test_another_thread_gets_the_context_and_a_foreign_one_stays(discrete: FakeA
 
 
 def test_out_of_memory_names_what_was_asked_and_what_is_left(discrete: FakeApi) -> None:
+    discrete.total = 16 << 20
     driver = Driver(discrete)
-    address = driver.allocate(768 << 20)
+    address = driver.allocate(12 << 20)
     with pytest.raises(BackendError) as caught:
-        driver.allocate(512 << 20)
-    for part in ("512.0 MiB asked", "256.0 MiB of 1024.0 MiB free", "lower working_size", "other processes"):
+        driver.allocate(8 << 20)
+    for part in ("8.0 MiB asked", "4.0 MiB of 16.0 MiB free", "lower working_size", "other processes"):
         assert part in str(caught.value)
     driver.free(address)
-    driver.allocate(512 << 20)  # running out is not the end
+    driver.allocate(8 << 20)  # running out is not the end
 
 
 def test_a_sticky_error_is_said_at_once_and_for_ever(discrete: FakeApi) -> None:
@@ -141,3 +143,57 @@ def test_other_errors_are_not_sticky(discrete: FakeApi) -> None:
     with pytest.raises(BackendError, match="CUDA failed while reading a time: CUDA_ERROR_INVALID_HANDLE"):
         driver.elapsed_ms(driver.create_event(), driver.create_event())
     assert not driver.poisoned
+
+
+class TypedApi(FakeApi):
+    """Shows every call's arguments to the bindings first, which check them before they miss the driver's library."""
+
+    def __getattribute__(self, name: str) -> object:
+        found = super().__getattribute__(name)
+        if not name.startswith("cu") or not name[2].isupper():
+            return found
+
+        def call(*arguments: object) -> object:
+            with pytest.raises(RuntimeError, match="driver library"):
+                getattr(real, name)(*arguments)
+            return found(*arguments)
+
+        return call
+
+
+@pytest.mark.skipif(has_gpu(), reason="there the calls themselves would be made")
+def test_the_bindings_take_what_the_driver_gives_them() -> None:
+    api = TypedApi()
+    driver = Driver(api)
+    stream, events, block = driver.create_stream(), [driver.create_event() for _ in range(2)], driver.allocate(512)
+    page = np.zeros(3 * 4096, np.uint8)
+    host = page.ctypes.data + -page.ctypes.data % 4096
+    driver.pin(host, 4096)
+    for captured in (False, True):
+        if captured:
+            driver.begin_capture(stream)
+        driver.copy_in(block, host, 100, stream)
+        driver.copy_rows(block, 20, block + 256, 30, 10, 4, stream)
+        driver.copy_out(host, block, 100, stream)
+        for event in events:
+            driver.record_event(event, stream, captured=captured)
+    graph = driver.end_capture(stream)
+    driver.launch_graph(graph, stream)
+    driver.order(stream, events[0])
+    driver.wait_event(driver_event := driver.create_event())
+    driver.record_event(driver_event, stream)
+    driver.wait_event(driver_event)
+    assert driver.elapsed_ms(*events) == 1
+    assert driver.memory_info() == ((1 << 30) - 512, 1 << 30)
+    driver.begin_capture(stream)
+    driver.drop_capture(stream)
+    driver.destroy_graph(graph)
+    driver.unpin(host)
+    driver.free(block)
+    driver.destroy_event(driver_event)
+    driver.destroy_stream(stream)
+    driver.activate()
+    Driver(api).close()  # the context is current by now
+    driver.close()
+    check = {name for name in vars(FakeApi) if name.startswith("cu")} - {"cuInit", "cuGetErrorString"}
+    assert check <= set(api.log)

@@ -21,11 +21,10 @@ class Protocol:
         return self._version, 0x70
 
 
-@pytest.mark.parametrize(
-    "stream",
-    [0x70, np.int64(0x70), Protocol(), SimpleNamespace(handle=0x70), SimpleNamespace(ptr=0x70)]
-    + [SimpleNamespace(cuda_stream=0x70)],
-)
+NAMED = [SimpleNamespace(**{name: 0x70}) for name in ("handle", "ptr", "cuda_stream")]
+
+
+@pytest.mark.parametrize("stream", [0x70, np.int64(0x70), Protocol(), *NAMED])
 def test_address(stream: object) -> None:
     assert stream_address(stream) == 0x70
 
