@@ -119,9 +119,8 @@ class Memory:
         return raw[first : first + needed].view(dtype).reshape(shape), mapped
 
     def _unpin(self, raw: NDArray[np.uint8], address: int, size: int) -> None:
-        del raw  # was kept until now: pages must not go back to numpy while they are locked
         self.pinned_bytes -= size
-        self.queue.driver.unpin(address)
+        self.queue.driver.unpin(address)  # while there is raw: numpy must not give away locked pages
 
     def buffer(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
         """A buffer: on integrated devices one memory for host and device, on others one for each."""

@@ -71,7 +71,7 @@ def test_buffers_and_captured_copies(real: Memory, rng: np.random.Generator, map
 
 
 def test_memory_that_is_not_there(real: Memory) -> None:
-    with pytest.raises(BackendError, match="MiB asked.*lower working_size"):
+    with pytest.raises(BackendError, match=r"MiB asked.*lower working_size"):
         real.block(real.queue.driver.device.total_bytes * 2)
     real.buffer((4,), "uint8").write(np.zeros(4, np.uint8))
     real.queue.wait()

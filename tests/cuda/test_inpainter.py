@@ -152,6 +152,23 @@ def test_captured_graphs_go_when_others_come(open_inpainter: Open, api: FakeApi,
     assert api.counts()["cuGraphExecDestroy"] == 3
 
 
+def test_memory_of_a_size_goes_before_that_of_the_next_comes(
+    open_inpainter: Open, discrete: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A captured graph must not keep the buffers of a size that had to go."""
+    monkeypatch.setattr(TensorRTBackend, "tile_pixels", 224 * 224)
+    ours = open_inpainter(discrete)
+    free = []
+    for side in (448, 384, 448, 384):
+        ours.inpaint(*scene(side, rng))
+        free.append(discrete.cuMemGetInfo()[1])
+        assert len(discrete.graphs) == 1
+    assert free[3] == free[1]
+    discrete.total -= free[2]  # no byte more than the larger size takes
+    for side in (448, 384, 448):
+        ours.inpaint(*scene(side, rng))
+
+
 def test_everything_goes_at_close(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
     ours = open_inpainter(api)
     ours.inpaint(*scene(320, rng))

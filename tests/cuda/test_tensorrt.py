@@ -19,7 +19,7 @@ from iic_rt.cli.info import collect
 from iic_rt.errors import BackendError, BundleError
 from tests.cuda.conftest import SIZE, is_empty
 from tests.cuda.fake_driver import FakeApi
-from tests.cuda.fake_engine import FakeContext, FakeLibrary, FakeStore
+from tests.cuda.fake_engine import FakeContext, FakeEngine, FakeLibrary, FakeStore, Strategy
 
 Install = Callable[[FakeApi], dict[str, FakeLibrary]]
 
@@ -116,7 +116,12 @@ def test_a_library_that_fails_to_run(
     backend._library.problems.append("enqueue: no kernel")
     with pytest.raises(BackendError, match=r"tensorrt 11\.0\.0 failed to run 'step': enqueue: no kernel"):
         binding.enqueue()
-    discrete.status = discrete.CUresult.CUDA_ERROR_LAUNCH_FAILED  # what the library ran into
+
+    def fail(self: FakeContext, stream: int) -> bool:
+        discrete.status = discrete.CUresult.CUDA_ERROR_LAUNCH_FAILED
+        return False
+
+    monkeypatch.setattr(FakeContext, "execute_async_v3", fail)
     with pytest.raises(BackendError, match="restart"):
         binding.enqueue()
 
@@ -193,6 +198,10 @@ def test_a_stream_of_pycuda_brings_memory_from_pycuda(
     other.allocate((300,), "uint8")
     assert sizes == [300]
     other.close()
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    with pytest.raises(BackendError, match="pycuda cannot be imported"):
+        open_tensorrt(bundle, stream=stream)
+    assert discrete.retained == 0
 
 
 def test_what_is_no_stream(install: Install, discrete: FakeApi, bundle: Bundle) -> None:
@@ -267,3 +276,15 @@ def test_the_store_is_asked_for_this_device(
     size = bundle.working_size
     assert asked == [("fp32", libraries["tensorrt"], "8.7"), ("step", [1, 3, size, size])]
     assert np.prod(asked[1][1]) == 3 * size * size
+
+
+@pytest.mark.parametrize("module", ["tensorrt_rtx", "tensorrt_lean"])
+def test_the_fake_has_what_the_library_has(module: str) -> None:
+    trt = pytest.importorskip(module)
+    pairs = [(FakeContext, trt.IExecutionContext), (FakeEngine, trt.ICudaEngine)]
+    for fake, real in pairs:
+        names = [name for name in vars(fake) if not name.startswith("_")]
+        assert names
+        assert not [name for name in names if not hasattr(real, name)]
+    assert hasattr(trt.Runtime, "deserialize_cuda_engine")
+    assert trt.ExecutionContextAllocationStrategy.USER_MANAGED.name == Strategy.USER_MANAGED.name

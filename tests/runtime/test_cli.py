@@ -162,7 +162,7 @@ def test_errors_are_one_line_and_leave_no_file(folder: Path, name: str, capsys: 
 
 def test_an_unknown_backend_is_refused(folder: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["remove", "a.png", "b.png", "-o", "c.png", "--backend", "tensorrt"])
+        main(["remove", "a.png", "b.png", "-o", "c.png", "--backend", "tensorflow"])
 
 
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,8 +216,8 @@ def test_bad_settings(arguments: dict, message: str) -> None:
 
 
 def test_an_unknown_backend_is_refused_by_name() -> None:
-    with pytest.raises(BackendError, match=r"no backend 'tensorrt'.*onnxruntime"):
-        Inpainter(backend="tensorrt")
+    with pytest.raises(BackendError, match=r"no backend 'tensorflow'.*onnxruntime"):
+        Inpainter(backend="tensorflow")
 
 
 def test_auto_tells_its_choice(inpainter: Inpainter) -> None:
