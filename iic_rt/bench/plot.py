@@ -1,0 +1,93 @@
+"""Stage bars beside latency histograms, drawn from a record."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from iic_rt.bench.record import timed
+from iic_rt.bench.table import bars, name
+from iic_rt.errors import InputError, OutputError
+from iic_rt.images import write_bytes
+
+__all__ = ["plot", "require_matplotlib"]
+
+COLOURS = {"copy in": "#9ecae1", "prepare": "#4292c6", "upsample": "#41ab5d", "copy out": "#c7e9c0", "paste": "#fdae6b"}
+REST = "#bdbdbd"
+
+
+def require_matplotlib() -> None:
+    """Raises OutputError where matplotlib is missing, before an hour was spent on measuring."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise OutputError(f"matplotlib cannot be imported ({error}); run `pip install 'iic-rt[bench]'`") from error
+
+
+def plot(record: dict[str, Any], path: Path) -> None:
+    """Draws every latency case and both sides of every pair as PNG.
+
+    Raises:
+        InputError: the record has none.
+        OutputError: matplotlib is missing, or the place cannot be written to.
+    """
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = timed(record)
+    if not rows:
+        raise InputError("the record has no latency case that could be measured, so there is nothing to draw")
+    figure = Figure(figsize=(11, 1.6 + 1.3 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, 2))
+    _draw_bars(figure.add_subplot(grid[:, 0]), rows)
+    for i, (_, row) in enumerate(rows):
+        _draw_histogram(figure.add_subplot(grid[i, 1]), row, first=i == 0, last=i + 1 == len(rows))
+    figure.suptitle(f"{record['device']}, iic-rt {record['iic_rt']} ({record['commit']})", fontsize=10)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content.getvalue())
+
+
+def _colour(stage: str) -> Any:
+    if stage.startswith("iteration"):
+        return ("#6a51a3", "#807dba", "#9e9ac8", "#bcbddc")[(int(stage.split()[1]) - 1) % 4]
+    return COLOURS.get(stage, REST)
+
+
+def _draw_bars(axes: Any, rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    widest = max(row["end_to_end_ms"]["mean"] for _, row in rows)
+    labels: set[str] = set()
+    for i, (_, row) in enumerate(rows):
+        left = 0.0
+        for stage, ms in bars(row).items():
+            known = stage in labels
+            axes.barh(i, ms, left=left, height=0.55, color=_colour(stage), label=None if known else stage)
+            labels.add(stage)
+            if ms > 0.06 * widest:
+                axes.text(
+                    left + ms / 2, i, f"{ms:.0f}" if ms >= 10 else f"{ms:.1f}", ha="center", va="center", fontsize=8
+                )
+            left += ms
+    axes.set_yticks(range(len(rows)), [name(asked, row).replace(", ", "\n", 1) for asked, row in rows], fontsize=8)
+    axes.set(xlabel="mean milliseconds", title="where the time goes", ylim=(len(rows) - 0.5, -0.5))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=5, fontsize=8, frameon=False)
+
+
+def _draw_histogram(axes: Any, row: dict[str, Any], *, first: bool, last: bool) -> None:
+    times = row["end_to_end_ms"]
+    axes.hist(row["samples_ms"], bins=min(40, max(8, times["n"] // 2)), color="#807dba")
+    for quantile, style in (("p50", "-"), ("p90", "--"), ("p99", ":")):
+        axes.axvline(times[quantile], color="black", lw=1, ls=style, label=f"{quantile} {times[quantile]:.0f}")
+    axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylabel("calls", fontsize=8)
+    if first:
+        axes.set_title("end to end, one call after another")
+    if last:
+        axes.set_xlabel("milliseconds")
