@@ -29,6 +29,7 @@ def parse_tegrastats(line: str) -> dict[str, Any]:
     # A sensor that is switched off reads -256.
     found["temperatures_c"] = {name: value for name, value in temperatures.items() if value > -200}
     found["rails_mw"] = {name: int(now) for name, now in re.findall(r"\b([A-Z]\w*) (\d+)mW/\d+mW", line)}
+    found["rails_mw"].pop("NC", None)  # an input that is not connected
     return found
 
 
@@ -87,22 +88,18 @@ class Tegrastats:
     def end(self, seconds: float) -> dict[str, Any]:
         lines = list(self._timed)
         nothing = {"absent": f"tegrastats printed nothing in {seconds:.2f} s; raise --repeats"}
-        if not lines:
-            return {"covers": "board", "joules": nothing, "watts": nothing, "rails_w": {}, "temperatures_c": {}} | {
-                "memory_growth_mib": nothing
-            }
-        rails = {
-            name: round(sum(line["rails_mw"].get(name, 0) for line in lines) / len(lines) / 1e3, 3)
-            for name in lines[0]["rails_mw"]
-        }
+        rails: dict[str, float] = {}
+        for name in lines[0]["rails_mw"] if lines else ():
+            values = [line["rails_mw"][name] for line in lines if name in line["rails_mw"]]
+            rails[name] = round(sum(values) / len(values) / 1e3, 3)
         whole = next((rails[name] for name in WHOLE_BOARD if name in rails), None)
-        unknown = {"absent": "no rail of this board measures all of it; see rails_w"}
+        unknown = {"absent": "no rail of this board measures all of it; see rails_w"} if rails else nothing
         return {
             "covers": "board",
             "joules": unknown if whole is None else round(whole * seconds, 3),
             "watts": unknown if whole is None else whole,
             "rails_w": rails,
-            "temperatures_c": lines[-1]["temperatures_c"],
+            "temperatures_c": lines[-1]["temperatures_c"] if lines else {},
             "memory_growth_mib": nothing if self._peak is None or self._first is None else self._peak - self._first,
         }
 

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.bench.record import timed
-from iic_rt.bench.table import bars, name
+from iic_rt.bench.table import bars
 from iic_rt.errors import InputError, OutputError
 from iic_rt.images import write_bytes
 
 __all__ = ["plot", "require_matplotlib"]
 
-COLOURS = {"copy in": "#9ecae1", "prepare": "#4292c6", "upsample": "#41ab5d", "copy out": "#c7e9c0", "paste": "#fdae6b"}
-REST = "#bdbdbd"
+ITERATIONS = ("#54278f", "#756bb1", "#9e9ac8", "#bcbddc")
+COLOURS = {
+    "copy in": "#9ecae1",
+    "prepare": "#2171b5",
+    "upsample": "#238b45",
+    "copy out": "#a1d99b",
+    "paste": "#fdae6b",
+    "rest": "#bdbdbd",
+}
+DARK = {"#54278f", "#756bb1", "#2171b5", "#238b45"}  # a number on these is white
 
 
 def require_matplotlib() -> None:
@@ -39,10 +47,13 @@ def plot(record: dict[str, Any], path: Path) -> None:
     rows = timed(record)
     if not rows:
         raise InputError("the record has no latency case that could be measured, so there is nothing to draw")
-    figure = Figure(figsize=(11, 1.6 + 1.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(11, 1.3 + 1.3 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, 2))
-    _draw_bars(figure.add_subplot(grid[:, 0]), rows)
+    left = figure.add_subplot(grid[:, 0])
+    _draw_bars(left, rows)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(9, len(labels)), fontsize=8, frameon=False)
     for i, (_, row) in enumerate(rows):
         _draw_histogram(figure.add_subplot(grid[i, 1]), row, first=i == 0, last=i + 1 == len(rows))
     figure.suptitle(f"{record['device']}, iic-rt {record['iic_rt']} ({record['commit']})", fontsize=10)
@@ -52,42 +63,47 @@ def plot(record: dict[str, Any], path: Path) -> None:
     write_bytes(path, content.getvalue())
 
 
-def _colour(stage: str) -> Any:
+def _colour(stage: str) -> str:
     if stage.startswith("iteration"):
-        return ("#6a51a3", "#807dba", "#9e9ac8", "#bcbddc")[(int(stage.split()[1]) - 1) % 4]
-    return COLOURS.get(stage, REST)
+        return ITERATIONS[(int(stage.split()[1]) - 1) % len(ITERATIONS)]
+    return COLOURS[stage]
 
 
-def _draw_bars(axes: Any, rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+def _draw_bars(axes: Any, rows: list[tuple[str, dict[str, Any]]]) -> None:
     widest = max(row["end_to_end_ms"]["mean"] for _, row in rows)
-    labels: set[str] = set()
+    named: set[str] = set()
     for i, (_, row) in enumerate(rows):
         left = 0.0
         for stage, ms in bars(row).items():
-            known = stage in labels
-            axes.barh(i, ms, left=left, height=0.55, color=_colour(stage), label=None if known else stage)
-            labels.add(stage)
+            axes.barh(i, ms, left=left, height=0.55, color=_colour(stage), label=None if stage in named else stage)
+            named.add(stage)
             if ms > 0.06 * widest:
-                axes.text(
-                    left + ms / 2, i, f"{ms:.0f}" if ms >= 10 else f"{ms:.1f}", ha="center", va="center", fontsize=8
-                )
+                ink = "white" if _colour(stage) in DARK else "black"
+                axes.text(left + ms / 2, i, _ms(ms), ha="center", va="center", fontsize=8, color=ink)
             left += ms
-    axes.set_yticks(range(len(rows)), [name(asked, row).replace(", ", "\n", 1) for asked, row in rows], fontsize=8)
-    axes.set(xlabel="mean milliseconds", title="where the time goes", ylim=(len(rows) - 0.5, -0.5))
+        axes.text(left + 0.01 * widest, i, _ms(left), va="center", fontsize=8, weight="bold")
+    axes.set_yticks(range(len(rows)), [title.replace(", ", "\n", 1) for title, _ in rows], fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("mean milliseconds", fontsize=9)
+    axes.set_title("where the time goes", fontsize=10)
+    axes.set(xlim=(0, 1.1 * widest), ylim=(len(rows) - 0.5, -0.5))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=5, fontsize=8, frameon=False)
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _draw_histogram(axes: Any, row: dict[str, Any], *, first: bool, last: bool) -> None:
     times = row["end_to_end_ms"]
     axes.hist(row["samples_ms"], bins=min(40, max(8, times["n"] // 2)), color="#807dba")
     for quantile, style in (("p50", "-"), ("p90", "--"), ("p99", ":")):
-        axes.axvline(times[quantile], color="black", lw=1, ls=style, label=f"{quantile} {times[quantile]:.0f}")
+        axes.axvline(times[quantile], color="black", lw=1, ls=style, label=f"{quantile} {_ms(times[quantile])}")
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylabel("calls", fontsize=8)
     if first:
-        axes.set_title("end to end, one call after another")
+        axes.set_title("end to end", fontsize=10)
     if last:
-        axes.set_xlabel("milliseconds")
+        axes.set_xlabel("milliseconds", fontsize=9)

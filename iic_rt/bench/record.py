@@ -10,7 +10,7 @@ from typing import Any
 from iic_rt.errors import InputError
 from iic_rt.images import write_bytes
 
-__all__ = ["SCHEMA", "failures", "problems", "read_record", "timed", "write_record"]
+__all__ = ["SCHEMA", "TOOL", "failures", "name", "problems", "read_record", "timed", "write_record"]
 
 SCHEMA = 1
 TOOL = "iic_rt.bench"
@@ -197,9 +197,20 @@ def failures(record: dict[str, Any]) -> list[str]:
     return texts
 
 
-def timed(record: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """What was asked and what was found, for every latency case and every side of a pair."""
-    rows = [(row["asked"], row) for row in record["cases"] if "failed" not in row and row["asked"]["mode"] == "latency"]
+def name(asked: dict[str, Any], row: dict[str, Any]) -> str:
+    """Backend, precision, picture, hole and most iterations of a row."""
+    picture = f"{asked['width']}×{asked['height']}, hole {asked['hole_percent']:g} %, T = {asked['iterations']}"
+    return f"{row['backend']} {row['precision']}, {picture}" + (
+        f", batch {asked['batch']}" if asked["batch"] > 1 else ""
+    )
+
+
+def timed(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and times of every latency case and of every side of a pair."""
+    measured = [row for row in record["cases"] if "failed" not in row]
+    rows = [(name(row["asked"], row), row) for row in measured if row["asked"]["mode"] == "latency"]
     for pair in record["comparisons"]:
-        rows += zip(pair["asked"], pair.get("contenders", ()), strict=False)
+        if "failed" not in pair:
+            sides = zip(pair["asked"], pair["contenders"], strict=True)
+            rows += [(f"{name(asked, row)}, in turn", row) for asked, row in sides]
     return rows

@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from iic_rt.bench.record import failures, timed
+from iic_rt.bench.record import failures, name, timed
 
-__all__ = ["bars", "name", "report"]
+__all__ = ["bars", "report"]
 
 
 def report(record: dict[str, Any]) -> str:
     """Cases, stages, comparisons, and everything that failed."""
     parts = []
-    if rows := [row for row in record["cases"] if "failed" not in row]:
+    rows = [row for row in record["cases"] if "failed" not in row]
+    if rows:
         parts.append(_markdown(_CASES, [_case(row) for row in rows]))
     if stages := timed(record):
-        parts.append(_markdown(_STAGES, [_stages(asked, row) for asked, row in stages]))
+        parts.append(_markdown(_STAGES, [_stages(title, row) for title, row in stages]))
     parts += [_comparison(pair) for pair in record["comparisons"] if "failed" not in pair]
-    if early := sorted({row["iterations"] for asked, row in timed(record) if row["iterations"] < asked["iterations"]}):
-        runs = " or ".join(map(str, early))
-        parts.append(f"T {runs} of more: the loop ended early, since its hole was empty.")
+    if any(row["iterations"] < row["asked"]["iterations"] for row in rows):
+        parts.append("Fewer iterations ran than were asked for where the hole was empty before.")
     parts += [f"WARNING {text}" for text in sorted(set(_warnings(record)))]
     parts += [f"FAILED {text}" for text in failures(record)]
     parts.append(f"{record['device']}. {_versions(record)}, iic-rt {record['iic_rt']} ({record['commit']}).")
     return "\n\n".join(parts)
-
-
-def name(asked: dict[str, Any], row: dict[str, Any]) -> str:
-    """Backend, precision, picture and hole of a row."""
-    text = f"{row['backend']} {row['precision']}, {asked['width']}×{asked['height']}, hole {asked['hole_percent']:g} %"
-    return text + (f", batch {asked['batch']}" if asked["batch"] > 1 else "")
 
 
 def bars(row: dict[str, Any]) -> dict[str, float]:
@@ -43,7 +37,7 @@ def bars(row: dict[str, Any]) -> dict[str, float]:
 
 
 _CASES = (
-    "case", "T", "mode", "threads", "p50 (ms)", "p90", "p99", "pictures/s", "host peak (MiB)", "device (MiB)",
+    "case", "iterations", "mode", "threads", "p50 (ms)", "p90", "p99", "pictures/s", "host peak (MiB)", "device (MiB)",
     "J/picture", "against the reference (dB)",
 )  # fmt: skip
 _STAGES = ("mean ms", "copy in", "prepare", "iterations", "upsample", "copy out", "paste", "rest", "end to end")
@@ -54,7 +48,7 @@ def _case(row: dict[str, Any]) -> tuple[str, ...]:
     mode = f"{asked['workers']} workers" if asked["mode"] == "throughput" else "latency"
     return (
         name(asked, row),
-        f"{row['iterations']} of {asked['iterations']}",
+        str(row["iterations"]),
         mode,
         "default" if row["threads"] is None else f"{row['threads']}" + (" each" if asked["workers"] > 1 else ""),
         *(_ms(times[f"p{q}"]) for q in (50, 90, 99)),
@@ -76,12 +70,12 @@ def _sensors(row: dict[str, Any], field: str, form: str) -> str:
     return ", ".join(found) or "–"
 
 
-def _stages(asked: dict[str, Any], row: dict[str, Any]) -> tuple[str, ...]:
+def _stages(title: str, row: dict[str, Any]) -> tuple[str, ...]:
     found = bars(row)
     iterations = " + ".join(_ms(ms) for stage, ms in found.items() if stage.startswith("iteration"))
     rest = [_ms(found[stage]) for stage in ("upsample", "copy out", "paste", "rest")]
     end = _ms(row["end_to_end_ms"]["mean"])
-    return (name(asked, row), _ms(found["copy in"]), _ms(found["prepare"]), iterations, *rest, end)
+    return (title, _ms(found["copy in"]), _ms(found["prepare"]), iterations, *rest, end)
 
 
 def _comparison(pair: dict[str, Any]) -> str:
