@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -75,6 +76,14 @@ def test_what_is_wrong_is_named(scene: Scene, expected: Reference, spoil: Callab
     spoil(image, confidence, scene.hole)
     with pytest.raises(BackendError, match=message):
         check(result(image, confidence), expected, scene, "fp32")
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_the_fill_of_another_method_is_wrong(scene: Scene, expected: Reference, precision: str) -> None:
+    other = np.asarray(cv2.inpaint(scene.image, scene.hole, 3, cv2.INPAINT_TELEA), np.uint8)
+    other[scene.hole == 0] = scene.image[scene.hole == 0]
+    with pytest.raises(BackendError, match="PSNR"):
+        check(result(other, expected.confidence), expected, scene, precision)
 
 
 def test_a_small_difference_everywhere_counts(

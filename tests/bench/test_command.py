@@ -170,7 +170,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list((tmp_path / "scratch").glob("*/scene.npz")):  # the worker is about to start
+    while not list((tmp_path / "scratch").glob("iic-rt-bench-*/scene.npz")):  # the worker is about to start
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -179,7 +179,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     assert "nothing was written" in said
     assert shown == ""
     assert not list((tmp_path / "out").iterdir())
-    assert not list((tmp_path / "scratch").iterdir())
+    assert not list((tmp_path / "scratch").glob("iic-rt-bench-*"))
 
 
 def test_the_scene_has_the_hole_asked_for() -> None:
