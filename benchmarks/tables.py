@@ -1,4 +1,4 @@
-"""Draws the tables of the README, the page on the bench and the model card from recorded results: ``python -m benchmarks.tables``.
+"""Draws the tables of the documents from recorded results: ``python -m benchmarks.tables``.
 
 ``--check`` writes nothing and fails when a table differs from what was measured.
 """

@@ -23,7 +23,10 @@ def report(record: dict[str, Any]) -> str:
         parts.append("Fewer iterations ran than were asked for where the hole was empty before.")
     parts += [f"WARNING {text}" for text in sorted(set(_warnings(record)))]
     parts += [f"FAILED {text}" for text in failures(record)]
-    parts.append(f"{record['device']}. {_versions(record)}, iic-rt {record['iic_rt']} ({record['commit']}).")
+    busy = record["machine"]["load_average"]
+    load = "" if isinstance(busy, dict) else f", load average {busy[0]:g} at the start"
+    versions = f"{_versions(record)}, iic-rt {record['iic_rt']} ({record['commit']})"
+    parts.append(f"{record['device']}{load}. {versions}.")
     return "\n\n".join(parts)
 
 
