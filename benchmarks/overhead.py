@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     image, hole = scene()
     settings = {"threads": options.threads, "options": InpaintOptions(iterations=ITERATIONS)}
-    with Inpainter(**settings) as inpainter, timed_inpainter(**settings) as timed:
+    with Inpainter(backend="onnxruntime", **settings) as inpainter, timed_inpainter(**settings) as timed:
         iterations = inpainter.inpaint(image, hole).iterations
         contenders: dict[str, Contender] = {
             "iic_rt": lambda: inpainter.inpaint(image, hole),

@@ -63,7 +63,7 @@ class OpenVinoBackend(HostBackend):
                 f"it reports: {has}. Leave precision out for the best"
             )
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
-        self._settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        self._settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": False}
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled: WeakValueDictionary[object, Any] = WeakValueDictionary()

@@ -20,6 +20,7 @@ from iic_rt.errors import BackendError
 
 __all__ = ["ReplaceBinding", "attention_model", "read_scale"]
 
+ROWS_PER_BLOCK = 1024  # as in the graph; bounds the memory where OpenVINO does not fuse softmax and products
 SMALLEST = np.float32(1e-6)  # weight of a cell that no replaced patch reaches, as in the graph
 
 Array = NDArray[np.float32]
@@ -43,7 +44,7 @@ def read_scale(path: Path) -> float:
 
 
 def attention_model() -> Any:
-    """``softmax(q kᵀ) v`` for q [H, D], k [V, D] and v [V, Dv], which OpenVINO fuses: H x V floats never exist."""
+    """``softmax(q kᵀ) v`` for q [H, D], k [V, D] and v [V, Dv], which OpenVINO fuses where it can."""
     import openvino
     from openvino import opset8 as ops
 
@@ -89,9 +90,13 @@ class ReplaceBinding(Binding):
         features, mixed = self._in["features"][0], self._out["mixed"][0]
         inside = self._in["inside"][0, 0] > 0
         weight = self._in["weight"].ravel()
-        rows, valid = np.flatnonzero(self._in["hole"]), np.flatnonzero(weight)
-        if not valid.size:
+        rows, valid = np.flatnonzero(self._in["hole"] > 0), np.flatnonzero(weight > 0)
+        if valid.size == 0:
             rows = rows[:0]
+        elif valid.size == 1:
+            # After a product with one column, OpenVINO 2026.4 computes all later ones wrongly. Twice the same row
+            # gives the same.
+            valid = np.repeat(valid, 2)
         replaced = self._out["replaced"]
         replaced[:] = 0
         replaced.ravel()[rows] = 1
@@ -100,7 +105,10 @@ class ReplaceBinding(Binding):
             mixed[:, inside] = 0
             return
         copied = self._copied(features, rows, valid, weight[valid])
-        mixed[:, inside] = self._blended(copied, rows, *np.nonzero(inside)).T
+        blended = np.ascontiguousarray(self._blended(copied, rows, *np.nonzero(inside)).T)
+        cells = np.flatnonzero(inside)
+        for plane, values in zip(mixed.reshape(len(mixed), -1), blended, strict=True):
+            plane[cells] = values
 
     def _copied(self, features: Array, rows: NDArray[np.intp], valid: NDArray[np.intp], weight: Array) -> Array:
         """What the hole patches become, [rows, side * side, channels]: each a window of ``side`` x ``side`` cells."""
@@ -109,7 +117,7 @@ class ReplaceBinding(Binding):
         windows = self._in["windows"].reshape(groups, -1)
         tall, wide = windows[valid // groups] * cells, windows[valid % groups]
         by_cell = np.ascontiguousarray(features.reshape(channels, -1).T)
-        values = by_cell[(tall[:, :, None] + wide[:, None, :]).reshape(len(valid), -1)]
+        values = np.take(by_cell, (tall[:, :, None] + wide[:, None, :]).reshape(len(valid), -1), axis=0)
         q = self._in["q"][0]
         # The weight is one more factor of the product: 1 * log(weight).
         queries = np.hstack((q[rows], np.ones((len(rows), 1), np.float32)))
@@ -118,16 +126,17 @@ class ReplaceBinding(Binding):
             # A cosine times the scale rounded to bf16 is off by one and more: both factors go in two halves.
             (query, query_rest), (key, key_rest) = halves(queries), halves(keys)
             queries, keys = np.hstack((query, query_rest, query)), np.hstack((key, key, key_rest))
+        copied = np.empty((len(rows), values.shape[1] * channels), np.float32)
         try:
-            out = self._request.infer({"q": queries, "k": keys, "v": values.reshape(len(valid), -1)}, share_inputs=True)
+            for at in range(0, len(rows), ROWS_PER_BLOCK):
+                block = slice(at, at + ROWS_PER_BLOCK)
+                tensors = {"q": queries[block], "k": keys, "v": values.reshape(len(valid), -1)}
+                copied[block] = self._request.infer(tensors, share_inputs=True)[0]
         except Exception as error:  # the engine's own errors share no base class
             raise BackendError(f"openvino failed while replacing patches: {error}") from error
-        copied: Array = out[0].reshape(len(rows), -1, channels)
-        return copied
+        return copied.reshape(len(rows), -1, channels)
 
-    def _blended(
-        self, copied: Array, rows: NDArray[np.intp], r: NDArray[np.intp], c: NDArray[np.intp]
-    ) -> Array:
+    def _blended(self, copied: Array, rows: NDArray[np.intp], r: NDArray[np.intp], c: NDArray[np.intp]) -> Array:
         """The cells at ``r``, ``c`` from the windows that reach them, [cells, channels]."""
         first, second, share = (self._in[name] for name in ("first", "second", "share"))
         groups, side = self._in["hole"].shape[-1], len(self._in["windows"]) // self._in["hole"].shape[-1]
@@ -141,6 +150,7 @@ class ReplaceBinding(Binding):
                 weight = part * part_wide
                 at = np.flatnonzero((patch >= 0) & (weight > 0))
                 cell = patch[at] * side * side + tall[at] % side * side + wide[at] % side
-                total[at] += flat[cell] * weight[at, None]
+                total[at] += np.take(flat, cell, axis=0) * weight[at, None]
                 reached[at] += weight[at]
-        return total / np.maximum(reached, SMALLEST)[:, None]
+        blended: Array = total / np.maximum(reached, SMALLEST)[:, None]
+        return blended
