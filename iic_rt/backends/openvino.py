@@ -14,7 +14,7 @@ from iic_rt.errors import BackendError
 
 __all__ = ["OpenVinoBackend"]
 
-# The loop's input must be that of the reference, and shrinking a crop is no work for matrix units.
+# The loop's input must be that of the reference, and takes no longer so: shrinking a crop is moving memory.
 ALWAYS_FP32 = frozenset({"prepare"})
 # OpenVINO knows no functions inside a model: this graph runs as ReplaceBinding.
 REPLACE = "replace"
@@ -48,7 +48,9 @@ class OpenVinoBinding(Binding):
 class OpenVinoBackend(HostBackend):
     """One compiled model a graph and shape; ``threads`` is the size of the pool, None for one a physical core.
 
-    Compiling takes about a tenth of a second a graph, once a size of crop. What no binding uses any more is given back.
+    Compiling takes about a tenth of a second a graph, and happens when buffers of a new size are bound. A model lives
+    as long as a binding that uses it, so memory is bounded by the sizes whose buffers are kept. Nothing is written to
+    disk.
     """
 
     name: ClassVar[str] = "openvino"
@@ -63,6 +65,7 @@ class OpenVinoBackend(HostBackend):
                 f"it reports: {has}. Leave precision out for the best"
             )
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
+        # Pinned threads of several models end up on the same core, and every model is one of six here.
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": False}
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
