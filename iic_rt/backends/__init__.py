@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from iic_rt.backends.base import Backend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.backends.openvino import OpenVinoBackend
 from iic_rt.bundle import Bundle
 from iic_rt.errors import BackendError
 
 __all__ = ["BACKENDS", "open_backend"]
 
-BACKENDS: dict[str, type[Backend]] = {"onnxruntime": OnnxRuntimeBackend}
+BACKENDS: dict[str, type[Backend]] = {"openvino": OpenVinoBackend, "onnxruntime": OnnxRuntimeBackend}
 """Every backend of this version, the fastest first: the order in which ``"auto"`` tries them."""
 
 
