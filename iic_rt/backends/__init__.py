@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from iic_rt.backends.base import Backend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.openvino import OpenVinoBackend
+from iic_rt.backends.tensorrt import TensorRTBackend, TensorRTRtxBackend
 from iic_rt.bundle import Bundle
-from iic_rt.errors import BackendError
+from iic_rt.errors import BackendError, BundleError
 
 __all__ = ["BACKENDS", "open_backend"]
 
-BACKENDS: dict[str, type[Backend]] = {"openvino": OpenVinoBackend, "onnxruntime": OnnxRuntimeBackend}
+BACKENDS: dict[str, type[Backend]] = {
+    backend.name: backend for backend in (TensorRTBackend, TensorRTRtxBackend, OpenVinoBackend, OnnxRuntimeBackend)
+}
 """Every backend of this version, the fastest first: the order in which ``"auto"`` tries them."""
+
+_log = logging.getLogger("iic_rt")
 
 
 def open_backend(
@@ -23,6 +30,8 @@ def open_backend(
     stream: object | None = None,
 ) -> Backend:
     """Opens the backend ``name``, or with ``"auto"`` the fastest that really loads; its ``name`` tells which.
+
+    What ``"auto"`` chose, and why faster ones were passed over, goes to the logger ``iic_rt`` at INFO.
 
     Args:
         name: ``"auto"`` or one of ``BACKENDS``.
@@ -41,7 +50,11 @@ def open_backend(
     reasons = []
     for backend in BACKENDS.values():
         try:
-            return backend(bundle, precision=precision, threads=threads, stream=stream)
-        except BackendError as error:
+            opened = backend(bundle, precision=precision, threads=threads, stream=stream)
+        except (BackendError, BundleError) as error:
             reasons.append(f"{backend.name}: {error}")
+            _log.info("backend passed over, %s", reasons[-1])
+        else:
+            _log.info("backend %s chosen, in %s", opened.name, opened.precision)
+            return opened
     raise BackendError("no backend could be opened. " + "; ".join(reasons))

@@ -1,0 +1,67 @@
+"""What backends on CUDA have in common: one stream, memory, captured work, events for marks."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from iic_rt.backends.base import Backend, Mark
+from iic_rt.bundle import Bundle
+from iic_rt.cuda.driver import Driver, load_api
+from iic_rt.cuda.graphs import CudaMark, CudaProgram, capture
+from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator, pycuda_allocator
+from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.streams import stream_address
+from iic_rt.errors import BackendError
+
+__all__ = ["CudaBackend"]
+
+
+class CudaBackend(Backend):
+    """Base of the backends on CUDA: owns the context's use, the stream and the memory.
+
+    All work goes to one stream. The caller's is used where one is given; where it is pycuda's, device memory comes
+    from pycuda too. ``threads`` has no effect on a device.
+
+    Attributes:
+        queue: the stream's work.
+        memory: made for it.
+    """
+
+    synchronous: ClassVar[bool] = False
+    tile_pixels: ClassVar[int] = 1 << 22
+    rows_bytes: ClassVar[int] = 1 << 27  # a crop of 2048 x 2048 in FP16 goes through at once
+
+    def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
+        offered = self.precisions()
+        fitting = [name for name, graphs in offered.items() if graphs in bundle.precisions]
+        self.precision = precision or next(iter(fitting), next(iter(offered)))
+        if self.precision not in offered:
+            raise BackendError(f"{self.name} computes in {' or '.join(offered)}, not in {precision!r}")
+        self.bundle = bundle.at(offered[self.precision])
+        address = None if stream is None else stream_address(stream)
+        driver = Driver(load_api())
+        try:
+            self.queue = Queue(driver, address)
+            of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
+            self.memory = Memory(self.queue, (pycuda_allocator if of_pycuda else driver_allocator)(driver))
+        except BackendError:
+            driver.close()
+            raise
+        weakref.finalize(self, self.queue.close)  # an inpainter that nobody closed must not hold the device
+
+    def allocate(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
+        return self.memory.buffer(shape, dtype)
+
+    def capture(self, work: Callable[[], Sequence[Mark]]) -> CudaProgram:
+        return capture(self.queue, work)
+
+    def mark(self) -> CudaMark:
+        return CudaMark(self.queue)
+
+    def wait(self) -> None:
+        self.queue.wait()
+
+    def close(self) -> None:
+        self.queue.close()

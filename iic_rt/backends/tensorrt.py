@@ -1,0 +1,173 @@
+"""TensorRT, as the device has it, and TensorRT-RTX: engines on CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from iic_rt.backends.base import Binding, Buffer
+from iic_rt.backends.cuda import CudaBackend
+from iic_rt.bundle import Bundle
+from iic_rt.cuda.driver import load_api
+from iic_rt.cuda.memory import Block, CudaBuffer
+from iic_rt.cuda.queue import Queue
+from iic_rt.errors import BackendError
+
+if TYPE_CHECKING:
+    from iic_rt.engines.library import EngineLibrary
+    from iic_rt.engines.store import EngineStore
+
+__all__ = ["TensorRTBackend", "TensorRTRtxBackend"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def _open_library(target: str) -> EngineLibrary:
+    load_api()  # without a driver the library, a heavy import, is of no use
+    from iic_rt.engines.library import open_library
+
+    return open_library(target)
+
+
+def _open_store(bundle: Bundle, library: EngineLibrary, compute_capability: str) -> EngineStore:
+    from iic_rt.engines.store import EngineStore
+
+    return EngineStore(bundle, library, compute_capability=compute_capability)
+
+
+class TensorRTBinding(Binding):
+    """An execution context with its tensors' addresses fixed; keeps alive what it uses, as long as it is there."""
+
+    def __init__(self, queue: Queue, graph: str, library: EngineLibrary, context: Any, used: list[object]) -> None:
+        self._queue, self._graph, self._library = queue, graph, library
+        self._context = [context]
+        queue.resources.adopt(self, "execution", partial(_drop, self._context, used))
+
+    def enqueue(self) -> None:
+        stream = self._queue.begin(self)
+        if not self._context[0].execute_async_v3(stream):
+            self._queue.driver.memory_info()  # tells whether the device has failed, which is the better reason
+            library = self._library
+            raise BackendError(f"{library.target} {library.version} failed to run {self._graph!r}: {library.errors()}")
+
+
+def _drop(context: list[Any], used: list[object]) -> None:
+    context.clear()
+    used.clear()
+
+
+class TensorRTBackend(CudaBackend):
+    """Engines of TensorRT, one a graph and shape; those that are missing are built and cached.
+
+    Every binding has its own execution context. They run one after the other, so that they share one piece of scratch
+    memory, the largest that any of them needs.
+    """
+
+    name: ClassVar[str] = "tensorrt"
+
+    def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
+        super().__init__(bundle, precision=precision, threads=threads, stream=stream)
+        self._engines: dict[object, Any] = {}
+        self._scratch = Block(0, 0)
+        self.queue.resources.adopt(self, "engine", self._engines.clear)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Opens the library and loads the engine of the loop, so that what opens is known to work here."""
+        device = self.queue.driver.device
+        self._library = library = _open_library(self.name)
+        library.load_plugin()
+        try:
+            self._runtime = library.trt.Runtime(library.logger)
+        except Exception as error:  # the library's own errors share no base class
+            raise BackendError(
+                f"{self.name} {library.version} cannot be used on {device.name} with a driver for CUDA "
+                f"{device.driver_version} ({error}): {library.errors()}. Update the driver, or install the "
+                "version that fits it"
+            ) from error
+        self._store = _open_store(self.bundle, library, device.compute_capability)
+        size = self.bundle.working_size
+        tensors = {name: (1, channels, size, size) for name, channels in (("y", 3), ("m", 1), ("c", 1))}
+        self._engine("step", {**tensors, "first": (1,)})
+
+    @classmethod
+    def version(cls) -> str:
+        return _open_library(cls.name).version
+
+    @classmethod
+    def precisions(cls) -> Mapping[str, str]:
+        cls.version()
+        return {"fp16": "fp16", "fp32": "fp32"}
+
+    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> TensorRTBinding:
+        self.queue.collect()
+        buffers = self._buffers(graph, inputs, outputs)
+        engine = self._engine(graph, {name: buffer.shape for name, buffer in inputs.items()})
+        context = engine.create_execution_context(self._library.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None:
+            raise BackendError(f"{self.name} cannot make a context for {graph!r}: {self._library.errors()}")
+        scratch = self._scratch_of(engine.device_memory_size_v2)
+        context.set_device_memory(scratch.address, scratch.size)
+        for name, buffer in buffers.items():
+            shape_taken = name not in inputs or context.set_input_shape(name, buffer.shape)
+            if not shape_taken or not context.set_tensor_address(name, buffer.address):
+                what = f"{buffer.dtype}{buffer.shape} for {name!r} of {graph!r}"
+                raise BackendError(f"{self.name} refuses {what}: {self._library.errors()}")
+        for name, buffer in buffers.items():
+            if tuple(context.get_tensor_shape(name)) != buffer.shape:
+                found = tuple(context.get_tensor_shape(name))
+                raise BackendError(f"{name!r} of {graph!r} has shape {found} here, and the buffer {buffer.shape}")
+        return TensorRTBinding(self.queue, graph, self._library, context, [engine, scratch, *buffers.values()])
+
+    def _buffers(
+        self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
+    ) -> dict[str, CudaBuffer]:
+        if graph not in self.bundle.graphs:
+            raise BackendError(f"the bundle has no graph {graph!r}; it has: {', '.join(self.bundle.graphs)}")
+        found: dict[str, CudaBuffer] = {}
+        for given, specs in ((inputs, self.bundle.graphs[graph].inputs), (outputs, self.bundle.graphs[graph].outputs)):
+            if given.keys() != {spec.name for spec in specs}:
+                raise BackendError(f"{graph!r} has {', '.join(s.name for s in specs)}, not {', '.join(given)}")
+            for spec in specs:
+                buffer = given[spec.name]
+                if not isinstance(buffer, CudaBuffer) or buffer.queue is not self.queue:
+                    raise BackendError(f"{self.name} computes on buffers that it allocated itself; use allocate()")
+                if buffer.dtype != spec.dtype:
+                    raise BackendError(f"{spec.name!r} of {graph!r} is {spec.dtype}, and the buffer {buffer.dtype}")
+                found[spec.name] = buffer
+        return found
+
+    def _engine(self, graph: str, shapes: Shapes) -> Any:
+        """The engine, loaded once; it stays loaded, since loading it takes longer than running it many times."""
+        key = graph, tuple(sorted(shapes.items()))
+        if key not in self._engines:
+            serialised = self._store.engine(graph, shapes)
+            self._library.errors()  # forget what did not hinder
+            engine = self._runtime.deserialize_cuda_engine(serialised)
+            if engine is None:
+                device = self.queue.driver.device
+                raise BackendError(
+                    f"{self.name} {self._library.version} refuses the engine of {graph!r} on {device.name} (compute "
+                    f"capability {device.compute_capability}): {self._library.errors()}. If it was built for another "
+                    "device or version, run `iic-rt engines prune`, and it is built again; if memory ran out, close "
+                    "other programs on the GPU"
+                )
+            self._engines[key] = engine
+        return self._engines[key]
+
+    def _scratch_of(self, size: int) -> Block:
+        """Scratch memory of ``size`` bytes at least; bindings keep the smaller piece that they were made with."""
+        if size > self._scratch.size or self._scratch.size == 0:
+            self._scratch = self.memory.block(max(size, 256))
+        return self._scratch
+
+
+class TensorRTRtxBackend(TensorRTBackend):
+    """The same with TensorRT-RTX, which needs no installation on the device."""
+
+    name: ClassVar[str] = "tensorrt-rtx"

@@ -1,0 +1,199 @@
+"""Pictures that live on the device: from other libraries and to them, without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from iic_rt.cuda import dlpack
+from iic_rt.cuda.driver import LEGACY
+from iic_rt.cuda.memory import CudaBuffer, Memory
+from iic_rt.cuda.queue import Queue
+from iic_rt.errors import BackendError, InputError
+
+__all__ = ["DeviceArray", "as_device_array", "copy_pixels", "make_device_array"]
+
+Shape = tuple[int, ...]
+
+
+class DeviceArray:
+    """Pixels uint8 [H, W] or [H, W, C] on the device; pixels of a row lie side by side, rows may lie further apart.
+
+    Other libraries take it through ``__dlpack__`` (``torch.from_dlpack``, ``cupy.from_dlpack``) or
+    ``__cuda_array_interface__`` (CuPy, Numba), pycuda as ``GPUArray(a.shape, a.dtype, gpudata=a.address, base=a)``.
+    Memory that iic-rt made is good until the inpainter is closed.
+
+    Attributes:
+        address: of the first pixel.
+        shape: [H, W] or [H, W, C].
+        strides: bytes from one index to the next, for every axis.
+        queue: whose work reads and writes the pixels.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, queue: Queue, address: int, shape: Shape, strides: Shape, owner: object) -> None:
+        self.queue, self.address, self.shape, self.strides = queue, address, shape, strides
+        self._owner = owner  # of the memory
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row's pixels."""
+        return self.shape[1] * self.strides[1]
+
+    def window(self, top: int, left: int, height: int, width: int) -> DeviceArray:
+        """The same memory, a part of the picture.
+
+        Raises:
+            ValueError: the part is empty or reaches beyond the picture.
+        """
+        inside = 0 <= top < top + height <= self.shape[0] and 0 <= left < left + width <= self.shape[1]
+        if not inside:
+            raise ValueError(f"window {(top, left, height, width)} does not lie in {self.shape[0]} x {self.shape[1]}")
+        address = self.address + top * self.strides[0] + left * self.strides[1]
+        return DeviceArray(self.queue, address, (height, width, *self.shape[2:]), self.strides, self)
+
+    @classmethod
+    def of_buffer(cls, buffer: CudaBuffer) -> DeviceArray:
+        """A uint8 buffer's memory on the device."""
+        return cls(buffer.queue, buffer.address, buffer.shape, dlpack.dense_strides(buffer.shape), buffer)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        self.queue.enter()
+        return {
+            "version": 3,
+            "shape": self.shape,
+            "strides": self.strides,
+            "typestr": "|u1",
+            "data": (self.address, False),
+            "stream": self.queue.stream or LEGACY,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CUDA, self.queue.driver.device.ordinal
+
+    def __dlpack__(self, *, stream: int | None = None, **_newer: object) -> object:
+        """A capsule; the consumer's ``stream`` waits for the work on these pixels (None: the legacy default stream)."""
+        self.queue.enter()
+        if stream == 0:
+            raise BufferError("stream 0 is ambiguous in DLPack; give 1 for the legacy default stream")
+        if stream != -1:
+            _order(self.queue, self, LEGACY if stream is None else stream, after=_begin(self.queue))
+        tensor = dlpack.Tensor(self.address, self.__dlpack_device__(), dlpack.UINT8, self.shape, self.strides)
+        return dlpack.to_capsule(tensor, self)
+
+
+def make_device_array(memory: Memory, shape: Shape) -> DeviceArray:
+    """New pixels, uninitialised.
+
+    Raises:
+        BackendError: there is not enough memory.
+    """
+    block = memory.block(int(np.prod(shape)))
+    return DeviceArray(memory.queue, block.address, shape, dlpack.dense_strides(shape), block)
+
+
+def as_device_array(array: object, queue: Queue) -> DeviceArray:
+    """A picture of another library, where it lies. The queue's later work waits for the library's stream.
+
+    The picture is kept alive until the queue is done with it.
+
+    Args:
+        array: has ``__dlpack__`` (PyTorch, CuPy) or ``__cuda_array_interface__`` (pycuda's GPUArray, Numba); uint8
+            [H, W], [H, W, 3] or [H, W, 4], rows contiguous and as far apart as they like.
+        queue: that will work on it.
+
+    Raises:
+        InputError: it is not on this device, of another dtype, shape or layout.
+        BackendError: the backend is closed.
+    """
+    if isinstance(array, DeviceArray) and array.queue is queue:
+        return array
+    _begin(queue)
+    if hasattr(array, "__dlpack__"):
+        return _from_dlpack(array, queue)
+    if hasattr(array, "__cuda_array_interface__"):
+        return _from_interface(array, queue)
+    raise InputError(
+        f"a {type(array).__name__} is no array on the device; give one with __dlpack__ or __cuda_array_interface__ "
+        "(PyTorch, CuPy, Numba, pycuda), or a numpy array"
+    )
+
+
+def _from_dlpack(array: Any, queue: Queue) -> DeviceArray:
+    kind, number = array.__dlpack_device__()
+    ours = queue.driver.device.ordinal
+    if kind not in (dlpack.CUDA, dlpack.CUDA_MANAGED) or number != ours:
+        raise InputError(f"the array is on device {int(kind), number} of DLPack, and must be on CUDA device {ours}")
+    try:
+        tensor, give_back = dlpack.from_capsule(array.__dlpack__(stream=queue.stream or LEGACY))
+    except (BufferError, ValueError) as error:
+        raise InputError(f"the array cannot be lent ({error}); give a plain uint8 array") from error
+    try:
+        if tensor.dtype != dlpack.UINT8:
+            raise InputError(f"the array has type {tensor.dtype} of DLPack (code, bits, lanes), and must be uint8")
+        return _borrow(queue, tensor.address, tensor.shape, tensor.strides, give_back)
+    except InputError:
+        give_back()
+        raise
+
+
+def _from_interface(array: Any, queue: Queue) -> DeviceArray:
+    interface = array.__cuda_array_interface__
+    shape = tuple(interface["shape"])
+    if interface["typestr"][1:] != "u1":
+        raise InputError(f"the array has dtype {interface['typestr']}, and must be uint8")
+    strides = interface.get("strides") or dlpack.dense_strides(shape)
+    kept = [array]
+    found = _borrow(queue, int(interface["data"][0]), shape, tuple(strides), kept.clear)
+    # Before version 3 no stream is named; most work is on the legacy default stream then.
+    stream = interface.get("stream") if interface["version"] >= 3 else LEGACY
+    if stream is not None and stream != queue.stream:
+        _order(queue, found, queue.stream, after=stream)
+    return found
+
+
+def _begin(queue: Queue) -> int:
+    """The queue's stream for work that orders it with another."""
+    if queue.capturing:
+        raise BackendError("pictures are not exchanged in work that is being captured; do it before or after")
+    return queue.begin()
+
+
+def _order(queue: Queue, owner: DeviceArray, stream: int, *, after: int) -> None:
+    """Lets ``stream`` wait for what is on the stream ``after`` now."""
+    event = queue.take_event(owner)
+    queue.driver.record_event(event, after)
+    queue.driver.order(stream, event)
+
+
+def _borrow(queue: Queue, address: int, shape: Shape, strides: Shape, give_back: Callable[[], None]) -> DeviceArray:
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    if not fits or min(shape) < 1:
+        raise InputError(f"the array has shape {list(shape)}, and must be [H, W], [H, W, 3] or [H, W, 4]")
+    if strides[1:] != dlpack.dense_strides(shape)[1:] or strides[0] < shape[1] * strides[1]:
+        raise InputError(
+            f"the array has strides {list(strides)} for shape {list(shape)}, and the pixels of a row must lie side by "
+            "side; make it contiguous first"
+        )
+    found = DeviceArray(queue, address, shape, strides, None)
+    queue.resources.adopt(found, "memory", give_back)
+    return found
+
+
+def copy_pixels(source: DeviceArray, target: DeviceArray) -> None:
+    """Enqueues the copy of ``source`` to ``target`` on the target's queue.
+
+    Raises:
+        ValueError: they have different shapes.
+    """
+    if source.shape != target.shape:
+        raise ValueError(f"pixels {source.shape} do not fit {target.shape}")
+    queue, height = target.queue, source.shape[0]
+    stream = queue.begin(source, target)
+    queue.driver.copy_rows(
+        target.address, target.strides[0], source.address, source.strides[0], source.row_bytes, height, stream
+    )

@@ -1,0 +1,225 @@
+"""Memory of the device, pinned memory of the host, and the buffers made of both."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt.backends.base import Buffer
+from iic_rt.cuda.driver import Driver, mib
+from iic_rt.cuda.queue import Queue
+from iic_rt.errors import BackendError
+
+__all__ = ["Allocator", "Block", "CudaBuffer", "Memory", "driver_allocator", "pycuda_allocator"]
+
+
+class Allocator(Protocol):
+    """Where device memory comes from."""
+
+    def __call__(self, size: int) -> tuple[int, Callable[[], object]]:
+        """Address of ``size`` bytes, aligned to 256, and what gives them back."""
+
+
+def driver_allocator(driver: Driver) -> Allocator:
+    """Memory from the driver itself."""
+
+    def allocate(size: int) -> tuple[int, Callable[[], object]]:
+        address = driver.allocate(size)
+        return address, partial(driver.free, address)
+
+    return allocate
+
+
+def pycuda_allocator(driver: Driver) -> Allocator:
+    """Memory from ``pycuda.driver.mem_alloc``, for applications that keep their account of memory there.
+
+    Raises:
+        BackendError: pycuda is not installed.
+    """
+    try:
+        import pycuda.driver as pycuda
+    except ImportError as error:
+        raise BackendError(f"pycuda cannot be imported ({error}); run `pip install 'iic-rt[pycuda]'`") from error
+
+    def allocate(size: int) -> tuple[int, Callable[[], object]]:
+        try:
+            memory = pycuda.mem_alloc(size)
+        except pycuda.Error as error:
+            free, total = driver.memory_info()
+            raise BackendError(
+                f"pycuda cannot allocate {mib(size)} ({error}); {mib(free)} of {mib(total)} are free: free what the "
+                "application holds, lower working_size, or give smaller pictures"
+            ) from error
+        return int(memory), lambda: driver.poisoned or memory.free()
+
+    return allocate
+
+
+class Block:
+    """Device memory that is freed some time after the object has gone.
+
+    Attributes:
+        address: of the first byte.
+        size: in bytes.
+    """
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address, self.size = address, size
+
+
+class Memory:
+    """Makes the memory of one queue and counts it.
+
+    Attributes:
+        device_bytes: on the device now.
+        pinned_bytes: of the host, locked now.
+    """
+
+    def __init__(self, queue: Queue, allocator: Allocator) -> None:
+        self.queue, self._allocator = queue, allocator
+        self.device_bytes = self.pinned_bytes = 0
+
+    def block(self, size: int) -> Block:
+        """Device memory.
+
+        Raises:
+            BackendError: there is not enough, or work is being captured.
+        """
+        self.queue.collect()
+        address, free = self._allocator(size)
+        block = Block(address, size)
+        self.device_bytes += size
+        self.queue.resources.adopt(block, "memory", partial(self._free, free, size))
+        return block
+
+    def _free(self, free: Callable[[], object], size: int) -> None:
+        self.device_bytes -= size
+        free()
+
+    def pin(self, owner: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[NDArray[Any], int]:
+        """A C-contiguous array in pinned memory and its address on the device; unpinned after ``owner`` has gone.
+
+        The memory is numpy's own and only locked, so that an array somebody still holds stays good for ever.
+        """
+        self.queue.collect()
+        needed, page = math.prod(shape) * dtype.itemsize, mmap.PAGESIZE
+        size = -(-needed // page) * page  # whole pages, so that no two buffers lock the same one
+        raw = np.empty(size + page, np.uint8)
+        first = -raw.ctypes.data % page
+        address = raw.ctypes.data + first
+        mapped = self.queue.driver.pin(address, size)
+        self.pinned_bytes += size
+        self.queue.resources.adopt(owner, "memory", partial(self._unpin, raw, address, size))
+        return raw[first : first + needed].view(dtype).reshape(shape), mapped
+
+    def _unpin(self, raw: NDArray[np.uint8], address: int, size: int) -> None:
+        del raw  # was kept until now: pages must not go back to numpy while they are locked
+        self.pinned_bytes -= size
+        self.queue.driver.unpin(address)
+
+    def buffer(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
+        """A buffer: on integrated devices one memory for host and device, on others one for each."""
+        kind = MappedBuffer if self.queue.driver.device.integrated else CopiedBuffer
+        return kind(self, shape, dtype)
+
+
+class CudaBuffer(Buffer):
+    """A buffer of a CUDA backend.
+
+    Attributes:
+        address: on the device.
+        nbytes: of the content.
+    """
+
+    address: int
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.nbytes = math.prod(shape) * self.dtype.itemsize
+        self.queue, self._memory = memory.queue, memory
+
+    def stage(self, array: NDArray[Any]) -> None:
+        self.check(array)
+        self.queue.enter()
+        if self.queue.capturing:
+            raise BackendError("staging is the host's work and cannot be captured")
+        self._settle()
+        np.copyto(self.host, array)
+
+    def _settle(self) -> None:
+        """Waits until the device neither reads nor writes ``host``."""
+        raise NotImplementedError
+
+
+class MappedBuffer(CudaBuffer):
+    """Pinned memory that the device works on directly; the copies are none."""
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
+        super().__init__(memory, shape, dtype)
+        self.host, self.address = memory.pin(self, shape, self.dtype)
+
+    def _settle(self) -> None:
+        self.queue.wait()  # any work may use the memory, not only a copy
+
+    def upload(self) -> None:
+        self.queue.enter()
+
+    def download(self) -> None:
+        self.queue.enter()
+
+    def read(self) -> NDArray[Any]:
+        self.queue.wait()
+        return self.host
+
+
+class CopiedBuffer(CudaBuffer):
+    """Device memory, and pinned host memory once it is asked for: most buffers never leave the device."""
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
+        super().__init__(memory, shape, dtype)
+        self._block = memory.block(self.nbytes)
+        self.address = self._block.address
+        self._copied: tuple[int, int] | None = None  # event and ticket of the last copy from or to host
+        self._event: int | None = None
+
+    @cached_property
+    def host(self) -> NDArray[Any]:  # type: ignore[override]  # made when it is first read, and never written to
+        return self._memory.pin(self, self.shape, self.dtype)[0]
+
+    def copied_at(self, event: int, ticket: int) -> None:
+        """Notes that a copy from or to ``host`` is done when ``event`` is reached."""
+        self._copied = event, ticket
+
+    def _settle(self) -> None:
+        if self._copied is not None and not self.queue.reached(self._copied[1]):
+            self.queue.driver.wait_event(self._copied[0])
+
+    def _mark_copy(self, stream: int) -> None:
+        """Sets this buffer's event; a captured program does it for all of its buffers at once."""
+        if self.queue.capturing:
+            return
+        if self._event is None:
+            self._event = self.queue.take_event(self)
+        self.queue.driver.record_event(self._event, stream)
+        self.copied_at(self._event, self.queue.ticket)
+
+    def upload(self) -> None:
+        host, stream = self.host.ctypes.data, self.queue.begin(self)
+        self.queue.driver.copy_in(self.address, host, self.nbytes, stream)
+        self._mark_copy(stream)
+
+    def download(self) -> None:
+        host, stream = self.host.ctypes.data, self.queue.begin(self)
+        self.queue.driver.copy_out(host, self.address, self.nbytes, stream)
+        self._mark_copy(stream)
+
+    def read(self) -> NDArray[Any]:
+        self.download()
+        self.queue.wait()
+        return self.host

@@ -1,0 +1,136 @@
+"""Work on one stream: where it goes, and how far it is known to be done."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from iic_rt.cuda.driver import Driver
+from iic_rt.cuda.resources import Resources
+from iic_rt.errors import BackendError
+
+__all__ = ["Queue"]
+
+T = TypeVar("T")
+
+
+class Queue:
+    """A stream's work in order, and what lives beside it.
+
+    Tickets number what was enqueued, so that nobody waits for what is known to be done. Work is captured on a stream of
+    the queue's own, whichever stream it will be launched on: the legacy default stream cannot be captured.
+
+    Args:
+        driver: of the context; the queue closes it.
+        stream: of the caller, which is never destroyed; None for one of its own.
+
+    Attributes:
+        resources: freed when the device is done with them, and at :meth:`close`.
+        ticket: of the work enqueued last.
+    """
+
+    def __init__(self, driver: Driver, stream: int | None = None) -> None:
+        self.driver, self.resources = driver, Resources()
+        self._own = driver.create_stream()
+        self.stream = self._own if stream is None else stream
+        self._events: list[int] = []
+        self._idle_events: deque[int] = deque()
+        self._fence = self.take_event(self)
+        self._kept: list[object] | None = None  # by the capture under way
+        self.ticket = self._reached = 0
+        self._closed = False
+
+    @property
+    def capturing(self) -> bool:
+        return self._kept is not None
+
+    def enter(self) -> Driver:
+        """The driver, ready for calls on this thread.
+
+        Raises:
+            BackendError: the queue is closed or the device has failed.
+        """
+        if self._closed:
+            raise BackendError("this backend is closed, and its buffers with it; make a new Inpainter")
+        self.driver.activate()
+        return self.driver
+
+    def begin(self, *used: object) -> int:
+        """The stream to enqueue the next work on; a capture keeps alive what the work uses."""
+        self.enter()
+        if self._kept is not None:
+            self._kept.extend(used)
+            return self._own
+        self.ticket += 1
+        return self.stream
+
+    def reached(self, ticket: int) -> bool:
+        """Whether the work of that ticket is known to be done."""
+        return ticket <= self._reached
+
+    def wait(self) -> None:
+        """Returns when everything enqueued is done, then frees what was left behind."""
+        driver = self.enter()
+        if self.capturing:
+            raise BackendError("work that is being captured must not wait for the device")
+        if not self.reached(self.ticket):
+            driver.record_event(self._fence, self.stream)
+            driver.wait_event(self._fence)
+            self._reached = self.ticket
+        self.resources.collect()
+
+    def collect(self) -> None:
+        """Frees what was left behind, before something new is made."""
+        if self.capturing:
+            raise BackendError("nothing can be made while work is being captured; make it before")
+        self.enter()
+        if self.resources.waiting:
+            self.wait()
+
+    def take_event(self, owner: object) -> int:
+        """An event, an idle one if there is one, until ``owner`` has gone."""
+        if self._idle_events:
+            event = self._idle_events.popleft()
+        else:
+            event = self.driver.create_event()
+            self._events.append(event)
+        weakref.finalize(owner, self._idle_events.append, event).atexit = False
+        return event
+
+    def capture(self, work: Callable[[], T]) -> tuple[int, T, list[object]]:
+        """Notes the work that ``work`` enqueues, without running it.
+
+        Returns:
+            The graph, what ``work`` returned, and the objects that the graph's work uses.
+        """
+        self.wait()
+        self.driver.begin_capture(self._own)
+        kept: list[object] = []
+        self._kept = kept
+        try:
+            result = work()
+        except BaseException:
+            self._kept = None
+            self.driver.drop_capture(self._own)
+            raise
+        self._kept = None
+        return self.driver.end_capture(self._own), result, kept
+
+    def close(self) -> None:
+        """Frees everything on the queue and gives the context back; a second call does nothing."""
+        if self._closed:
+            return
+        try:
+            self.wait()
+        except BackendError:
+            # A device that failed has told so already; anything else can be mended, and close() called again.
+            if not self.driver.poisoned:
+                raise
+        self._closed = True
+        self.resources.close()
+        for event in self._events:
+            self.driver.destroy_event(event)
+        self.driver.destroy_stream(self._own)
+        self.driver.close()

@@ -1,0 +1,127 @@
+"""The engine library: classic TensorRT as the device has it, or TensorRT-RTX, behind one set of names."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import re
+from collections import deque
+from typing import Any
+
+from iic_rt.bundle import file_sha256
+from iic_rt.engines.folders import plugin_path
+from iic_rt.errors import BackendError
+
+__all__ = ["TARGETS", "EngineLibrary", "open_library"]
+
+MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+OLDEST = {"tensorrt": (10, 3), "tensorrt-rtx": (1, 7)}
+INSTALL = {
+    "tensorrt": "it comes with the device: JetPack, `apt install tensorrt` from NVIDIA's repository, or NVIDIA's "
+    "TensorRT container; a virtual environment sees it when it was made with --system-site-packages",
+    "tensorrt-rtx": "run `pip install 'iic-rt[tensorrt-rtx]'`",
+}
+TARGETS = tuple(MODULES)
+MAX_MESSAGES = 8  # of the library that an error quotes
+
+_log = logging.getLogger("iic_rt")
+
+
+class EngineLibrary:
+    """An imported engine library; :func:`open_library` makes it.
+
+    Attributes:
+        target: ``"tensorrt"`` or ``"tensorrt-rtx"``.
+        trt: the module.
+        version: of the module.
+        logger: the ``ILogger`` to give to builders, parsers and runtimes. What it is told goes to the logger
+            ``iic_rt`` at DEBUG; errors are kept for :meth:`errors`.
+    """
+
+    def __init__(self, target: str, trt: Any) -> None:
+        self.target, self.trt, self.version = target, trt, str(trt.__version__)
+        self._errors: deque[str] = deque(maxlen=MAX_MESSAGES)
+        self.logger: Any = _make_logger(trt, self._errors)
+        self._plugin_sha256: str | None = None
+
+    def errors(self) -> str:
+        """What the library complained of since the last call, as one line for an error message."""
+        found = []
+        while self._errors:
+            found.append(self._errors.popleft())
+        return "; ".join(dict.fromkeys(found)) or "it gave no reason"
+
+    def load_plugin(self) -> str:
+        """Makes ``iic::PatchReplace`` known to the library, once; returns the SHA-256 of the plugin's file.
+
+        Raises:
+            BackendError: there is no plugin library, or it cannot be loaded; the message says how to build it.
+        """
+        if self._plugin_sha256 is None:
+            path = plugin_path()
+            build = (
+                "`cmake -S cpp_ext -B build && cmake --build build && cmake --install build --prefix ~/.cache/iic-rt` "
+                "in a checkout of iic-rt; IIC_RT_PLUGIN names a file elsewhere"
+            )
+            if not path.is_file():
+                raise BackendError(
+                    f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
+                )
+            sha256 = file_sha256(path)
+            self._errors.clear()
+            try:
+                handle = self.trt.get_plugin_registry().load_library(str(path))
+            except Exception as error:  # the bindings' own errors share no base class
+                self._errors.append(str(error))
+                handle = None
+            if handle is None:
+                raise BackendError(
+                    f"{self.target} {self.version} cannot load the plugin {path}: {self.errors()}. Build it again "
+                    f"with {build}"
+                )
+            self._plugin_sha256 = sha256
+        return self._plugin_sha256
+
+
+def _make_logger(trt: Any, errors: deque[str]) -> Any:
+    severity = trt.ILogger.Severity
+
+    class Logger(trt.ILogger):  # type: ignore[misc]  # the module is known at run time only
+        def __init__(self) -> None:
+            super().__init__()
+
+        def log(self, level: Any, message: str) -> None:
+            if level in (severity.INTERNAL_ERROR, severity.ERROR):
+                errors.append(" ".join(message.split()))
+            if level != severity.VERBOSE:
+                _log.debug("%s: %s", level.name, message)
+
+    return Logger()
+
+
+@functools.cache  # the library has one plugin registry a process and wants one logger
+def open_library(target: str) -> EngineLibrary:
+    """Imports the library of a target and checks its version.
+
+    Args:
+        target: one of ``TARGETS``.
+
+    Raises:
+        BackendError: the target is unknown, the library is not installed or too old; the message says what to install.
+    """
+    if target not in MODULES:
+        raise BackendError(f"no engine library {target!r}; there are: {', '.join(TARGETS)}")
+    try:
+        trt = importlib.import_module(MODULES[target])
+    except (ImportError, OSError) as error:  # OSError: a shared library under the module is missing
+        raise BackendError(f"{target} cannot be imported ({error}); {INSTALL[target]}") from error
+    version, oldest = str(trt.__version__), OLDEST[target]
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < oldest:
+        needed = ".".join(map(str, oldest))
+        raise BackendError(f"{target} {version} is too old, {needed} or newer is needed; {INSTALL[target]}")
+    if target == "tensorrt-rtx":
+        from iic_rt.cuda.rtx_library import prepare_rtx_library
+
+        prepare_rtx_library()
+    return EngineLibrary(target, trt)

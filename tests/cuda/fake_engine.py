@@ -1,0 +1,132 @@
+"""A fake of TensorRT: engines are a bundle's ONNX graphs, run by ONNX Runtime on the fake device's memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from iic_rt.bundle import Bundle
+from tests.cuda.fake_driver import FakeApi
+
+SCRATCH = 1000  # bytes that an engine asks for; not a multiple of anything
+
+
+class FakeContext:
+    def __init__(self, api: FakeApi, session: Any, name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._api, self._session, self._name, self._shapes = api, session, name, shapes
+        self._addresses: dict[str, int] = {}
+        self._outputs: dict[str, tuple[int, ...]] = {}
+        self._scratch = (0, 0)
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        assert size >= SCRATCH
+        self._scratch = memory, size
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        return self._shapes[name] == tuple(shape)
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self._addresses[name] = memory
+        return memory % 256 == 0
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        if name in self._shapes:
+            return self._shapes[name]
+        if not self._outputs:
+            zeros = {i.name: np.zeros(self._shapes[i.name], dtype_of(i)) for i in self._session.get_inputs()}
+            found = self._session.run(None, zeros)
+            self._outputs = {o.name: a.shape for o, a in zip(self._session.get_outputs(), found, strict=True)}
+        return self._outputs[name]
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        tensors = {
+            tensor.name: (self._addresses[tensor.name], self.get_tensor_shape(tensor.name), dtype_of(tensor))
+            for tensor in (*self._session.get_inputs(), *self._session.get_outputs())
+        }
+        ranges = {n: (at, int(np.prod(shape)) * dtype.itemsize) for n, (at, shape, dtype) in tensors.items()}
+
+        def run() -> None:
+            def array(name: str) -> Any:
+                _, shape, dtype = tensors[name]
+                return self._api.view(*ranges[name]).view(dtype).reshape(shape)
+
+            inputs = {i.name: array(i.name).copy() for i in self._session.get_inputs()}
+            names = [o.name for o in self._session.get_outputs()]
+            for name, value in zip(names, self._session.run(names, inputs), strict=True):
+                array(name)[...] = value
+            self._api.view(*self._scratch)[:] = 0xEE
+
+        self._api.launch(stream_handle, self._name, run, self._scratch, *ranges.values())
+        return True
+
+
+def dtype_of(tensor: Any) -> np.dtype[Any]:
+    kind = tensor.type[len("tensor(") : -1]
+    return np.dtype({"float": "float32", "float16": "float16"}.get(kind, kind))
+
+
+class FakeEngine:
+    device_memory_size_v2 = SCRATCH
+
+    def __init__(self, api: FakeApi, described: Mapping[str, Any]) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 2, 3
+        options.enable_cpu_mem_arena = False
+        self._api, self._name = api, described["graph"]
+        self._shapes = {name: tuple(shape) for name, shape in described["shapes"].items()}
+        self._session = onnxruntime.InferenceSession(described["path"], options, providers=["CPUExecutionProvider"])
+
+    def create_execution_context(self, strategy: Any) -> FakeContext:
+        assert strategy is Strategy.USER_MANAGED
+        return FakeContext(self._api, self._session, self._name, self._shapes)
+
+
+class Strategy(Enum):
+    STATIC = 0
+    USER_MANAGED = 2
+
+
+class FakeLibrary:
+    """An ``EngineLibrary`` and the module ``trt`` in it."""
+
+    def __init__(self, api: FakeApi, target: str) -> None:
+        self.target, self.version, self.logger = target, "11.0.0", object()
+        self.problems: list[str] = []
+        self.plugin_loads = 0
+        self.deserialised: list[tuple[str, str]] = []
+        self._api = api
+        self.trt = SimpleNamespace(Runtime=lambda logger: self, ExecutionContextAllocationStrategy=Strategy)
+
+    def errors(self) -> str:
+        found, self.problems = "; ".join(self.problems), []
+        return found or "it gave no reason"
+
+    def load_plugin(self) -> str:
+        self.plugin_loads += 1
+        return "0" * 64
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> FakeEngine | None:
+        if serialized_engine == b"of another device":
+            self.problems.append("The engine plan file is generated on an incompatible device")
+            return None
+        described = json.loads(serialized_engine)
+        self.deserialised.append((described["graph"], json.dumps(described["shapes"])))
+        return FakeEngine(self._api, described)
+
+
+class FakeStore:
+    """An ``EngineStore`` that builds nothing."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def engine(self, graph: str, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+        path = Path(self._bundle.graphs[graph].path)
+        return json.dumps({"graph": graph, "path": str(path), "shapes": dict(shapes)}).encode()
