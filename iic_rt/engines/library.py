@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import logging
 import re
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from iic_rt.bundle import file_sha256
-from iic_rt.engines.folders import plugin_path
+from iic_rt.engines.folders import cache_folder, plugin_path
 from iic_rt.errors import BackendError
 
 __all__ = ["TARGETS", "EngineLibrary", "open_library"]
@@ -61,27 +63,30 @@ class EngineLibrary:
         if self._plugin_sha256 is None:
             path = plugin_path()
             build = (
-                "`cmake -S cpp_ext -B build && cmake --build build && cmake --install build --prefix ~/.cache/iic-rt` "
-                "in a checkout of iic-rt; IIC_RT_PLUGIN names a file elsewhere"
+                "`cmake -S cpp_ext -B build && cmake --build build && cmake --install build --prefix "
+                f"{cache_folder()}` in a checkout of iic-rt; IIC_RT_PLUGIN may name a file elsewhere"
             )
             if not path.is_file():
                 raise BackendError(
                     f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
                 )
             sha256 = file_sha256(path)
-            self._errors.clear()
-            try:
-                handle = self.trt.get_plugin_registry().load_library(str(path))
-            except Exception as error:  # the bindings' own errors share no base class
-                self._errors.append(str(error))
-                handle = None
-            if handle is None:
+            if self.trt.get_plugin_registry().load_library(str(path)) is None:
                 raise BackendError(
-                    f"{self.target} {self.version} cannot load the plugin {path}: {self.errors()}. Build it again "
+                    f"{self.target} {self.version} cannot load the plugin {path}: {_why_not(path)}. Build it again "
                     f"with {build}"
                 )
             self._plugin_sha256 = sha256
         return self._plugin_sha256
+
+
+def _why_not(path: Path) -> str:
+    """The reason why a library does not load, which the registry keeps to itself."""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return str(error)
+    return "it holds no plugin, or one that this process has loaded already from elsewhere"
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:
