@@ -77,8 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What the package logs at INFO goes to stderr: building engines takes minutes, and a person should know."""
-    log, handler = logging.getLogger("iic_rt"), logging.StreamHandler()
+    """What ``iic_rt.engines`` logs at INFO goes to stderr: building takes minutes, which a person should know."""
+    log, handler = logging.getLogger("iic_rt.engines"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("iic-rt: %(message)s"))
     level = log.level
     log.addHandler(handler)

@@ -14,6 +14,7 @@ from typing import Any
 from iic_rt.bundle import file_sha256
 from iic_rt.engines.folders import cache_folder, plugin_path
 from iic_rt.errors import BackendError
+from iic_rt.patch_replace import VERSION
 
 __all__ = ["TARGETS", "EngineLibrary", "open_library"]
 
@@ -27,7 +28,7 @@ INSTALL = {
 TARGETS = tuple(MODULES)
 MAX_MESSAGES = 8  # of the library that an error quotes
 
-_log = logging.getLogger("iic_rt")
+_log = logging.getLogger("iic_rt.engines")
 
 
 class EngineLibrary:
@@ -38,7 +39,7 @@ class EngineLibrary:
         trt: the module.
         version: of the module.
         logger: the ``ILogger`` to give to builders, parsers and runtimes. What it is told goes to the logger
-            ``iic_rt`` at DEBUG; errors are kept for :meth:`errors`.
+            ``iic_rt.engines`` at DEBUG; errors are kept for :meth:`errors`.
     """
 
     def __init__(self, target: str, trt: Any) -> None:
@@ -71,13 +72,19 @@ class EngineLibrary:
                     f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
                 )
             sha256 = file_sha256(path)
-            if self.trt.get_plugin_registry().load_library(str(path)) is None:
+            if not self._knows_plugin():  # the registry is the process's, and another library object may have done it
+                self.trt.get_plugin_registry().load_library(str(path))
+            if not self._knows_plugin():
                 raise BackendError(
                     f"{self.target} {self.version} cannot load the plugin {path}: {_why_not(path)}. Build it again "
                     f"with {build}"
                 )
             self._plugin_sha256 = sha256
         return self._plugin_sha256
+
+    def _knows_plugin(self) -> bool:
+        creator = self.trt.get_plugin_registry().get_creator("PatchReplace", str(VERSION), "iic")
+        return creator is not None
 
 
 def _why_not(path: Path) -> str:
@@ -86,7 +93,7 @@ def _why_not(path: Path) -> str:
         ctypes.CDLL(str(path))
     except OSError as error:
         return str(error)
-    return "it holds no plugin, or one that this process has loaded already from elsewhere"
+    return f"it does not hold iic::PatchReplace, version {VERSION}"
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:

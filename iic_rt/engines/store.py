@@ -18,7 +18,7 @@ from iic_rt.patch_replace import VERSION as PLUGIN_VERSION
 
 __all__ = ["EngineStore"]
 
-_log = logging.getLogger("iic_rt")
+_log = logging.getLogger("iic_rt.engines")
 
 
 class EngineStore:
@@ -26,7 +26,7 @@ class EngineStore:
 
     A bundle with engines for the library's target is used as it is: where none of them fits, that is an error, for
     whoever ships engines does not want minutes of building on the device. From a bundle without, every engine is built
-    on first use and kept in the cache; the logger ``iic_rt`` says so at INFO.
+    on first use and kept in the cache; the logger ``iic_rt.engines`` says so at INFO.
 
     Args:
         bundle: at the precision wanted.

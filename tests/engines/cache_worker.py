@@ -2,8 +2,8 @@
 
     python -m tests.engines.cache_worker FOLDER WAY
 
-Every build adds a line to FOLDER/builds. WAY says what happens then: ``build`` takes a moment, ``hang`` never ends,
-``die-writing`` and ``die-between`` kill the process before the engine and before its JSON get their names.
+Every build adds a line to FOLDER/builds. WAY says what happens then: ``build`` ends, ``wait`` ends when FOLDER/go is
+there, ``die-writing`` and ``die-between`` kill the process before the engine and before its JSON get their names.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def main(folder: Path, way: str) -> None:
     def build() -> bytes:
         with (folder / "builds").open("a") as file:
             file.write(f"{os.getpid()}\n")
-        time.sleep(600 if way == "hang" else 0.5)
+        while way == "wait" and not (folder / "go").exists():
+            time.sleep(0.01)
         return ENGINE
 
     renames = {"die-writing": 1, "die-between": 2}.get(way, 0)

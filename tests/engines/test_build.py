@@ -48,7 +48,8 @@ def test_the_graph_with_the_plugin_builds(
     assert [shapes["features"][1] for shapes in all_shapes] == [16, 1]
     for shapes in all_shapes:
         assert b"PatchReplace" in build_engine(rtx, GRAPHS["replace"], shapes)
-    layers = describe_network(rtx, GRAPHS["replace"], all_shapes[0])
+    another = EngineLibrary("tensorrt-rtx", rtx.trt)  # in the same process
+    layers = describe_network(another, GRAPHS["replace"], all_shapes[0])
     assert [layer["type"] for layer in layers].count("PLUGIN_V3") == 1
 
 
@@ -122,6 +123,24 @@ def test_options_reach_the_library(rtx: EngineLibrary) -> None:
     for option in ("hardware_compatible", "version_compatible"):
         with pytest.raises(BackendError, match="Ampere"):
             build_engine(rtx, GRAPHS["prepare"], shapes_of("prepare"), options=BuildOptions(**{option: True}))
+
+
+@pytest.mark.parametrize(("flags", "expected"), [({"STRONGLY_TYPED": 1}, 2), ({}, 0)])
+def test_networks_are_strongly_typed_and_without_functions(flags: dict[str, int], expected: int) -> None:
+    """TensorRT 10 must be asked for the first, 11 may not know the word; before 10.7 a function beats the plugin."""
+    made: list[int] = []
+    parsed: list[bytes] = []
+    network = SimpleNamespace(num_inputs=0, num_layers=0)
+    builder = SimpleNamespace(create_network=lambda flags: made.append(flags) or network)
+    trt = SimpleNamespace(
+        Builder=lambda logger: builder,
+        NetworkDefinitionCreationFlag=SimpleNamespace(**flags),
+        OnnxParser=lambda network, logger: SimpleNamespace(parse=lambda model: parsed.append(model) or True),
+    )
+    library: Any = SimpleNamespace(trt=trt, logger=None, errors=lambda: "", load_plugin=lambda: "")
+    assert describe_network(library, GRAPHS["replace"], {}) == []
+    assert made == [expected]
+    assert not onnx.load_from_string(parsed[0]).functions
 
 
 class Timings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import subprocess
 import sys
@@ -26,14 +27,17 @@ class Logger:
 
 
 class Registry:
-    """Loads one file."""
+    """Of a process: finds the plugin, of a version, in one file."""
 
-    def __init__(self, good: Path | None = None) -> None:
-        self.good, self.loaded = good, []
+    def __init__(self, good: Path | None = None, version: str = "1") -> None:
+        self.good, self.version, self.loaded = good, version, []
 
-    def load_library(self, path: str) -> object | None:
+    def load_library(self, path: str) -> None:
         self.loaded.append(path)
-        return object() if path == str(self.good) else None
+
+    def get_creator(self, name: str, version: str, namespace: str) -> object | None:
+        assert (name, namespace) == ("PatchReplace", "iic")
+        return object() if str(self.good) in self.loaded and version == self.version else None
 
 
 def module(version: str, registry: Registry | None = None) -> Any:
@@ -109,6 +113,8 @@ def test_the_plugin_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     library = EngineLibrary("tensorrt", module("10.3.0", registry))
     assert library.load_plugin() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert library.load_plugin() == library.load_plugin()
+    other = EngineLibrary("tensorrt", module("10.3.0", registry))  # the registry takes no name twice
+    assert other.load_plugin() == library.load_plugin()
     assert registry.loaded == [str(path)]
 
 
@@ -125,6 +131,14 @@ def test_a_plugin_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
     with pytest.raises(BackendError, match=rf"cannot load the plugin {path}: .*file too short.* cmake"):
         EngineLibrary("tensorrt", module("10.3.0", Registry())).load_plugin()
+
+
+def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any library that loads, and whose plugin is not the one that the graphs name."""
+    path = Path(importlib.import_module("_ctypes").__file__)
+    monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
+    with pytest.raises(BackendError, match=r"it does not hold iic::PatchReplace, version 1\. .*cmake"):
+        EngineLibrary("tensorrt", module("10.3.0", Registry(path, "2"))).load_plugin()
 
 
 def test_engines_come_without_engine_libraries() -> None:
