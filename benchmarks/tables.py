@@ -191,8 +191,30 @@ def bench_table() -> str:
     return f"`{record['command']}`\n\n{report(record)}"
 
 
+def compare_table() -> str:
+    """Whole calls of two backends in turn, from the comparisons of the same record."""
+    record = read("bench")
+    lines = [
+        "| 512×512, one object, in turn | p50 (ms) | p90 | takes (median of rounds) | p10 … p90 |",
+        "|---|---|---|---|---|",
+    ]
+    for pair in record["comparisons"]:
+        first, second = pair["contenders"]
+        ratio = pair["ratio"]
+        for contender, share in (
+            (first, f"{ratio['p50']:.2f} × | {ratio['p10']:.2f} … {ratio['p90']:.2f}"),
+            (second, " | "),
+        ):
+            ms = contender["end_to_end_ms"]
+            name = f"`{contender['backend']}`, {contender['precision']}"
+            lines.append(f"| {name} | {ms['p50']:.1f} | {ms['p90']:.1f} | {share} |")
+    lines += ["", f"`{record['command']}`, on {record['device']}."]
+    return "\n".join(lines)
+
+
 TABLES = {
     "bench": bench_table,
+    "compare": compare_table,
     "wires": wires_table,
     "factors": factors_table,
     "quality": quality_table,
