@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pictures", type=Path, help="folder for one sheet of results a picture")
     options = parser.parse_args(argv)
     cases = load_cases(options.data, limit=options.limit)
-    with Inpainter(options.bundle) as inpainter:
+    with Inpainter(options.bundle, backend="onnxruntime") as inpainter:
         methods = {} if options.no_classical else classical_methods()
         if options.side:
             cases = [squared(case, options.side) for case in cases]

@@ -30,7 +30,7 @@ class TimedBinding(Binding):
 class TimedBackend(OnnxRuntimeBackend):
     """ONNX Runtime; ``seconds`` holds what each graph has taken in all since it was cleared."""
 
-    name = "timed"
+    name: ClassVar[str] = "timed"
     seconds: ClassVar[defaultdict[str, float]] = defaultdict(float)
 
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:  # type: ignore[override]

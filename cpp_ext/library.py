@@ -7,15 +7,31 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["LIBRARY_SOURCES", "SANITIZE_SOURCES", "PatchReplaceLibrary", "build_device", "build_host"]
+__all__ = [
+    "LIBRARY_SOURCES",
+    "SANITIZE_SOURCES",
+    "PatchReplaceLibrary",
+    "build_device",
+    "build_host",
+    "host_compiler_works",
+]
 
 ROOT = Path(__file__).parent
 LIBRARY_SOURCES = ("kernels/patch_replace.cu", "kernels/c_abi.cpp")
 SANITIZE_SOURCES = ("kernels/patch_replace.cu", "host/sanitize.cpp")
 
 
+def host_compiler_works() -> bool:
+    """Whether g++ knows C++20 and half precision: 12 or newer on x86, 13 or newer on Arm."""
+    probe = ["g++", "-std=c++20", "-fsyntax-only", "-x", "c++", "-"]
+    try:
+        return subprocess.run(probe, input=b"_Float16 half;", capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def build_host(output: Path, sources: Sequence[str], *flags: str) -> Path:
-    """Compiles ``sources`` with g++ (12 or newer) under the host shim, with every warning an error.
+    """Compiles ``sources`` with g++ under the host shim, with every warning an error.
 
     A name that ends in ``.so`` becomes a shared library, any other one a program.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from export.accuracy import EXAMPLES, load_pictures
 from export.bundle import ParityError, write_bundle
 from training.model.weights import WeightsError
 
@@ -25,7 +26,18 @@ def show(report: dict[str, Any]) -> None:
         print(f"upsample x{row['factor']:<11}FP32 {row['fp32']:.1e}, FP16 {row['fp16']:.1e} of 255")
     for dtype, error in upsample["patch_replace"].items():
         print(f"iic::PatchReplace {dtype}: {error:.1e} of 1")
+    show_accuracy(report["accuracy"])
     print(f"parity {'passed' if report['passed'] else 'FAILED'} (seed {report['seed']}, T = 1..{report['iterations']})")
+
+
+def show_accuracy(report: dict[str, Any]) -> None:
+    limits = report["limits"]
+    print(f"{'FP16 against FP32':<22}{'hole PSNR':>10}{'of 255':>9}{'one step':>10}{'flips':>9}")
+    for row in (*report["rows"], {"picture": "allowed", **limits}):
+        print(
+            f"{row['picture']:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{row['step']:>10.3f}"
+            f"{100 * row['flips']:>8.3f}%"
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +49,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--card", type=Path, help="model card; the weights' name with .md by default")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced as a whole")
     parser.add_argument("--seed", type=int, help="of the parity inputs; fresh ones by default")
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        default=EXAMPLES,
+        help="that FP16 and FP32 must fill alike: a folder with NAME-mask.png beside each picture, or a tar of images/ "
+        "and masks/; examples/ by default",
+    )
     options = parser.parse_args(argv)
     card = options.card or options.weights.with_suffix(".md")
     upsampler = options.upsampler or options.weights.with_name("upsampler.safetensors")
@@ -44,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no model card at {card}; name it with --card")
     seed = options.seed if options.seed is not None else int(np.random.SeedSequence().entropy) % 2**32  # type: ignore[arg-type]
     try:
-        report = write_bundle(options.weights, upsampler, card, options.out, seed=seed)
+        pictures = load_pictures(options.pictures)
+        report = write_bundle(options.weights, upsampler, card, options.out, seed=seed, pictures=pictures)
     except ParityError as error:
         show(error.report)
         print(f"error: {error}", file=sys.stderr)

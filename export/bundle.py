@@ -6,40 +6,55 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from export.accuracy import Picture, check_accuracy
 from export.graphs import build_prepare, build_step, tensor_specs
 from export.parity import check_parity
+from export.patch_replace import without_function
 from export.upsample_graphs import build_upsample_graphs
 from export.upsample_parity import check_upsample_parity
 from iic_rt._version import __version__
 from iic_rt.bundle import MANIFEST, SCHEMA, file_sha256, load_bundle
+from training.model.network import Generator
+from training.model.upsampler import GuidedUpsampler
 from training.model.weights import load_generator, load_upsampler
 
-__all__ = ["ParityError", "write_bundle"]
+__all__ = ["ParityError", "replace_folder", "write_bundle", "write_manifest"]
 
 WORKING_SIZE = 256
 
 
 class ParityError(Exception):
-    """The graphs do not compute what the network computes; nothing was written."""
+    """The graphs do not compute what the network computes, or FP16 not what FP32 does; nothing was written."""
 
     def __init__(self, report: dict[str, Any]) -> None:
-        super().__init__("the exported graphs differ from the network by more than the tolerance; nothing was written")
+        super().__init__("the graphs differ by more than the tolerance in the report above; nothing was written")
         self.report = report
 
 
-def write_bundle(weights: Path, upsampler_weights: Path, card: Path, out: Path, *, seed: int) -> dict[str, Any]:
+def write_bundle(
+    weights: Path, upsampler_weights: Path, card: Path, out: Path, *, seed: int, pictures: Sequence[Picture]
+) -> dict[str, Any]:
     """Exports the weights of generator and upsampler to the bundle ``out`` and returns the parity report.
 
     The bundle appears whole or not at all: it is written and loaded under another name first.
 
+    Args:
+        weights: of the generator.
+        upsampler_weights: of the upsampling network.
+        card: the model card, copied.
+        out: folder of the bundle; replaced as a whole.
+        seed: of the random inputs of the parity report.
+        pictures: of ``export.accuracy.load_pictures``, which FP16 and FP32 must fill alike.
+
     Raises:
         WeightsError: the weights cannot be used.
-        ParityError: ONNX Runtime or the reference disagrees with torch.
+        ParityError: ONNX Runtime or the reference disagrees with torch, or FP16 with FP32.
     """
     generator, header = load_generator(weights)
     upsampler, _ = load_upsampler(upsampler_weights)
@@ -47,15 +62,14 @@ def write_bundle(weights: Path, upsampler_weights: Path, card: Path, out: Path, 
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         folder.chmod(0o755)
-        graphs = {"prepare": build_prepare(), "step": build_step(generator), **build_upsample_graphs(upsampler)}
-        for name, model in graphs.items():
-            onnx.save(model, folder / f"{name}.onnx")
-        report = check_parity(generator, folder, seed=seed)
-        report["upsample"] = check_upsample_parity(upsampler, folder, seed=seed)
-        report["passed"] = report["passed"] and report["upsample"]["passed"]
-        if not report["passed"]:
-            raise ParityError(report)
-        (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
+        precisions = {
+            precision: {"prepare": _save(build_prepare(), folder / "prepare.onnx")}
+            | {
+                name: _save(model, folder / f"{name}{suffix}.onnx")
+                for name, model in build_graphs(generator, upsampler, precision).items()
+            }
+            for precision, suffix in {"fp32": "", "fp16": ".fp16"}.items()
+        }
         shutil.copyfile(card, folder / "card.md")
         manifest = {
             "schema": SCHEMA,
@@ -64,29 +78,54 @@ def write_bundle(weights: Path, upsampler_weights: Path, card: Path, out: Path, 
             "working_size": WORKING_SIZE,
             "exported_by": f"iic-rt {__version__}",
             "weights_sha256": {"generator": file_sha256(weights), "upsampler": file_sha256(upsampler_weights)},
-            "precisions": {
-                "fp32": {
-                    name: _entry(folder / f"{name}.onnx")
-                    | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
-                    for name, model in graphs.items()
-                }
-            },
+            "precisions": precisions,
             "card": _entry(folder / "card.md"),
-            "parity": _entry(folder / "parity.json"),
         }
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        report = check_parity(generator, folder, seed=seed)
+        report["upsample"] = check_upsample_parity(upsampler, folder, seed=seed)
+        write_manifest(folder, manifest)
+        report["accuracy"] = check_accuracy(folder, pictures)
+        report["passed"] = all(part["passed"] for part in (report, report["upsample"], report["accuracy"]))
+        if not report["passed"]:
+            raise ParityError(report)
+        (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
+        write_manifest(folder, manifest | {"parity": _entry(folder / "parity.json")})
         load_bundle(folder)
-        _replace(folder, out)
+        replace_folder(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def build_graphs(generator: Generator, upsampler: GuidedUpsampler, precision: str) -> dict[str, onnx.ModelProto]:
+    return {"step": build_step(generator, precision), **build_upsample_graphs(upsampler, precision)}
+
+
+def _save(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
+    """Writes a graph, and the same without its functions where it has some; returns its entry in the manifest."""
+    onnx.save(model, path)
+    entry: dict[str, Any] = _entry(path)
+    if model.functions:
+        plugin = _entry(_saved(without_function(model), path.with_suffix(".plugin.onnx")))
+        entry |= {"plugin_file": plugin["file"], "plugin_sha256": plugin["sha256"]}
+    return entry | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
+
+
+def _saved(model: onnx.ModelProto, path: Path) -> Path:
+    onnx.save(model, path)
+    return path
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes the manifest of a bundle that nobody reads yet."""
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": file_sha256(path)}
 
 
-def _replace(folder: Path, out: Path) -> None:
+def replace_folder(folder: Path, out: Path) -> None:
     """Renames ``folder`` to ``out``; a bundle that was there is moved aside first and goes last."""
     old = out.with_name(f"{folder.name}.old")
     if out.exists():

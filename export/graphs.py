@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from training.model.network import SIZE_MULTIPLE, Generator
 from training.model.step import Step
 
-__all__ = ["OPSET", "build_prepare", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
+__all__ = ["OPSET", "InHalf", "build_prepare", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
 
 OPSET = 20  # the newest that TensorRT 10.3 (JetPack 6) reads
 IR_VERSION = 10
@@ -90,16 +91,41 @@ def build_prepare() -> onnx.ModelProto:
     return model
 
 
-def build_step(generator: Generator) -> onnx.ModelProto:
-    """The ``step`` graph for every height and width that is a multiple of 8, with FP16 weights cast on load."""
+class InHalf(nn.Module):
+    """A network in FP16, for the graphs of that precision: what comes in is cast first, what goes out is cast last.
+
+    The types are in the graph and not left to the engine: TensorRT 11 and TensorRT-RTX compute in the types they are
+    given. What a network casts to float32 inside stays float32.
+
+    Args:
+        network: copied, so that the original keeps its weights.
+        out: dtype of every output.
+    """
+
+    def __init__(self, network: nn.Module, *, out: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.out = copy.deepcopy(network).half(), out
+
+    def forward(self, *inputs: Tensor) -> Any:
+        outputs = self.network(*(x.half() for x in inputs))
+        return outputs.to(self.out) if isinstance(outputs, Tensor) else tuple(x.to(self.out) for x in outputs)
+
+
+def build_step(generator: Generator, precision: str = "fp32") -> onnx.ModelProto:
+    """The ``step`` graph for every height and width that is a multiple of 8, in ``"fp32"`` or ``"fp16"``.
+
+    In both the weights are stored as FP16, and y, m, c, the confidence and its comparison are float32.
+    """
+    network = InHalf(generator, out=torch.float32) if precision == "fp16" else generator
     height = SIZE_MULTIPLE * torch.export.Dim("height8", min=4, max=1024)
     width = SIZE_MULTIPLE * torch.export.Dim("width8", min=4, max=1024)
     shapes: dict[str, Any] = {name: {2: height, 3: width} for name in ("y", "m", "c")}
     shapes["first"] = {}
     example = torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96), torch.zeros(1, 1, 64, 96), torch.ones(1)
     outputs = ["y_out", "m_out", "c_out"]
-    model = export_module(Step(generator).eval(), example, ["y", "m", "c", "first"], outputs, shapes)
-    store_weights_as_fp16(model)
+    model = export_module(Step(network).eval(), example, ["y", "m", "c", "first"], outputs, shapes)
+    if precision == "fp32":
+        store_weights_as_fp16(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -107,7 +133,9 @@ def build_step(generator: Generator) -> onnx.ModelProto:
 def export_module(
     module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], shapes: dict[str, Any]
 ) -> onnx.ModelProto:
-    """``module`` as ONNX without traces of the machine; ``shapes`` names the axes that may vary."""
+    """``module`` as ONNX without traces of the machine; ``shapes`` names the axes of every input that may vary."""
+    if isinstance(module, InHalf):
+        shapes = {"inputs": tuple(shapes.values())}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # speaks of torchvision, which nothing here uses
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations and axis names, which are set below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-__all__ = ["DOMAIN", "ROWS_PER_BLOCK", "build_patch_replace", "build_replace"]
+__all__ = ["DOMAIN", "ROWS_PER_BLOCK", "build_patch_replace", "build_replace", "typed", "without_function"]
 
 DOMAIN = "iic"
 ROWS_PER_BLOCK = 1024  # hole rows whose softmax is held at once: 1024 x N floats, never N x N
@@ -90,10 +90,10 @@ PatchReplace <scale> (q, k, v, hole, weight) => (out, replaced)
 
 REPLACE = """
 <ir_version: 10, opset_import: ["" : 20, "iic" : 1]>
-replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] features, float[1, 1, cells, cells] inside,
+replace (TYPE[1, patches, descriptor] q, TYPE[1, channels, cells, cells] features, TYPE[1, 1, cells, cells] inside,
          float[1, groups, groups] hole, float[1, groups, groups] weight, int64[window_cells] windows,
          int64[cells] first, int64[cells] second, float[cells] share)
-    => (float[1, channels, cells, cells] mixed, float[1, groups, groups] replaced)
+    => (TYPE[1, channels, cells, cells] mixed, float[1, groups, groups] replaced)
 <int64[1] one_1d = {1}, int64[1] minus_one_1d = {-1}, int64[1] any = {-1}, int64[2] one_row = {1, -1},
  float zero = {0}, float unit = {1}, float smallest = {0.000001}>
 {
@@ -117,7 +117,8 @@ replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] featu
     map_shape = Concat <axis = 0> (one_1d, groups, groups)
     replaced = Reshape (replaced_row, map_shape)
     # Back to a map, from replaced patches alone: the margin of a known patch is unknown where it reaches into the hole.
-    flags = Unsqueeze (replaced_row, minus_one_1d)
+    flags_float = Unsqueeze (replaced_row, minus_one_1d)
+    flags = Cast <to = TYPE_NUMBER> (flags_float)
     copied_rows = Mul (copied, flags)
     back_shape = Concat <axis = 0> (groups, groups, channels_1d, side, side)
     back_grid = Reshape (copied_rows, back_shape)
@@ -127,13 +128,18 @@ replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] featu
     rest = Sub (unit, share)
     share_column = Unsqueeze (share, minus_one_1d)
     rest_column = Unsqueeze (rest, minus_one_1d)
-    upper = Gather <axis = 2> (back, first)
-    lower = Gather <axis = 2> (back, second)
+    upper_cells = Gather <axis = 2> (back, first)
+    lower_cells = Gather <axis = 2> (back, second)
+    upper = Cast <to = 1> (upper_cells)
+    lower = Cast <to = 1> (lower_cells)
     upper_part = Mul (upper, share_column)
     lower_part = Mul (lower, rest_column)
-    joined_rows = Add (upper_part, lower_part)
-    left = Gather <axis = 3> (joined_rows, first)
-    right = Gather <axis = 3> (joined_rows, second)
+    joined_float = Add (upper_part, lower_part)
+    joined_rows = Cast <to = TYPE_NUMBER> (joined_float)
+    left_cells = Gather <axis = 3> (joined_rows, first)
+    right_cells = Gather <axis = 3> (joined_rows, second)
+    left = Cast <to = 1> (left_cells)
+    right = Cast <to = 1> (right_cells)
     left_part = Mul (left, share)
     right_part = Mul (right, rest)
     joined = Add (left_part, right_part)
@@ -152,8 +158,10 @@ replace (float[1, patches, descriptor] q, float[1, channels, cells, cells] featu
     cell_weight = Add (left_weight, right_weight)
     safe_weight = Max (cell_weight, smallest)
     blended = Div (joined, safe_weight)
-    is_inside = Greater (inside, zero)
-    mixed = Where (is_inside, blended, features)
+    blended_cells = Cast <to = TYPE_NUMBER> (blended)
+    inside_float = Cast <to = 1> (inside)
+    is_inside = Greater (inside_float, zero)
+    mixed = Where (is_inside, blended_cells, features)
 }
 """
 
@@ -171,14 +179,36 @@ patch_replace (TYPE[B, N, D] q, TYPE[B, N, D] k, TYPE[B, N, Dv] v, float[B, N] h
 
 def build_patch_replace(scale: float, dtype: str = "float32") -> onnx.ModelProto:
     """A model of the one node, as ``iic_rt.patch_replace`` defines it; ``dtype`` of q, k and v, float32 or float16."""
-    text = SINGLE.replace("SCALE", repr(float(scale))).replace("TYPE", {"float32": "float"}.get(dtype, dtype))
-    model = onnx.parser.parse_model(text + FUNCTION)
+    return _parse(SINGLE, scale, dtype)
+
+
+def build_replace(scale: float, dtype: str = "float32") -> onnx.ModelProto:
+    """The ``replace`` graph; shapes and meaning in ``export.upsample_graphs``.
+
+    ``dtype`` of q, features, inside and mixed, float32 or float16; the casts do nothing in float32. Cells are moved
+    in it, and weighed in float32: the weights of a cell may be as small as 1e-6.
+    """
+    return _parse(REPLACE, scale, dtype)
+
+
+def _parse(text: str, scale: float, dtype: str) -> onnx.ModelProto:
+    model = onnx.parser.parse_model(typed(text, dtype).replace("SCALE", repr(float(scale))) + FUNCTION)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def build_replace(scale: float) -> onnx.ModelProto:
-    """The ``replace`` graph; shapes and meaning in ``export.upsample_graphs``."""
-    model = onnx.parser.parse_model(REPLACE.replace("SCALE", repr(float(scale))) + FUNCTION)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+def without_function(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with ``iic::PatchReplace`` left to a plugin.
+
+    TensorRT before 10.7 takes the function body wherever there is one, and then fails at its NonZero.
+    """
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.functions[:]
+    return bare
+
+
+def typed(text: str, dtype: str) -> str:
+    """A graph's text with the type it leaves open: ``TYPE``, and ``TYPE_NUMBER`` for the argument of a Cast."""
+    name, number = {"float32": ("float", 1), "float16": ("float16", 10)}[dtype]
+    return text.replace("TYPE_NUMBER", str(number)).replace("TYPE", name)

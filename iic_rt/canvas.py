@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from iic_rt.loop import State
 from iic_rt.options import InpaintOptions
 from iic_rt.paste import paste
-from iic_rt.regions import Region
+from iic_rt.regions import Box, Region
 
 __all__ = ["Canvas"]
 
@@ -38,6 +38,13 @@ class Canvas:
         self.confidence = np.ones(hole.shape, np.float32)
         self.hole_left = np.zeros(hole.shape, np.uint8)
         self.paste_ms = 0.0
+
+    def reach(self, region: Region, working_size: int) -> Box:
+        """What of the picture filling a region reads."""
+        height, width = self._hole.shape
+        window = Box(region.top, region.left, region.top + region.side, region.left + region.side)
+        feather = round(self._feather * region.side / working_size) + 1
+        return window.union(region.box.grown(feather, height, width)).inside(height, width)
 
     def paste(self, region: Region, state: State, detail: Pixels | None = None) -> None:
         """Writes a filled region; ``detail`` [S, S, 3] takes the place of the state's enlarged picture."""

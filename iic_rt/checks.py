@@ -47,16 +47,16 @@ def _to_uint8_hint(image: NDArray[Any]) -> str:
     return "Convert it with .astype('uint8') after checking its range"
 
 
-def check_mask(mask: object, image: Pixels, options: InpaintOptions) -> Pixels:
+def check_mask(mask: object, shape: tuple[int, ...], options: InpaintOptions) -> Pixels:
     """The hole as uint8 [H, W] in {0, 1}, 1 = fill.
 
     ``mask`` is bool or uint8, [H, W] or [H, W, 1]. A uint8 mask counts as white from 128 up, or, when it holds only 0
-    and 1, at 1. ``options.mask_hole`` says which end is the hole.
+    and 1, at 1. ``options.mask_hole`` says which end is the hole. ``shape`` is that of the image.
 
     Raises:
         InputError: wrong type, size or shape, or a hole that covers the whole picture.
     """
-    white = _white(mask, image, "mask")
+    white = _white(mask, shape, "mask")
     hole = white if options.mask_hole == "white" else ~white
     share = float(hole.mean())
     other = "black" if options.mask_hole == "white" else "white"
@@ -83,7 +83,7 @@ def check_mask(mask: object, image: Pixels, options: InpaintOptions) -> Pixels:
     return checked
 
 
-def _white(mask: object, image: Pixels, name: str) -> NDArray[np.bool_]:
+def _white(mask: object, shape: tuple[int, ...], name: str) -> NDArray[np.bool_]:
     if not isinstance(mask, np.ndarray):
         raise InputError(f"the {name} is a {type(mask).__name__}, not a numpy array; use numpy.asarray on it first")
     if mask.dtype not in (np.uint8, np.bool_):
@@ -95,16 +95,16 @@ def _white(mask: object, image: Pixels, name: str) -> NDArray[np.bool_]:
         mask = mask[..., 0]
     if mask.ndim != 2:
         raise InputError(f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]")
-    if mask.shape != image.shape[:2]:
+    if mask.shape != shape[:2]:
         raise InputError(
-            f"the {name} is {mask.shape[1]}x{mask.shape[0]} and the image {image.shape[1]}x{image.shape[0]} pixels "
+            f"the {name} is {mask.shape[1]}x{mask.shape[0]} and the image {shape[1]}x{shape[0]} pixels "
             "(width x height); they must be equal. Resize it with nearest-neighbour interpolation"
         )
     threshold = 1 if mask.dtype == np.bool_ or mask.max() <= 1 else 128
     return np.asarray(mask >= threshold, np.bool_)
 
 
-def check_control(avoid: object, prefer: object, hole: Pixels, image: Pixels) -> tuple[Pixels | None, Pixels | None]:
+def check_control(avoid: object, prefer: object, hole: Pixels) -> tuple[Pixels | None, Pixels | None]:
     """Known pixels that must not be looked at, and known pixels that may be looked at but not copied.
 
     Both are uint8 [H, W] in {0, 1}, or None when there are none.
@@ -113,20 +113,19 @@ def check_control(avoid: object, prefer: object, hole: Pixels, image: Pixels) ->
         avoid: mask like ``check_mask``'s, white = never copy from here, or None.
         prefer: the same, white = copy from here only, or None.
         hole: uint8 [H, W] in {0, 1}.
-        image: the checked image.
 
     Raises:
         InputError: a mask cannot be used, or together they leave nothing to copy from.
     """
     if avoid is None and prefer is None:
         return None, None
-    hidden = np.zeros(hole.shape, np.bool_) if avoid is None else _white(avoid, image, "avoid mask")
+    hidden = np.zeros(hole.shape, np.bool_) if avoid is None else _white(avoid, hole.shape, "avoid mask")
     if avoid is not None and bool((hidden | (hole > 0)).all()):
         raise InputError(
             "the avoid mask covers every known pixel, so nothing is left to fill the hole from; leave some unmarked"
         )
     if prefer is not None:
-        wanted = _white(prefer, image, "prefer mask")
+        wanted = _white(prefer, hole.shape, "prefer mask")
         if not wanted.any():
             raise InputError("the prefer mask marks no pixel; mark the area to copy from, or leave prefer out")
         if not (wanted & (hole == 0)).any():

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from iic_rt.backends import open_backend
 from iic_rt.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from iic_rt.canvas import Canvas
-from iic_rt.checks import check_control, check_image, check_mask, from_rgb, to_rgb
+from iic_rt.checks import check_control, check_mask
 from iic_rt.errors import BackendError, InputError
 from iic_rt.filler import FilledRegion, Filler
 from iic_rt.options import InpaintOptions
-from iic_rt.regions import find_regions
+from iic_rt.picture import Picture, host_mask, open_picture
+from iic_rt.regions import Box, find_regions
 from iic_rt.types import InpaintResult, Snapshot, Timings
 
 __all__ = ["Inpainter"]
@@ -79,24 +80,30 @@ class Inpainter:
 
     def inpaint(
         self,
-        image: NDArray[Any],
-        mask: NDArray[Any],
+        image: Any,
+        mask: Any,
         *,
-        avoid: NDArray[Any] | None = None,
-        prefer: NDArray[Any] | None = None,
+        avoid: Any = None,
+        prefer: Any = None,
+        out: Any = None,
         options: InpaintOptions | None = None,
     ) -> InpaintResult:
         """Fills the hole that ``mask`` marks; source: Algorithm 1 and Sec. 3.3 of the paper, region by region.
 
         Args:
-            image: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], any size, any strides; never written to. Alpha is
-                kept as it is.
+            image: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], any size; never written to. Alpha is kept as it is.
+                A numpy array with any strides; or, on a CUDA backend, an array on the device with
+                ``__cuda_array_interface__`` or DLPack (pycuda, CuPy, PyTorch, cuda-python) whose rows are contiguous:
+                only the pixels around holes are copied to the host, and the result is on the device too. Masks may be
+                on the device as well.
             mask: bool or uint8, [H, W] or [H, W, 1]; white (from 128 up, or 1 in a mask of 0 and 1) is removed unless
                 ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning.
             avoid: like ``mask``, white = never copy from here. These pixels are treated as unknown: no network sees
                 them, and no value of theirs reaches the result.
             prefer: like ``mask``, white = copy detail from here only; the loop still sees the rest, and the hole joins
                 its surroundings.
+            out: an array on the device like ``image``, which may be ``image`` itself, to take the result; None for new
+                memory.
             options: for this call, in place of the defaults.
 
         Raises:
@@ -105,14 +112,16 @@ class Inpainter:
         """
         started = time.perf_counter()
         options = options or self.options
-        image = check_image(image)
-        hole = check_mask(mask, image, options)
-        hidden, barred = check_control(avoid, prefer, hole, image)
         if self._filler is None:
             raise BackendError("this Inpainter is closed; make a new one")
-        rgb = to_rgb(image, options.channel_order)
-        before = rgb.copy() if options.keep_iterations else rgb
-        canvas = Canvas(rgb, hole, hidden, barred, options)
+        masks = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
+        picture = open_picture(image, out, self._backend, options.channel_order)
+        hole = check_mask(masks[0], picture.shape, options)
+        hidden, barred = check_control(masks[1], masks[2], hole)
+        if options.keep_iterations:
+            picture.load(Box(0, 0, *hole.shape))
+        before = picture.rgb.copy() if options.keep_iterations else picture.rgb
+        canvas = Canvas(picture.rgb, hole, hidden, barred, options)
         regions = []
         if hole.any():
             closed = [mask for mask in (hidden, barred) if mask is not None]
@@ -128,17 +137,17 @@ class Inpainter:
             if options.budget_ms is not None:
                 now = time.perf_counter()
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
+            picture.load(canvas.reach(region, self.working_size))
             filled.append(self._filler.fill(canvas, region, options, deadline=deadline))
-        history = _history(before, hole, hidden, image, options, filled) if options.keep_iterations else ()
-        result = from_rgb(canvas.image, image, hole, options.channel_order)
+            picture.store(region.box, hole)
         return InpaintResult(
-            image=result,
+            image=picture.result(hole),
             confidence=canvas.confidence,
             hole_left=canvas.hole_left,
             iterations=max((f.first.iterations for f in filled), default=0),
             regions=len(regions),
+            history=_history(before, hole, hidden, picture, options, filled) if options.keep_iterations else (),
             timings=_timings(started, filled, canvas.paste_ms),
-            history=history,
         )
 
     def close(self) -> None:
@@ -159,7 +168,7 @@ def _history(
     rgb: NDArray[np.uint8],
     hole: NDArray[np.uint8],
     hidden: NDArray[np.uint8] | None,
-    image: NDArray[np.uint8],
+    picture: Picture,
     options: InpaintOptions,
     filled: list[FilledRegion],
 ) -> tuple[Snapshot, ...]:
@@ -169,8 +178,7 @@ def _history(
         canvas = Canvas(rgb.copy(), hole, hidden, None, options)
         for f in filled:
             canvas.paste(f.region, f.first.states[min(t, len(f.first.states) - 1)])
-        picture = from_rgb(canvas.image, image, hole, options.channel_order)
-        snapshots.append(Snapshot(picture, canvas.confidence, canvas.hole_left))
+        snapshots.append(Snapshot(picture.on_host(canvas.image, hole), canvas.confidence, canvas.hole_left))
     return tuple(snapshots)
 
 

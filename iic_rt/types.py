@@ -47,7 +47,8 @@ class InpaintResult:
     """The completed picture and what is known about it. All arrays are new and belong to the caller.
 
     Attributes:
-        image: uint8, shape and channel order of the input. Pixels outside the hole equal the input bit for bit.
+        image: uint8, shape and channel order of the input; on the device when the input was. Pixels outside the hole
+            equal the input bit for bit.
         confidence: float32 [H, W] in [0, 1], how sure the network was of each pixel; 1 outside the hole.
         hole_left: uint8 [H, W] in {0, 1}, pixels that are filled but that no iteration came to trust.
         iterations: iterations run, the most over all regions; 0 when the mask was empty.

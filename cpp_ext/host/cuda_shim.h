@@ -1,6 +1,6 @@
 // Enough of CUDA to compile the kernels with g++ (C++20) and run them on a machine without a GPU, for tests only.
 //
-// A std::thread stands for a CUDA thread and a std::barrier for __syncthreads, so that the sanitizers see the races and
+// A std::thread stands for a CUDA thread and a barrier for __syncthreads, so that the sanitizers see the races and
 // overflows that a GPU would have. Blocks run one after another. Shared arrays are fresh heap memory for every block,
 // filled with NaN: reading one that was never written does not go unnoticed.
 #pragma once
@@ -9,8 +9,8 @@
 #error "compile with -DIIC_HOST_SHIM, so that every file takes the shim"
 #endif
 
-#include <barrier>
 #include <cmath>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -76,15 +76,40 @@ using Half = _Float16;
 
 namespace shim {
 
+// std::barrier spins before it sleeps, which takes the time that the threads waited for need.
+class Barrier {
+  public:
+    explicit Barrier(int threads) : mThreads(threads) {}
+
+    void wait() {
+        std::unique_lock<std::mutex> lock(mMutex);
+        unsigned const round = mRound;
+        if (++mArrived == mThreads) {
+            mArrived = 0;
+            ++mRound;
+            mChanged.notify_all();
+        } else {
+            mChanged.wait(lock, [&] { return round != mRound; });
+        }
+    }
+
+  private:
+    std::mutex mMutex;
+    std::condition_variable mChanged;
+    int const mThreads;
+    int mArrived = 0;
+    unsigned mRound = 0;
+};
+
 struct WarpState {
-    std::barrier<> barrier{32};
+    Barrier barrier{32};
     unsigned slots[32][8];
 };
 
 struct BlockState {
     explicit BlockState(int threads) : barrier(threads), warps(threads / 32) {}
 
-    std::barrier<> barrier;
+    Barrier barrier;
     std::vector<WarpState> warps;
     std::mutex mutex;
     std::vector<std::unique_ptr<unsigned char[]>> shared;
@@ -116,11 +141,11 @@ void runThread(Kernel const& kernel, BlockState& state, dim3 grid, unsigned thre
                 blockIdx = dim3(x, y, z);
                 sharedUsed = 0;
                 kernel();
-                state.barrier.arrive_and_wait();
+                state.barrier.wait();
                 if (thread == 0) {
                     state.shared.clear();
                 }
-                state.barrier.arrive_and_wait();
+                state.barrier.wait();
             }
         }
     }
@@ -149,7 +174,7 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, int threads, cudaStream_t, t
 
 }  // namespace iic
 
-inline void __syncthreads() { iic::shim::block->barrier.arrive_and_wait(); }
+inline void __syncthreads() { iic::shim::block->barrier.wait(); }
 
 #define IIC_SHARED(type, name, count) type* const name = iic::shim::shared<type>(count)
 

@@ -34,9 +34,9 @@ template <int kCount, typename Read>
 void exchange(unsigned const (&mine)[kCount], Read const& read) {
     WarpState& warp = block->warps[threadIdx.x / 32];
     std::memcpy(warp.slots[threadIdx.x % 32], mine, sizeof(mine));
-    warp.barrier.arrive_and_wait();
+    warp.barrier.wait();
     read(warp.slots);
-    warp.barrier.arrive_and_wait();
+    warp.barrier.wait();
 }
 
 template <bool kTransposed>

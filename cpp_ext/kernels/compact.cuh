@@ -7,15 +7,17 @@
 
 namespace iic {
 
-// Turns counts[0..kThreads) into the sums of the entries up to and with each. Ends with all threads synchronised.
+// Turns the entries of both arrays into the sums of the entries up to and with each. Ends with all threads synchronised.
 template <int kThreads>
-__device__ void inclusiveScan(int* counts) {
+__device__ void inclusiveScan(int* first, int* second) {
     int const me = threadIdx.x;
     for (int reach = 1; reach < kThreads; reach *= 2) {
         __syncthreads();
-        int const left = me >= reach ? counts[me - reach] : 0;
+        int const addFirst = me >= reach ? first[me - reach] : 0;
+        int const addSecond = me >= reach ? second[me - reach] : 0;
         __syncthreads();
-        counts[me] += left;
+        first[me] += addFirst;
+        second[me] += addSecond;
     }
     __syncthreads();
 }
@@ -45,8 +47,7 @@ __global__ void compactKernel(PatchReplaceParams params, Workspace ws) {
     }
     rowCounts[me] = rowCount;
     colCounts[me] = colCount;
-    inclusiveScan<kThreads>(rowCounts);
-    inclusiveScan<kThreads>(colCounts);
+    inclusiveScan<kThreads>(rowCounts, colCounts);
     int const allRows = rowCounts[kThreads - 1];
     int const allCols = colCounts[kThreads - 1];
 

@@ -38,7 +38,8 @@ struct PatchReplaceParams {
 std::size_t patchReplaceWorkspaceSize(int batch, int patches, int descriptor, int width, DataType type) noexcept;
 
 // Enqueues the operator on `stream`: nothing is allocated, nothing waits, nothing is read back, so it may be captured
-// into a CUDA graph. `workspace` is device memory aligned to 16 bytes; its content may be anything.
+// into a CUDA graph. The first call of a process may load the kernels: make it outside a capture. `workspace` is device
+// memory aligned to 16 bytes; its content may be anything.
 //
 // Returns cudaErrorInvalidValue for sizes, pointers, alignment or a workspace that are not as said above, otherwise
 // the status of the launches.

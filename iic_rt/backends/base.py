@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle import Bundle
+from iic_rt.errors import BackendError
 
-__all__ = ["Backend", "Binding", "Buffer", "Mark", "Program"]
+__all__ = ["Backend", "Binding", "Buffer", "Frame", "Mark", "Program"]
 
 
 class Buffer(ABC):
@@ -79,6 +80,34 @@ class Program(ABC):
     @abstractmethod
     def enqueue(self) -> Sequence[Mark]:
         """Runs the work after all work enqueued before; returns the marks set in it."""
+
+
+class Frame(ABC):
+    """A picture of the application, uint8, in memory of the device.
+
+    Attributes:
+        shape: [H, W] or [H, W, C].
+        array: the picture as the application takes it; exports ``__cuda_array_interface__`` and DLPack.
+    """
+
+    shape: tuple[int, ...]
+    array: Any
+
+    @abstractmethod
+    def read(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """A part of the picture on the host, after all work enqueued so far."""
+
+    @abstractmethod
+    def write(self, rows: slice, columns: slice, pixels: NDArray[np.uint8]) -> None:
+        """Writes a part of the picture in stream order; ``pixels`` may be changed afterwards."""
+
+    @abstractmethod
+    def copy(self) -> Frame:
+        """The same picture in new memory, copied on the device."""
+
+    @abstractmethod
+    def copy_to(self, other: Frame) -> None:
+        """Copies the picture on the device to another of the same shape; nothing to do where both are one memory."""
 
 
 class Backend(ABC):
@@ -159,6 +188,21 @@ class Backend(ABC):
         Raises:
             BackendError: the work failed.
         """
+
+    def frame(self, array: object) -> Frame:
+        """The application's picture on the device, without a copy.
+
+        Args:
+            array: exports ``__cuda_array_interface__`` or DLPack, uint8.
+
+        Raises:
+            BackendError: the backend computes elsewhere.
+            InputError: the array cannot be used.
+        """
+        raise BackendError(
+            f"{self.name} computes on the CPU and takes numpy arrays; copy the picture to the host, or open the "
+            "Inpainter with backend='tensorrt' or 'tensorrt-rtx'"
+        )
 
     @abstractmethod
     def close(self) -> None:

@@ -42,6 +42,7 @@ class OnnxRuntimeBackend(HostBackend):
     """Sessions on the CPU provider; ``threads`` is the size of the pool, None for one a physical core."""
 
     name: ClassVar[str] = "onnxruntime"
+    providers: ClassVar[tuple[str, ...]] = ("CPUExecutionProvider",)
 
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         onnxruntime = _import()
@@ -56,7 +57,7 @@ class OnnxRuntimeBackend(HostBackend):
         for name, graph in self.bundle.graphs.items():
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
-                    str(graph.path), options, providers=["CPUExecutionProvider"]
+                    str(graph.path), options, providers=list(self.providers)
                 )
             except Exception as error:  # the engine's own errors share no base class
                 raise BackendError(

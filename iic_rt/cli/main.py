@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from iic_rt._version import __version__
 from iic_rt.backends import BACKENDS
 from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.cli.engines import add_engines
 from iic_rt.cli.info import run_info
 from iic_rt.cli.remove import run_remove
 from iic_rt.errors import IICError
@@ -67,14 +70,32 @@ def build_parser() -> argparse.ArgumentParser:
     info.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
     info.add_argument("--json", action="store_true", help="print it as one JSON object")
     info.set_defaults(run=run_info)
+
+    add_engines(commands)
     return parser
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What ``iic_rt.engines`` logs at INFO goes to stderr: building takes minutes, which a person should know."""
+    log, handler = logging.getLogger("iic_rt.engines"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("iic-rt: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns 0, 1 when a picture or the set-up failed, or 2 for wrong arguments (argparse)."""
     arguments = build_parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        with _told():
+            return int(arguments.run(arguments))
     except IICError as error:
         print(f"iic-rt: error: {error}", file=sys.stderr)
         return 1

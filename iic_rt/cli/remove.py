@@ -102,7 +102,7 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
             avoid=None if job.avoid is None else read_mask(job.avoid),
             prefer=None if job.prefer is None else read_mask(job.prefer),
         )
-        hole = check_mask(mask, image, inpainter.options)
+        hole = check_mask(mask, image.shape, inpainter.options)
     messages = sorted({*job.warnings, *(str(w.message) for w in caught)})
     write_image(job.out, result.image)
     if job.confidence is not None:

@@ -80,7 +80,7 @@ def build_engine(
     if engine is None:
         raise BackendError(
             f"{library.target} {library.version} cannot build an engine of {graph.path.name} for "
-            f"{_text(shapes)}: {library.errors()}. If memory ran out, close other programs, lower the size or "
+            f"{_text(shapes)}: {library.errors()}. If memory ran out, close other programs, lower the size or raise "
             "workspace_mib; otherwise export the bundle again with this version's `python -m export`"
         )
     if cache is not None and timing_cache is not None:
@@ -178,7 +178,7 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             return True
 
         def phase_finish(self, phase_name: str) -> None:
-            pass
+            progress(phase_name, self._steps[phase_name], self._steps[phase_name])
 
     return Monitor()
 

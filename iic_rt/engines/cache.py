@@ -21,7 +21,7 @@ __all__ = ["CacheEntry", "EngineCache", "EngineKey"]
 
 SCHEMA = 1  # of the entries; one of another schema is never read
 
-_log = logging.getLogger("iic_rt")
+_log = logging.getLogger("iic_rt.engines")
 
 
 @dataclass(frozen=True)

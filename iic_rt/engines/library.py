@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import logging
 import re
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from iic_rt.bundle import file_sha256
 from iic_rt.engines.folders import plugin_path
 from iic_rt.errors import BackendError
+from iic_rt.patch_replace import VERSION
 
 __all__ = ["TARGETS", "EngineLibrary", "open_library"]
 
@@ -25,7 +28,7 @@ INSTALL = {
 TARGETS = tuple(MODULES)
 MAX_MESSAGES = 8  # of the library that an error quotes
 
-_log = logging.getLogger("iic_rt")
+_log = logging.getLogger("iic_rt.engines")
 
 
 class EngineLibrary:
@@ -36,7 +39,7 @@ class EngineLibrary:
         trt: the module.
         version: of the module.
         logger: the ``ILogger`` to give to builders, parsers and runtimes. What it is told goes to the logger
-            ``iic_rt`` at DEBUG; errors are kept for :meth:`errors`.
+            ``iic_rt.engines`` at DEBUG; errors are kept for :meth:`errors`.
     """
 
     def __init__(self, target: str, trt: Any) -> None:
@@ -61,27 +64,36 @@ class EngineLibrary:
         if self._plugin_sha256 is None:
             path = plugin_path()
             build = (
-                "`cmake -S cpp_ext -B build && cmake --build build && cmake --install build --prefix ~/.cache/iic-rt` "
-                "in a checkout of iic-rt; IIC_RT_PLUGIN names a file elsewhere"
+                "`cpp_ext/plugin/install.sh` in a checkout of iic-rt (it needs nvcc, CMake and TensorRT's headers); "
+                "IIC_RT_PLUGIN may name a file elsewhere"
             )
             if not path.is_file():
                 raise BackendError(
                     f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
                 )
             sha256 = file_sha256(path)
-            self._errors.clear()
-            try:
-                handle = self.trt.get_plugin_registry().load_library(str(path))
-            except Exception as error:  # the bindings' own errors share no base class
-                self._errors.append(str(error))
-                handle = None
-            if handle is None:
+            if not self._knows_plugin():  # the registry is the process's, and another library object may have done it
+                self.trt.get_plugin_registry().load_library(str(path))
+            if not self._knows_plugin():
                 raise BackendError(
-                    f"{self.target} {self.version} cannot load the plugin {path}: {self.errors()}. Build it again "
+                    f"{self.target} {self.version} cannot load the plugin {path}: {_why_not(path)}. Build it again "
                     f"with {build}"
                 )
             self._plugin_sha256 = sha256
         return self._plugin_sha256
+
+    def _knows_plugin(self) -> bool:
+        creator = self.trt.get_plugin_registry().get_creator("PatchReplace", str(VERSION), "iic")
+        return creator is not None
+
+
+def _why_not(path: Path) -> str:
+    """The reason why a library does not load, which the registry keeps to itself."""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return str(error)
+    return f"it does not hold iic::PatchReplace, version {VERSION}"
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:

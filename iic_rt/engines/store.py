@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from iic_rt.bundle import Bundle, EngineFile
-from iic_rt.engines.build import BuildOptions, Progress, build_engine
+from iic_rt.engines.build import BuildOptions, build_engine
 from iic_rt.engines.cache import EngineCache, EngineKey
 from iic_rt.engines.fits import built_for, fits_device, fits_version
 from iic_rt.engines.library import EngineLibrary
@@ -18,7 +18,7 @@ from iic_rt.patch_replace import VERSION as PLUGIN_VERSION
 
 __all__ = ["EngineStore"]
 
-_log = logging.getLogger("iic_rt")
+_log = logging.getLogger("iic_rt.engines")
 
 
 class EngineStore:
@@ -26,7 +26,7 @@ class EngineStore:
 
     A bundle with engines for the library's target is used as it is: where none of them fits, that is an error, for
     whoever ships engines does not want minutes of building on the device. From a bundle without, every engine is built
-    on first use and kept in the cache; the logger ``iic_rt`` says so at INFO.
+    on first use and kept in the cache; the logger ``iic_rt.engines`` says so at INFO.
 
     Args:
         bundle: at the precision wanted.
@@ -51,7 +51,7 @@ class EngineStore:
         self._cache = cache or EngineCache()
         self._prebuilt = [engine for engine in bundle.engines if engine.target == library.target]
 
-    def engine(self, graph_name: str, shapes: Shapes, *, progress: Progress | None = None) -> bytes:
+    def engine(self, graph_name: str, shapes: Shapes) -> bytes:
         """The serialised engine of a graph for inputs of ``shapes``. The plugin it needs is loaded by then.
 
         Raises:
@@ -78,19 +78,16 @@ class EngineStore:
         )
 
         def build() -> bytes:
-            sizes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
             _log.info(
-                "building the %s engine of %s (%s; %s) once; it is kept in %s",
+                "building the %s engine of %s (%s, %s), once: it is kept in %s",
                 self._library.target,
                 graph_name,
                 self._bundle.precision,
-                sizes,
+                ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()),
                 self._cache.folder,
             )
             timing = self._cache.timing_cache(key)
-            return build_engine(
-                self._library, graph, shapes, options=self._options, timing_cache=timing, progress=progress
-            )
+            return build_engine(self._library, graph, shapes, options=self._options, timing_cache=timing)
 
         return self._cache.get(key, build)
 

@@ -51,8 +51,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
             messages.append(f"{severity.name} {text}")
 
     log = Log()
-    builder = trt.Builder(log) if hasattr(trt, "Builder") else None  # the lean runtime has none
-    registry = builder.get_plugin_registry() if builder else trt.get_plugin_registry()
+    builder = trt.Builder(log) if hasattr(trt, "Builder") else None  # the lean runtime has none, and so no logger
+    registry = trt.get_plugin_registry()
     answer: dict[str, Any] = {}
     if request["library"]:
         registry.load_library(request["library"])

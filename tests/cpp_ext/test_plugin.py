@@ -53,13 +53,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for tool in ("nvcc", "cmake"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not on PATH")
-    folder = tmp_path_factory.mktemp("plugin")
-    options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CUDA_ARCHITECTURES=75-virtual"]  # PTX alone: nothing runs here
-    options += ["-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]
-    run("cmake", "-S", ROOT / "cpp_ext" / "plugin", "-B", folder / "build", *options)
-    run("cmake", "--build", folder / "build")
-    run("cmake", "--install", folder / "build", "--prefix", folder / "cache")
-    return folder / "cache" / "plugin" / "libiic_rt_plugin.so"
+    cache = tmp_path_factory.mktemp("plugin")
+    options = ["75-virtual", "-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]  # PTX alone
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IIC_RT_CACHE", str(cache))
+        run(ROOT / "cpp_ext" / "plugin" / "install.sh", *options)
+    return cache / "plugin" / "libiic_rt_plugin.so"
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +252,13 @@ def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
     assert drive(driver, *shape_arguments("2", "64"))[:-1] == answer
     answer[1:3] = ["output: -1 -1 640", "output: -1 -1"]
     assert drive(driver, *shape_arguments("1..4", "8..64"))[:-1] == answer
+
+
+def test_shapes_that_differ_are_refused_at_each_step(driver: list[str]) -> None:
+    lines = drive(driver, "shapes", "f32", "1,64,16", "1,64,16", "1,64,40", "1,64", "2,64")
+    assert [line for line in lines if not line.startswith("log")][:3] == ["shapes: 1", "configured: 1", "changed: 1"]
+    message = "log: 1 iic::PatchReplace: B is 1 in q and 2 in weight; allowed is one B for all inputs"
+    assert len([line for line in lines if line.startswith(message)]) == 3
 
 
 def test_a_size_that_is_unknown_at_run_time_is_refused(driver: list[str]) -> None:

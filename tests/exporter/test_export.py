@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +13,7 @@ import torch
 from onnx import numpy_helper
 
 from export.__main__ import main
+from export.accuracy import EXAMPLES, load_pictures
 from export.bundle import ParityError, write_bundle
 from export.graphs import OPSET, build_prepare, build_step
 from export.parity import check_parity, parity_masks
@@ -45,15 +47,42 @@ def upsampler_of(weights: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small picture, so that the accuracy gate takes a second."""
+    folder = tmp_path_factory.mktemp("pictures")
+    cv2.imwrite(str(folder / "wren.png"), cv2.imread(str(EXAMPLES / "wren.jpg"))[160:560, 300:700])
+    mask = np.zeros((400, 400), np.uint8)
+    mask[120:290, 120:290] = 255  # takes a region of 384 pixels, which is upsampled
+    cv2.imwrite(str(folder / "wren-mask.png"), mask)
+    return folder
+
+
+@pytest.fixture
+def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graphs of ``bundle`` in place of an export, which takes most of the time."""
+
+    def graphs(_generator: object, _upsampler: object, precision: str) -> dict[str, onnx.ModelProto]:
+        entries = load_bundle(bundle).precisions[precision]
+        return {name: onnx.load(graph.path) for name, graph in entries.items() if name != "prepare"}
+
+    monkeypatch.setattr("export.bundle.build_graphs", graphs)
+
+
+def write(weights: Path, out: Path, pictures: Path) -> None:
+    card = weights.with_suffix(".md")
+    write_bundle(weights, upsampler_of(weights), card, out, seed=1, pictures=load_pictures(pictures))
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_weights: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "tiny"
-    assert main(["--weights", str(tiny_weights), "--out", str(out)]) == 0
+    assert main(["--weights", str(tiny_weights), "--out", str(out), "--pictures", str(pictures)]) == 0
     return out
 
 
 def test_the_runtime_loads_what_the_command_wrote(bundle: Path, rng: np.random.Generator) -> None:
     assert load_bundle(bundle).preset == "tiny"
-    with Inpainter(bundle, working_size=64) as inpainter:
+    with Inpainter(bundle, backend="onnxruntime", working_size=64) as inpainter:
         mask = np.zeros((50, 60), bool)
         mask[10:30, 10:30] = True
         assert inpainter.inpaint(rng.integers(0, 256, (50, 60, 3), np.uint8), mask).regions == 1
@@ -76,31 +105,41 @@ def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, tmp_path: P
     assert not check_parity(generator, tmp_path, seed=1)["passed"]
 
 
+@pytest.mark.usefixtures("exported")
+@pytest.mark.parametrize("limit", ["export.parity.TOLERANCE", "export.accuracy.MAX_DIFFERENCE"])
 def test_a_failed_parity_leaves_the_old_bundle(
-    tiny_weights: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_weights: Path, bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     before = {p.name: file_sha256(p) for p in bundle.iterdir()}
-    monkeypatch.setattr("export.parity.TOLERANCE", 0.0)
+    monkeypatch.setattr(limit, 0.0)
     with pytest.raises(ParityError, match="nothing was written"):
-        write_bundle(tiny_weights, upsampler_of(tiny_weights), tiny_weights.with_suffix(".md"), bundle, seed=1)
+        write(tiny_weights, bundle, pictures)
     assert {p.name: file_sha256(p) for p in bundle.iterdir()} == before
     assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
 
 
-def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("exported")
+def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "leftover.onnx").write_bytes(b"x")
-    write_bundle(tiny_weights, upsampler_of(tiny_weights), tiny_weights.with_suffix(".md"), out, seed=1)
+    write(tiny_weights, out, pictures)
     assert sorted(p.name for p in out.iterdir()) == [
         "card.md",
+        "features.fp16.onnx",
         "features.onnx",
         "manifest.json",
         "parity.json",
         "prepare.onnx",
+        "replace.fp16.onnx",
+        "replace.fp16.plugin.onnx",
         "replace.onnx",
+        "replace.plugin.onnx",
+        "similarity.fp16.onnx",
         "similarity.onnx",
+        "step.fp16.onnx",
         "step.onnx",
+        "to_rgb.fp16.onnx",
         "to_rgb.onnx",
     ]
 
@@ -108,7 +147,8 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, tmp_path: Path) -
 def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
     generator, _ = load_generator(tiny_weights)
     upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
-    for model in (build_prepare(), build_step(generator), *build_upsample_graphs(upsampler).values()):
+    halves = build_step(generator, "fp16"), *build_upsample_graphs(upsampler, "fp16").values()
+    for model in (build_prepare(), build_step(generator), *build_upsample_graphs(upsampler).values(), *halves):
         content = model.SerializeToString()
         assert b"site-packages" not in content
         assert b"/home" not in content

@@ -104,8 +104,9 @@ def test_upsample_parity_sees_a_wrong_graph(tmp_path: Any) -> None:
     torch.manual_seed(0)
     save_upsampler(tmp_path / "u.safetensors", GuidedUpsampler(), training={})
     upsampler, _ = load_upsampler(tmp_path / "u.safetensors")  # FP16, as all released weights are
-    for name, model in build_upsample_graphs(upsampler).items():
-        onnx.save(model, tmp_path / f"{name}.onnx")
+    for precision, suffix in {"fp32": "", "fp16": ".fp16"}.items():
+        for name, model in build_upsample_graphs(upsampler, precision).items():
+            onnx.save(model, tmp_path / f"{name}{suffix}.onnx")
     report = check_upsample_parity(upsampler, tmp_path, seed=1)
     assert report["passed"], report
     assert [row["factor"] for row in report["factors"]] == [1.5, 2.0, 4.0]

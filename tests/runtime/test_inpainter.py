@@ -220,7 +220,7 @@ def test_an_unknown_backend_is_refused_by_name() -> None:
         Inpainter(backend="tensorflow")
 
 
-def test_auto_tells_its_choice(inpainter: Inpainter) -> None:
+def test_the_backend_is_told(inpainter: Inpainter) -> None:
     assert inpainter.backend_name == "onnxruntime"
 
 

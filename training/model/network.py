@@ -90,7 +90,8 @@ class ConfidenceDecoder(nn.Module):
     def forward(self, layers: list[Tensor]) -> Tensor:
         x = F.relu(self.squeeze(torch.cat(layers[1:], 1)))
         x = self.up(F.relu(self.merge(x))) + self.skip(layers[0])
-        return torch.sigmoid(self.to_logit(F.relu(self.detail(F.relu(x)))))
+        # In float32 whatever the rest is in: in FP16 a sure pixel could hardly become surer, its sigmoid is near 1.
+        return torch.sigmoid(self.to_logit(F.relu(self.detail(F.relu(x)))).float())
 
 
 class Generator(nn.Module):

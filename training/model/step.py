@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.model.network import Generator
-
 __all__ = ["Step", "update"]
 
 
@@ -36,7 +34,7 @@ def update(y: Tensor, m: Tensor, c: Tensor, g: Tensor, conf: Tensor, first: Tens
 class Step(nn.Module):
     """The network and the mask update: ``(y, m, c, first) -> (y, m, c)``, shapes as in :func:`update`."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
 

@@ -1,0 +1,139 @@
+"""Pictures on a device: only what lies around the holes comes to the host, and only hole pixels go back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends import BACKENDS
+from iic_rt.backends.base import Frame
+from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.errors import BackendError, InputError
+
+
+class OnDevice:
+    """Stands for an array on the device: numpy cannot look inside."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels, self.shape = pixels, pixels.shape
+        self.__cuda_array_interface__: dict[str, Any] = {}
+
+
+class ArrayFrame(Frame):
+    """Reads and writes an :class:`OnDevice`, and remembers which pixels were touched."""
+
+    def __init__(self, array: OnDevice) -> None:
+        self.array, self.shape = array, array.pixels.shape
+        self.seen = np.zeros(self.shape[:2], bool)
+        self.written = np.zeros(self.shape[:2], bool)
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        self.seen[rows, columns] = True
+        return self.array.pixels[rows, columns].copy()
+
+    def write(self, rows: slice, columns: slice, pixels: np.ndarray) -> None:
+        self.written[rows, columns] = True
+        self.array.pixels[rows, columns] = pixels
+
+    def copy(self) -> ArrayFrame:
+        DeviceBackend.frames.append(ArrayFrame(OnDevice(self.array.pixels.copy())))
+        return DeviceBackend.frames[-1]
+
+    def copy_to(self, other: Frame) -> None:
+        if other.array is not self.array:
+            other.array.pixels[:] = self.array.pixels
+
+
+class DeviceBackend(OnnxRuntimeBackend):
+    frames: list[ArrayFrame] = []  # noqa: RUF012
+
+    def frame(self, array: object) -> ArrayFrame:
+        assert isinstance(array, OnDevice)
+        self.frames.append(ArrayFrame(array))
+        return self.frames[-1]
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inpainter]:
+    monkeypatch.setitem(BACKENDS, "device", DeviceBackend)
+    DeviceBackend.frames.clear()
+    with Inpainter(backend="device", working_size=64) as inpainter:
+        yield inpainter
+
+
+def scene(channels: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    image = rng.integers(0, 256, (400, 600, channels), np.uint8)
+    mask = np.zeros((400, 600), np.uint8)
+    mask[100:150, 90:130] = 255
+    mask[300:310, 590:600] = 255  # in the corner of the picture
+    return (image[..., 0] if channels == 1 else image), mask
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_equals_the_host(
+    device: Inpainter, inpainter: Inpainter, rng: np.random.Generator, channels: int, order: Any
+) -> None:
+    image, mask = scene(channels, rng)
+    before = image.copy()
+    options = InpaintOptions(channel_order=order, feather=16)
+    on_device = device.inpaint(OnDevice(image), OnDevice(mask), options=options)
+    on_host = inpainter.inpaint(image, mask, options=options)
+    np.testing.assert_array_equal(on_device.image.pixels, on_host.image)
+    np.testing.assert_array_equal(on_device.confidence, on_host.confidence)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_only_the_surroundings_of_holes_travel(device: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    device.inpaint(OnDevice(image), mask)
+    result = DeviceBackend.frames[-1]
+    assert 0 < result.seen.mean() < 0.3
+    assert 0 < result.written.mean() < 0.03
+
+
+def test_in_place(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    expected = inpainter.inpaint(image, mask).image
+    array = OnDevice(image)
+    assert device.inpaint(array, mask, out=array).image is array
+    np.testing.assert_array_equal(array.pixels, expected)
+
+
+def test_into_another(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    other = OnDevice(np.zeros_like(image))
+    device.inpaint(OnDevice(image), mask, out=other)
+    np.testing.assert_array_equal(other.pixels, inpainter.inpaint(image, mask).image)
+    with pytest.raises(InputError, match="must be equal"):
+        device.inpaint(OnDevice(image), mask, out=OnDevice(image[1:]))
+    with pytest.raises(InputError, match="leave it away"):
+        device.inpaint(image, mask, out=other)
+
+
+def test_history_and_empty_mask(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    options = InpaintOptions(keep_iterations=True)
+    made, expected = (i.inpaint(a, mask, options=options) for i, a in ((device, OnDevice(image)), (inpainter, image)))
+    for a, b in zip(made.history, expected.history, strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+    with pytest.warns(UserWarning, match="marks no pixel"):
+        same = device.inpaint(OnDevice(image), np.zeros_like(mask))
+    np.testing.assert_array_equal(same.image.pixels, image)
+
+
+def test_a_backend_on_the_cpu_says_so(inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    with pytest.raises(BackendError, match="copy the picture to the host"):
+        inpainter.inpaint(OnDevice(image), mask)
+    with pytest.raises(BackendError, match="takes no CUDA stream"):
+        Inpainter(backend="onnxruntime", stream=1)
+
+
+def test_a_wrong_shape(device: Inpainter) -> None:
+    with pytest.raises(InputError, match="allowed"):
+        device.inpaint(OnDevice(np.zeros((8, 8, 2), np.uint8)), np.ones((8, 8), np.uint8))
