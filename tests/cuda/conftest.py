@@ -77,7 +77,7 @@ def open_inpainter(
 
     def open_on(api: FakeApi, **options: object) -> Inpainter:
         install(api)
-        chosen: dict[str, object] = {"backend": "tensorrt", "working_size": SIZE}
+        chosen: dict[str, object] = {"backend": "tensorrt", "precision": "fp32", "working_size": SIZE}
         opened.append(Inpainter(**(chosen | options)))
         return opened[-1]
 

@@ -45,6 +45,16 @@ def test_captured(
     assert ("to_rgb" in api.done) == (side > 48 and upsample)
 
 
+def test_half_precision(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
+    """The bundle's FP16 graphs, which is what a device gets where nobody asks for another precision."""
+    ours = open_inpainter(api, precision=None)
+    assert ours.precision == "fp16"
+    with Inpainter(backend="onnxruntime", precision="fp16", working_size=SIZE) as theirs:
+        for _ in range(2):
+            image, mask = scene(320, rng)
+            assert_equal(ours.inpaint(image, mask), theirs.inpaint(image, mask))
+
+
 def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.random.Generator) -> None:
     ours, options = open_inpainter(discrete), InpaintOptions(iterations=2)
     ours.inpaint(*scene(320, rng), options=options)
@@ -183,7 +193,7 @@ def test_an_inpainter_that_nobody_closed_frees_everything(
     install: Callable[[FakeApi], object], api: FakeApi, rng: np.random.Generator
 ) -> None:
     install(api)
-    forgotten = Inpainter(backend="tensorrt", working_size=SIZE)
+    forgotten = Inpainter(backend="tensorrt", precision="fp32", working_size=SIZE)
     forgotten.inpaint(*scene(320, rng))
     del forgotten
     assert is_empty(api)
