@@ -1,4 +1,4 @@
-"""``python -m export --weights FILE --out FOLDER``: trained weights to a bundle the runtime loads."""
+"""``python -m export``: trained weights to a bundle the runtime loads; ``python -m export engine``: to engines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from export.accuracy import EXAMPLES, load_pictures
+from export import engine_command
+from export.accuracy import EXAMPLES, load_pictures, show_accuracy
 from export.bundle import ParityError, write_bundle
 from training.model.weights import WeightsError
 
@@ -30,17 +31,10 @@ def show(report: dict[str, Any]) -> None:
     print(f"parity {'passed' if report['passed'] else 'FAILED'} (seed {report['seed']}, T = 1..{report['iterations']})")
 
 
-def show_accuracy(report: dict[str, Any]) -> None:
-    limits = report["limits"]
-    print(f"{'FP16 against FP32':<22}{'hole PSNR':>10}{'of 255':>9}{'one step':>10}{'flips':>9}")
-    for row in (*report["rows"], {"picture": "allowed", **limits}):
-        print(
-            f"{row['picture']:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{row['step']:>10.3f}"
-            f"{100 * row['flips']:>8.3f}%"
-        )
-
-
 def main(argv: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["engine"]:
+        return engine_command.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file written by `training.release`")
     parser.add_argument(
@@ -56,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         help="that FP16 and FP32 must fill alike: a folder with NAME-mask.png beside each picture, or a tar of images/ "
         "and masks/; examples/ by default",
     )
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     card = options.card or options.weights.with_suffix(".md")
     upsampler = options.upsampler or options.weights.with_name("upsampler.safetensors")
     if not card.is_file():

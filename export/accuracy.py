@@ -23,7 +23,7 @@ from iic_rt.images import IMAGE_SUFFIXES, read_image, read_mask
 from iic_rt.reference import area_weights, prepare
 from iic_rt.regions import crop, find_regions
 
-__all__ = ["EXAMPLES", "check_accuracy", "load_pictures"]
+__all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accuracy"]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
@@ -78,6 +78,17 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
     )
     limits = {"psnr": MIN_PSNR, "difference": MAX_DIFFERENCE, "step": MAX_STEP, "flips": MAX_FLIPS}
     return {"iterations": ITERATIONS, "limits": limits, "rows": rows, "passed": passed}
+
+
+def show_accuracy(report: dict[str, Any]) -> None:
+    """Prints a report of :func:`check_accuracy` as a table."""
+    limits = report["limits"]
+    print(f"{'FP16 against FP32':<22}{'hole PSNR':>10}{'of 255':>9}{'one step':>10}{'flips':>9}")
+    for row in (*report["rows"], {"picture": "allowed", **limits}):
+        print(
+            f"{row['picture']:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{row['step']:>10.3f}"
+            f"{100 * row['flips']:>8.3f}%"
+        )
 
 
 def _compare_steps(

@@ -15,7 +15,6 @@ import onnx
 from export.accuracy import Picture, check_accuracy
 from export.graphs import build_prepare, build_step, tensor_specs
 from export.parity import check_parity
-from export.patch_replace import without_function
 from export.upsample_graphs import build_upsample_graphs
 from export.upsample_parity import check_upsample_parity
 from iic_rt._version import __version__
@@ -24,7 +23,7 @@ from training.model.network import Generator
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import load_generator, load_upsampler
 
-__all__ = ["ParityError", "replace_folder", "write_bundle", "write_manifest"]
+__all__ = ["ParityError", "file_entry", "replace_folder", "write_bundle", "write_manifest"]
 
 WORKING_SIZE = 256
 
@@ -79,7 +78,7 @@ def write_bundle(
             "exported_by": f"iic-rt {__version__}",
             "weights_sha256": {"generator": file_sha256(weights), "upsampler": file_sha256(upsampler_weights)},
             "precisions": precisions,
-            "card": _entry(folder / "card.md"),
+            "card": file_entry(folder / "card.md"),
         }
         report = check_parity(generator, folder, seed=seed)
         report["upsample"] = check_upsample_parity(upsampler, folder, seed=seed)
@@ -89,7 +88,7 @@ def write_bundle(
         if not report["passed"]:
             raise ParityError(report)
         (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
-        write_manifest(folder, manifest | {"parity": _entry(folder / "parity.json")})
+        write_manifest(folder, manifest | {"parity": file_entry(folder / "parity.json")})
         load_bundle(folder)
         replace_folder(folder, out)
     finally:
@@ -102,18 +101,9 @@ def build_graphs(generator: Generator, upsampler: GuidedUpsampler, precision: st
 
 
 def _save(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
-    """Writes a graph, and the same without its functions where it has some; returns its entry in the manifest."""
+    """Writes a graph and returns its entry in the manifest."""
     onnx.save(model, path)
-    entry: dict[str, Any] = _entry(path)
-    if model.functions:
-        plugin = _entry(_saved(without_function(model), path.with_suffix(".plugin.onnx")))
-        entry |= {"plugin_file": plugin["file"], "plugin_sha256": plugin["sha256"]}
-    return entry | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
-
-
-def _saved(model: onnx.ModelProto, path: Path) -> Path:
-    onnx.save(model, path)
-    return path
+    return file_entry(path) | {"inputs": tensor_specs(model.graph.input), "outputs": tensor_specs(model.graph.output)}
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -121,7 +111,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _entry(path: Path) -> dict[str, str]:
+def file_entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": file_sha256(path)}
 
 

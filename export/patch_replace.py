@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-__all__ = ["DOMAIN", "ROWS_PER_BLOCK", "build_patch_replace", "build_replace", "typed", "without_function"]
+__all__ = ["DOMAIN", "ROWS_PER_BLOCK", "build_patch_replace", "build_replace", "typed"]
 
 DOMAIN = "iic"
 ROWS_PER_BLOCK = 1024  # hole rows whose softmax is held at once: 1024 x N floats, never N x N
@@ -195,17 +195,6 @@ def _parse(text: str, scale: float, dtype: str) -> onnx.ModelProto:
     model = onnx.parser.parse_model(typed(text, dtype).replace("SCALE", repr(float(scale))) + FUNCTION)
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def without_function(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with ``iic::PatchReplace`` left to a plugin.
-
-    TensorRT before 10.7 takes the function body wherever there is one, and then fails at its NonZero.
-    """
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.functions[:]
-    return bare
 
 
 def typed(text: str, dtype: str) -> str:

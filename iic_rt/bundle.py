@@ -41,18 +41,12 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Graph:
-    """One graph of a bundle: its checked file and its tensors.
-
-    Attributes:
-        plugin_path: the same graph without a function body of ``iic::PatchReplace``, for engines that take a plugin in
-            its place; None for a graph without that node.
-    """
+    """One graph of a bundle: its checked file and its tensors."""
 
     path: Path
     sha256: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    plugin_path: Path | None = None
 
     def tensor(self, name: str) -> TensorSpec:
         """The input or output of that name."""
@@ -195,16 +189,10 @@ def _graphs(folder: Path, precision: str, entries: dict[str, Any]) -> dict[str, 
     missing = [name for name in GRAPHS if name not in entries]
     if missing:
         raise BundleError(f"{folder / MANIFEST} names no {precision} graph {' and '.join(missing)}; {_REBUILD}")
-    return {name: _graph(folder, entry) for name, entry in entries.items()}
-
-
-def _graph(folder: Path, entry: dict[str, Any]) -> Graph:
-    plugin = None
-    if "plugin_file" in entry:
-        plugin = _checked(folder, {"file": entry["plugin_file"], "sha256": entry["plugin_sha256"]})
-    return Graph(
-        _checked(folder, entry), entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]), plugin_path=plugin
-    )
+    return {
+        name: Graph(_checked(folder, entry), entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
+        for name, entry in entries.items()
+    }
 
 
 def _engine(folder: Path, entry: dict[str, Any]) -> EngineFile:

@@ -75,19 +75,6 @@ def test_borders() -> None:
     assert bundle.precisions["fp16"]["prepare"] == bundle.precisions["fp32"]["prepare"]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_plugin_gets_a_graph_without_a_function(precision: str) -> None:
-    for name, graph in load_bundle("edge").precisions[precision].items():
-        if name != "replace":
-            assert graph.plugin_path is None
-            continue
-        assert graph.plugin_path is not None
-        whole, bare = onnx.load(graph.path), onnx.load(graph.plugin_path)
-        assert whole.functions
-        del whole.functions[:]
-        assert bare == whole
-
-
 def test_fp16_runs(rng: np.random.Generator) -> None:
     with Inpainter("edge", backend="onnxruntime", precision="fp16", working_size=64) as inpainter:
         assert (inpainter.precision, inpainter.bundle.precision) == ("fp16", "fp16")

@@ -1,0 +1,202 @@
+"""``python -m export engine``: what a recipe asks for is built whole, behind the gate, or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.__main__ import main
+from export.bundle import ParityError
+from export.engine_bundle import LAYERS, wanted_engines, write_engine_bundle
+from export.recipes import Recipe, RecipeError, read_recipe
+from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
+from iic_rt.engines.build import build_engine, describe_network
+from iic_rt.engines.library import EngineLibrary, open_library
+from iic_rt.engines.shapes import engine_shapes
+from iic_rt.engines.store import EngineStore
+from iic_rt.regions import ladder_side
+from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
+
+ENGINES = Path(__file__).parents[2] / "engines"
+RECIPES = sorted(ENGINES.glob("*.json"))
+SMALL = Recipe(target="tensorrt-rtx", sides=(64, 128), working_size=64)
+HALF = load_bundle("edge").at("fp16")
+
+
+@pytest.fixture(scope="module")
+def rtx() -> EngineLibrary:
+    pytest.importorskip("tensorrt_rtx")
+    return open_library("tensorrt-rtx")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IIC_RT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def gate(monkeypatch: pytest.MonkeyPatch, *, passes: bool) -> None:
+    report = {"passed": passes, "rows": [], "limits": {"psnr": 0, "difference": 0, "step": 0, "flips": 0}}
+    monkeypatch.setattr("export.engine_bundle.check_accuracy", lambda *_: report)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_have_every_side_up_to_the_largest(path: Path) -> None:
+    recipe = read_recipe(path, {}).at(256)
+    sides = [256]
+    while sides[-1] < max(recipe.sides):
+        sides.append(ladder_side(sides[-1] + 1, 256))
+    assert list(recipe.sides) == sides
+    assert recipe.comment
+    assert (recipe.precision, recipe.working_size) == ("fp16", 256)
+
+
+def test_there_is_a_recipe_for_every_kind_of_device() -> None:
+    assert {path.stem for path in RECIPES} == {"data-centre", "orin-agx", "orin-nano", "rtx", "thor"}
+    readme = (ENGINES / "README.md").read_text()
+    for path in RECIPES:
+        recipe = read_recipe(path, {})
+        assert f"| [`{path.stem}`]({path.name}) | `{recipe.target}` | {max(recipe.sides)} |" in readme
+
+
+def test_values_of_a_recipe_may_be_changed() -> None:
+    recipe = read_recipe(ENGINES / "orin-nano.json", {"sides": [256], "version_compatible": True})
+    assert (recipe.target, recipe.sides, recipe.options.workspace_mib) == ("tensorrt", (256,), 512)
+    assert recipe.options.version_compatible
+    assert not recipe.options.hardware_compatible
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no recipe"),
+        ("{}", "no target"),
+        ('{"target": "cuda"}', "target is 'cuda'; allowed: tensorrt, tensorrt-rtx"),
+        ('{"target": "tensorrt", "precision": "int8"}', "precision is 'int8'; allowed: fp16, fp32"),
+        ('{"target": "tensorrt", "side": 256}', "has side, which there is not; there are: target,"),
+        ('{"target": "tensorrt", "sides": 256}', "sides is 256; give a list"),
+        ('{"target": "tensorrt", "sides": []}', "sides is empty"),
+    ],
+)
+def test_bad_recipes(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(path, {})
+
+
+def test_a_side_off_the_ladder() -> None:
+    with pytest.raises(RecipeError, match="no region has 300 pixels; the next larger one has 384"):
+        Recipe(target="tensorrt", sides=(256, 300)).at(256)
+
+
+def test_engines_are_named_and_wanted_once() -> None:
+    wanted = wanted_engines(HALF, Recipe(target="tensorrt-rtx", sides=(384, 256)).at(256))
+    assert list(wanted) == [
+        "step-fp16-256",
+        "similarity-fp16-256",
+        "prepare-fp16-256",
+        "prepare-fp16-384",
+        "features-fp16-384",
+        "replace-fp16-384",
+        "replace-fp16-384-2",
+        "to_rgb-fp16-384",
+    ]
+    assert wanted["replace-fp16-384"][1]["features"] == (1, 16, 192, 192)
+    assert wanted["replace-fp16-384-2"][1]["features"] == (1, 1, 192, 192)
+
+
+@pytest.mark.parametrize("name", ["step", "similarity", "features", "to_rgb"])
+def test_fp16_graphs_build_in_fp16(name: str, rtx: EngineLibrary) -> None:
+    pairs = engine_shapes(HALF, 128, working_size=64, tile_pixels=1 << 22, rows_bytes=1 << 27)
+    shapes = next(shapes for graph, shapes in pairs if graph == name)
+    assert len(build_engine(rtx, HALF.graphs[name], shapes)) > 100_000
+    layers = describe_network(rtx, HALF.graphs[name], shapes)
+    types = [layer["precision"] for layer in layers if layer["type"] == "CONVOLUTION"]
+    assert types.count("FLOAT") == (2 if name in ("features", "to_rgb") else 0)  # of the base
+    assert types.count("HALF") >= 2
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_the_bundle_is_whole(
+    precision: str,
+    plugin: Path,  # noqa: F811
+    rtx: EngineLibrary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
+    gate(monkeypatch, passes=precision == "fp16")  # there is nothing to compare FP32 with
+    recipe = Recipe(target="tensorrt-rtx", precision=precision, sides=(64, 128), working_size=64)
+    out = tmp_path / "built"
+    out.mkdir()
+    (out / "old.engine").write_bytes(b"x")
+    said: list[str] = []
+    made = write_engine_bundle(
+        SHIPPED / "edge", out, recipe, rtx, compute_capability=None, pictures=[], say=said.append
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["built"]
+    assert not (out / "old.engine").exists()
+    assert made.name == "built"
+    assert len(made.engines) == 8
+    assert {engine.graph for engine in made.engines} == set(HALF.graphs)
+    for engine in made.engines:
+        facts = engine.target, engine.version, engine.compute_capability, engine.precision
+        assert facts == ("tensorrt-rtx", rtx.version, "any", precision)
+        assert engine.plugin == ("1" if engine.graph == "replace" else None)
+        assert (b"PatchReplace" in engine.path.read_bytes()) == (engine.graph == "replace")
+    for original in (SHIPPED / "edge").glob("*.onnx"):
+        assert file_sha256(out / original.name) == file_sha256(original)
+    layers = json.loads((out / LAYERS).read_text())["engines"]
+    assert layers.keys() == {engine.path.name for engine in made.engines}
+    assert all(entry["network"] and entry["engine"] is None for entry in layers.values())
+    assert "no device here" in said[-1]
+    # The runtime finds every engine that a region takes.
+    store = EngineStore(made.at(precision), rtx, compute_capability=None)
+    for graph, shapes in wanted_engines(made.at(precision), recipe).values():
+        assert store.engine(graph, shapes)
+
+
+def test_nothing_is_built_behind_a_closed_gate(
+    rtx: EngineLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate(monkeypatch, passes=False)
+    monkeypatch.setattr("export.engine_bundle.build_engine", lambda *_, **__: pytest.fail("it was built"))
+    with pytest.raises(ParityError, match="nothing was written"):
+        write_engine_bundle(SHIPPED / "edge", tmp_path / "out", SMALL, rtx, compute_capability=None, pictures=[])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_build_that_fails_leaves_the_old_bundle(
+    rtx: EngineLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate(monkeypatch, passes=True)
+    built: list[Any] = []
+
+    def build(*arguments: Any, **_options: Any) -> bytes:
+        built.append(arguments)
+        if len(built) == 3:
+            raise KeyboardInterrupt
+        return b"engine"
+
+    monkeypatch.setattr("export.engine_bundle.build_engine", build)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_bytes(b"x")
+    with pytest.raises(KeyboardInterrupt):
+        write_engine_bundle(SHIPPED / "edge", out, SMALL, rtx, compute_capability=None, pictures=[])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["old"]
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["engine", *out]) == 1
+    assert "no target; give --target or --recipe" in capsys.readouterr().err
+    assert main(["engine", *out, "--recipe", str(tmp_path / "none.json")]) == 1
+    assert "is no recipe" in capsys.readouterr().err
+    assert main(["engine", *out, "--target", "tensorrt-rtx", "--bundle", "none"]) == 1
+    assert "no bundle at 'none'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
