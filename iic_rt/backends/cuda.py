@@ -52,8 +52,8 @@ class CudaBackend(Backend):
         self.memory = Memory(self.queue, allocator)
         weakref.finalize(self, self.queue.close)  # an inpainter that nobody closed must not hold the device
 
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
-        return self.memory.buffer(shape, dtype)
+    def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
+        return self.memory.buffer(shape, dtype, shared=shared)
 
     def capture(self, work: Callable[[], Sequence[Mark]]) -> CudaProgram:
         return capture(self.queue, work)

@@ -58,11 +58,20 @@ def test_copies_wait_for_nobody(discrete: FakeApi) -> None:
 def test_integrated_memory_is_one_and_copies_nothing() -> None:
     api = FakeApi(integrated=True)
     memory = make_memory(api)
-    buffer = memory.buffer(SHAPE, "float32")
+    buffer = memory.buffer(SHAPE, "float32", shared=True)
     buffer.write(numbers(1))
     np.testing.assert_array_equal(on_device(api, buffer), numbers(1))
     buffer.download()
     assert not {"cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemAlloc"} & set(api.log)
+    memory.queue.close()
+
+
+def test_what_the_host_does_not_use_is_in_device_memory_on_every_device() -> None:
+    api = FakeApi(integrated=True)
+    memory = make_memory(api)
+    memory.buffer(SHAPE, "float32")
+    assert memory.device_bytes > 0
+    assert memory.pinned_bytes == 0
     memory.queue.close()
 
 
@@ -95,7 +104,7 @@ def test_stage_waits_for_a_download_too(discrete: FakeApi) -> None:
 def test_stage_waits_for_any_work_on_mapped_memory() -> None:
     api = FakeApi(integrated=True)
     memory = make_memory(api)
-    buffer, seen = memory.buffer(SHAPE, "float32"), []
+    buffer, seen = memory.buffer(SHAPE, "float32", shared=True), []
     buffer.write(numbers(1))
     stream = memory.queue.begin(buffer)
     api.launch(stream, "kernel", lambda: seen.append(on_device(api, buffer).copy()))
