@@ -16,8 +16,8 @@ from export.recipes import Recipe
 from iic_rt.backends import BACKENDS
 from iic_rt.bundle import MANIFEST, Bundle, load_bundle
 from iic_rt.engines.build import Progress, build_engine, describe_network
+from iic_rt.engines.cache import EngineCache
 from iic_rt.engines.fits import built_for
-from iic_rt.engines.folders import cache_folder
 from iic_rt.engines.library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin
 from iic_rt.engines.shapes import Shapes, engine_shapes
@@ -70,7 +70,7 @@ def write_engine_bundle(
         if not report["passed"]:
             raise ParityError(report)
     wanted = wanted_engines(bundle, recipe)
-    timing = cache_folder() / f"timing-{library.target}-{version}-{device}.bin"
+    timing = EngineCache().folder / f"timing-{library.target}-{version}-{device}.bin"  # shared with the cache
     timing.parent.mkdir(parents=True, exist_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
