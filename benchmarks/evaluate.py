@@ -91,13 +91,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="tar with images/, masks/ and meta.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
+    parser.add_argument("--backend", default="onnxruntime", help="what fills the holes (default %(default)s)")
     parser.add_argument("--limit", type=int, help="first N pictures only")
     parser.add_argument("--side", type=int, help="cut squares of so many pixels: Ours and Ours* of the paper's Table 1")
     parser.add_argument("--no-classical", action="store_true", help="leave the classical methods out")
     parser.add_argument("--pictures", type=Path, help="folder for one sheet of results a picture")
     options = parser.parse_args(argv)
     cases = load_cases(options.data, limit=options.limit)
-    with Inpainter(options.bundle) as inpainter:
+    with Inpainter(options.bundle, backend=options.backend) as inpainter:
         methods = {} if options.no_classical else classical_methods()
         if options.side:
             cases = [squared(case, options.side) for case in cases]
@@ -106,7 +107,8 @@ def main(argv: list[str] | None = None) -> int:
         else:
             found = evaluate(cases, methods | our_methods(inpainter, ITERATIONS), pictures=options.pictures)
             found["confidence"] = confidence_scores(cases, inpainter)
-        write_record(options.out, environment(inpainter.bundle) | {"data": options.data.name} | found)
+        facts = {"data": options.data.name, "backend": inpainter.backend_name, "precision": inpainter.precision}
+        write_record(options.out, environment(inpainter.bundle) | facts | found)
     print(f"{'method':<36}{'PSNR dB':>9}{'L1':>8}{'SSIM':>8}{'sharpness':>11}")
     for name, row in found["methods"].items():
         print(f"{name:<36}{row['psnr']:>9.2f}{row['l1']:>8.4f}{row['ssim']:>8.4f}{row['sharpness']:>11.2f}")

@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     cases = load_cases(options.data)
     rows: list[dict[str, Any]] = []
-    with Inpainter(options.bundle) as inpainter:
+    with Inpainter(options.bundle, backend="onnxruntime") as inpainter:
         methods = {n: m for n, m in square_methods(inpainter).items() if not n.startswith("Ours*")}
         for factor in options.factors:
             rng = np.random.default_rng(7)

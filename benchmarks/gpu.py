@@ -1,6 +1,6 @@
 """All that needs an NVIDIA GPU, in one go: tests, sanitizers, kernel timing, engines, and the comparison with peers.
 
-``python -m benchmarks.gpu --out benchmarks/results/DEVICE``
+``TENSORRT_INCLUDE_DIR=... python -m benchmarks.gpu --out benchmarks/results/DEVICE``
 
 Each part runs by itself within its own time limit and leaves its log and its JSON in the folder; ``gpu.json`` says of
 each whether it passed, and why not. ``--rehearse`` runs what of each part runs without a GPU, into the same places.
@@ -40,34 +40,27 @@ class Part:
     seconds: int
 
 
-KERNEL_TESTS = "{python} -m pytest -q tests/cpp_ext/test_kernels_gpu.py"
-SANITIZER = "compute-sanitizer --error-exitcode 9 --target-processes all --tool"
 BENCH = "{python} -m iic_rt.bench --mode both --json {out}/bench.json"
 PEERS = "{python} -m benchmarks.gpu_peers --out {out}/peers.json"
+TIMING = "{python} -m cpp_ext.bench.kernel_bench"
 PARTS = (
     Part("device", "nvidia-smi -q", None, 30),
-    Part("kernels against the reference", KERNEL_TESTS, "{python} -m pytest -q tests/cpp_ext", 240),
-    Part("memcheck", f"{SANITIZER} memcheck {KERNEL_TESTS}", None, 240),
-    Part("racecheck", f"{SANITIZER} racecheck {KERNEL_TESTS}", None, 240),
-    Part(
-        "kernel timing",
-        "{python} cpp_ext/bench/kernel_bench.py --out {out}/kernels.json",
-        "{python} cpp_ext/bench/kernel_bench.py --help",
-        240,
-    ),
-    Part("plugin", "cpp_ext/plugin/install.sh", "cpp_ext/plugin/install.sh {out}/cache", 240),
+    # Against the reference, and through compute-sanitizer: memcheck, racecheck, initcheck, synccheck.
+    Part("kernels", "{python} -m pytest -m gpu tests/cpp_ext", "{python} -m pytest tests/cpp_ext", 600),
+    Part("kernel timing", f"{TIMING} --out {{out}}/kernels.json", f"{TIMING} --help", 300),
+    Part("plugin", "cpp_ext/plugin/install.sh", "cpp_ext/plugin/install.sh 80", 240),
     Part(
         "engines",
         "{python} -m iic_rt engines build --target {backend} --sides 256,512,1024",
-        "{python} -m iic_rt engines list",
+        "{python} -m iic_rt engines build --target {backend} --sides 512",
         300,
     ),
-    Part("GPU tests", "{python} -m pytest -q -m gpu tests", None, 300),
+    Part("GPU tests", "{python} -m pytest -m gpu --ignore tests/cpp_ext tests", None, 300),
     Part(
         "bench",
-        f"{BENCH} --backend {{backend}}:fp16 {{backend}}:fp32 onnxruntime --size 256 512 1024",
-        f"{BENCH} --backend onnxruntime --size 256 --repeats 3",
-        400,
+        f"{BENCH} --backend {{backend}}:fp16 {{backend}}:fp32 onnxruntime --size 256 512 1024 --plot {{out}}/bench.png",
+        f"{BENCH} --backend onnxruntime --size 256 --repeats 3 --plot {{out}}/bench.png",
+        600,
     ),
     Part("peers", f"{PEERS} --backend {{backend}}", f"{PEERS} --backend onnxruntime --device cpu --repeats 1", 400),
 )

@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--hires", type=Path, help="hires.tar, for the cut-outs at full resolution")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
-    with Inpainter(options=InpaintOptions(channel_order="bgr")) as inpainter:
+    with Inpainter(backend="onnxruntime", options=InpaintOptions(channel_order="bgr")) as inpainter:
         write_image(options.out / "before-after.jpg", before_after(inpainter))
         write_image(options.out / "control.jpg", control(inpainter))
         if options.hires:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.record import environment, write_record
 from benchmarks.timed import TimedBackend, timed_inpainter
+from iic_rt.bench.environment import peak_mib
 from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
 from iic_rt.images import read_image
 from iic_rt.patches import blend, windows
@@ -70,17 +70,6 @@ def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict
         "graphs": {name: round(value, 3) for name, value in TimedBackend.seconds.items()},
         "peak_mib": peak_mib(),
     }
-
-
-def peak_mib() -> int:
-    """Most memory this process has held, in MiB; from /proc, since ``getrusage`` counts the parent's before a fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return (
-            next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) // 1024
-        )
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 
 
 def measure_replace(*, repeats: int) -> list[dict[str, float]]:

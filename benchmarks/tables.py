@@ -1,4 +1,4 @@
-"""Draws the tables of the README and the model card from recorded results: ``python -m benchmarks.tables``.
+"""Draws the tables of the documents from recorded results: ``python -m benchmarks.tables``.
 
 ``--check`` writes nothing and fails when a table differs from what was measured.
 """
@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from iic_rt.bench.table import report
 from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
-DOCUMENTS = (ROOT / "README.md", ROOT / "training" / "weights" / "edge.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "bench.md", ROOT / "training" / "weights" / "edge.md")
 OURS = "iic-rt"
-RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors", "wires")
+RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -185,7 +186,35 @@ def wires_table() -> str:
     return "\n".join(lines)
 
 
+def bench_table() -> str:
+    record = read("bench")
+    return f"`{record['command']}`\n\n{report(record)}"
+
+
+def compare_table() -> str:
+    """Whole calls of two backends in turn, from the comparisons of the same record."""
+    record = read("bench")
+    lines = [
+        "| 512×512, one object, in turn | p50 (ms) | p90 | takes (median of rounds) | p10 … p90 |",
+        "|---|---|---|---|---|",
+    ]
+    for pair in record["comparisons"]:
+        first, second = pair["contenders"]
+        ratio = pair["ratio"]
+        for contender, share in (
+            (first, f"{ratio['p50']:.2f} × | {ratio['p10']:.2f} … {ratio['p90']:.2f}"),
+            (second, " | "),
+        ):
+            ms = contender["end_to_end_ms"]
+            name = f"`{contender['backend']}`, {contender['precision']}"
+            lines.append(f"| {name} | {ms['p50']:.1f} | {ms['p90']:.1f} | {share} |")
+    lines += ["", f"`{record['command']}`, on {record['device']}."]
+    return "\n".join(lines)
+
+
 TABLES = {
+    "bench": bench_table,
+    "compare": compare_table,
     "wires": wires_table,
     "factors": factors_table,
     "quality": quality_table,
@@ -212,7 +241,7 @@ def with_tables(text: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
-    parser.add_argument("--document", type=Path, action="append", help="instead of the README and the model card")
+    parser.add_argument("--document", type=Path, action="append", help="instead of these three")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a table differs")
     options = parser.parse_args(argv)
     if old := stale():

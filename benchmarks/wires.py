@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     rng = np.random.default_rng(11)
-    with Inpainter(DEFAULT_BUNDLE) as inpainter:
+    with Inpainter(DEFAULT_BUNDLE, backend="onnxruntime") as inpainter:
         for case in load_cases(options.data):
             scale = min(1.0, LONGEST / max(case.hole.shape))
             image = np.asarray(cv2.resize(case.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)

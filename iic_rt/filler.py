@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from iic_rt.backends.base import Backend, Mark, Program
 from iic_rt.canvas import Canvas
-from iic_rt.loop import Crop, Filled, Loop
+from iic_rt.loop import Filled, Loop
 from iic_rt.options import InpaintOptions
 from iic_rt.regions import Region, crop
-from iic_rt.upsampler import Plan, Upsampled, Upsampler
+from iic_rt.upsampler import Upsampled, Upsampler
 
 __all__ = ["LARGEST_LOOP", "FilledRegion", "Filler"]
 
@@ -60,15 +61,6 @@ class _Pass(NamedTuple):
     copy_out_ms: float
 
 
-@dataclass(frozen=True)
-class _Captured:
-    """A whole pass over a crop of one side as one program, and what it was captured on."""
-
-    crop: Crop
-    plan: Plan | None
-    program: Program
-
-
 class Filler:
     """Owns the loops and the upsampler of one backend; close the backend after its last use."""
 
@@ -77,7 +69,8 @@ class Filler:
         self._loop = Loop(backend, working_size=working_size)
         self._upsampler = Upsampler(backend, self._loop)
         self._full: Loop | None = None  # at a region's own resolution
-        self._captured: dict[tuple[int, int, int, bool, bool], _Captured] = {}  # the oldest first
+        # Whole passes over a crop of one side, the oldest first; each goes with the buffers it was captured on.
+        self._captured: dict[tuple[int, int, int, bool, bool], Program] = {}
 
     def fill(
         self, canvas: Canvas, region: Region, options: InpaintOptions, *, deadline: float | None = None
@@ -133,21 +126,23 @@ class Filler:
         if plan is not None:
             plan.stage(work.hole, work.closed)
         key = loop.working_size, side, iterations, upsample, plan is not None and plan.partial
-        captured = self._captured.pop(key, None)
-        if captured is None or captured.crop is not crop_ or captured.plan is not plan:
+        program = self._captured.pop(key, None)
+        if program is None:
             while len(self._captured) >= MAX_PROGRAMS:
                 del self._captured[next(iter(self._captured))]
-            program = self._backend.capture(lambda: self._enqueue(loop, side, iterations, plan))
-            captured = _Captured(crop_, plan, program)
-        self._captured[key] = captured
-        marks = captured.program.enqueue()
+            # The program must not hold the plan: when that goes, so do its memory and this.
+            program = self._backend.capture(lambda: self._enqueue(loop, side, iterations, upsample))
+            weakref.finalize(crop_ if plan is None else plan, self._captured.pop, key, None).atexit = False
+        self._captured[key] = program
+        marks = program.enqueue()
         self._backend.wait()
         first = loop.filled([loop.state(iterations)], iterations, marks[:-2])
         made = None if plan is None else plan.collect(work.hole)
         upsample_ms = 0.0 if plan is None else marks[-2].ms_since(marks[-3])
         return _Pass(first, made, upsample_ms, marks[-1].ms_since(marks[-2]))
 
-    def _enqueue(self, loop: Loop, side: int, iterations: int, plan: Plan | None) -> Sequence[Mark]:
+    def _enqueue(self, loop: Loop, side: int, iterations: int, upsample: bool) -> Sequence[Mark]:
+        plan = self._upsampler.plan(side) if upsample else None
         marks = loop.enqueue(side, iterations)
         if plan is not None:
             self._upsampler.enqueue(plan, iterations % 2)

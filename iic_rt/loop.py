@@ -95,8 +95,8 @@ class Loop:
         if side not in self._crops:
             if len(self._crops) == MAX_SIDES:
                 del self._crops[next(iter(self._crops))]
-            image = self._backend.allocate((side, side, 3), "uint8")
-            mask = self._backend.allocate((side, side), "uint8")
+            image = self._backend.allocate((side, side, 3), "uint8", shared=True)
+            mask = self._backend.allocate((side, side), "uint8", shared=True)
             values = area_weights(side / self.working_size)
             weights = self._backend.allocate(values.shape, "float32")
             weights.write(values)

@@ -161,6 +161,9 @@ class Plan:
         def buffer(*shape: int, dtype: str = dtype) -> Buffer:
             return backend.allocate(shape, dtype)
 
+        def shared(*shape: int, dtype: str) -> Buffer:
+            return backend.allocate(shape, dtype, shared=True)
+
         def constant(values: NDArray[np.generic]) -> Buffer:
             made = backend.allocate(values.shape, str(values.dtype))
             made.write(values)
@@ -183,18 +186,18 @@ class Plan:
         self._chunk = self._features if self.whole else buffer(1, channels, cells, cells)
         self._inside_all = self._inside if self.whole else buffer(1, 1, cells, cells)
         self._mixed = buffer(1, channels, cells, cells)
-        self._hole, self._weight, self._replaced = (buffer(1, groups, groups, dtype="float32") for _ in range(3))
+        self._hole, self._weight, self._replaced = (shared(1, groups, groups, dtype="float32") for _ in range(3))
         first, second, share = (constant(values) for values in blend(groups, p))
         grid = {"q": q, "inside": self._inside_all, "hole": self._hole, "weight": self._weight, "first": first}
         grid |= {"second": second, "share": share, "windows": constant(windows(groups, p))}
         outputs = {"mixed": self._mixed, "replaced": self._replaced}
         self._replace = backend.bind("replace", grid | {"features": self._chunk}, outputs)
         # What is unknown, copied as if it were a feature: which cells were rebuilt from nothing.
-        self._missing = buffer(1, 1, cells, cells)
+        self._missing = shared(1, 1, cells, cells, dtype=dtype)
         outputs = {"mixed": self._missing, "replaced": self._replaced}
         self._copy_unknown = backend.bind("replace", grid | {"features": self._inside_all}, outputs)
         self._mixed_tile = self._mixed if self.whole else buffer(1, CHANNELS, length * half, length * half)
-        self._out = buffer(tile, tile, 3, dtype="uint8")
+        self._out = shared(tile, tile, 3, dtype="uint8")
         self._decode = backend.bind("to_rgb", base | {"mixed": self._mixed_tile}, {"image": self._out})
 
     def stage(self, hole: Pixels, closed: Pixels) -> NDArray[np.bool_]:

@@ -38,13 +38,15 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def inpainter() -> Iterator[Inpainter]:
     """The shipped bundle at a small working size, so that a call takes milliseconds."""
-    with Inpainter(working_size=64) as shared:
+    with Inpainter(backend="onnxruntime", working_size=64) as shared:
         yield shared
 
 
-@pytest.fixture(scope="session")
-def backend() -> Iterator[Backend]:
-    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
+@pytest.fixture(scope="session", params=["onnxruntime", "openvino"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each backend on the CPU in float32: to all of them the reference is the same."""
+    pytest.importorskip(request.param)
+    opened = open_backend(request.param, load_bundle("edge"), precision="fp32", threads=2)
     yield opened
     opened.close()
 

@@ -44,9 +44,14 @@ def test_commands(checkout: Path) -> None:
 
 
 def test_links() -> None:
-    for document in (ROOT / "README.md", ROOT / "examples" / "CREDITS.md"):
-        for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), target
+    documents = [
+        *ROOT.glob("*.md"),
+        *(p for d in ("docs", "examples", "cpp_ext", "engines") for p in ROOT.glob(f"{d}/**/*.md")),
+    ]
+    assert len(documents) > 8
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
 def test_make_targets_exist() -> None:

@@ -6,6 +6,7 @@ import logging
 
 from iic_rt.backends.base import Backend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.backends.openvino import OpenVinoBackend
 from iic_rt.backends.tensorrt import TensorRTBackend, TensorRTRtxBackend
 from iic_rt.bundle import Bundle
 from iic_rt.errors import BackendError, BundleError
@@ -13,7 +14,7 @@ from iic_rt.errors import BackendError, BundleError
 __all__ = ["BACKENDS", "open_backend"]
 
 BACKENDS: dict[str, type[Backend]] = {
-    backend.name: backend for backend in (TensorRTBackend, TensorRTRtxBackend, OnnxRuntimeBackend)
+    backend.name: backend for backend in (TensorRTBackend, TensorRTRtxBackend, OpenVinoBackend, OnnxRuntimeBackend)
 }
 """Every backend of this version, the fastest first: the order in which ``"auto"`` tries them."""
 

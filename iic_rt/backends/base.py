@@ -162,8 +162,14 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> Buffer:
+    def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> Buffer:
         """Uninitialised memory.
+
+        Args:
+            shape: of the content.
+            dtype: numpy's name of it.
+            shared: the host writes or reads it in every call. Where host and device have one memory, it is that and
+                needs no copies; what stays on the device is faster in memory of its own.
 
         Raises:
             BackendError: there is not enough; the message names the size and what to lower.

@@ -42,17 +42,18 @@ class CudaBackend(Backend):
         self.bundle = bundle.at(offered[self.precision])
         address = None if stream is None else stream_address(stream)
         driver = Driver(load_api())
+        of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
         try:
+            allocator = (pycuda_allocator if of_pycuda else driver_allocator)(driver)
             self.queue = Queue(driver, address)
-            of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
-            self.memory = Memory(self.queue, (pycuda_allocator if of_pycuda else driver_allocator)(driver))
         except BackendError:
             driver.close()
             raise
+        self.memory = Memory(self.queue, allocator)
         weakref.finalize(self, self.queue.close)  # an inpainter that nobody closed must not hold the device
 
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
-        return self.memory.buffer(shape, dtype)
+    def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
+        return self.memory.buffer(shape, dtype, shared=shared)
 
     def capture(self, work: Callable[[], Sequence[Mark]]) -> CudaProgram:
         return capture(self.queue, work)

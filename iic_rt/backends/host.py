@@ -73,7 +73,7 @@ class HostBackend(Backend):
             raise BackendError(f"{self.name} computes in {' or '.join(offered)} here, not in {precision!r}")
         self.bundle = bundle.at(offered[self.precision])
 
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> HostBuffer:
+    def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> HostBuffer:
         return HostBuffer(shape, dtype)
 
     def capture(self, work: Callable[[], Sequence[Mark]]) -> HostProgram:

@@ -90,6 +90,10 @@ class TensorRTBackend(CudaBackend):
                 f"{device.driver_version} ({error}): {library.errors()}. Update the driver, or install the "
                 "version that fits it"
             ) from error
+        if any(engine.target == self.name and engine.version.endswith("+") for engine in self.bundle.engines):
+            # Version-compatible engines bring a runtime of their own, which the library runs only where it is allowed
+            # to. The bundle's hashes were checked when it was loaded.
+            self._runtime.engine_host_code_allowed = True
         self._store = _open_store(self.bundle, library, device.compute_capability)
         size = self.bundle.working_size
         tensors = {name: (1, channels, size, size) for name, channels in (("y", 3), ("m", 1), ("c", 1))}

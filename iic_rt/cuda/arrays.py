@@ -11,7 +11,7 @@ from iic_rt.cuda import dlpack
 from iic_rt.cuda.driver import LEGACY
 from iic_rt.cuda.memory import CudaBuffer, Memory
 from iic_rt.cuda.queue import Queue
-from iic_rt.errors import InputError
+from iic_rt.errors import BackendError, InputError
 
 __all__ = ["DeviceArray", "as_device_array", "copy_pixels", "make_device_array"]
 
@@ -77,13 +77,11 @@ class DeviceArray:
 
     def __dlpack__(self, *, stream: int | None = None, **_newer: object) -> object:
         """A capsule; the consumer's ``stream`` waits for the work on these pixels (None: the legacy default stream)."""
-        driver = self.queue.enter()
+        self.queue.enter()
         if stream == 0:
             raise BufferError("stream 0 is ambiguous in DLPack; give 1 for the legacy default stream")
         if stream != -1:
-            event = self.queue.take_event(self)
-            driver.record_event(event, self.queue.stream)
-            driver.order(LEGACY if stream is None else stream, event)
+            _order(self.queue, self, LEGACY if stream is None else stream, after=_begin(self.queue))
         tensor = dlpack.Tensor(self.address, self.__dlpack_device__(), dlpack.UINT8, self.shape, self.strides)
         return dlpack.to_capsule(tensor, self)
 
@@ -114,7 +112,7 @@ def as_device_array(array: object, queue: Queue) -> DeviceArray:
     """
     if isinstance(array, DeviceArray) and array.queue is queue:
         return array
-    queue.enter()
+    _begin(queue)
     if hasattr(array, "__dlpack__"):
         return _from_dlpack(array, queue)
     if hasattr(array, "__cuda_array_interface__"):
@@ -154,10 +152,22 @@ def _from_interface(array: Any, queue: Queue) -> DeviceArray:
     # Before version 3 no stream is named; most work is on the legacy default stream then.
     stream = interface.get("stream") if interface["version"] >= 3 else LEGACY
     if stream is not None and stream != queue.stream:
-        event = queue.take_event(found)
-        queue.driver.record_event(event, stream)
-        queue.driver.order(queue.stream, event)
+        _order(queue, found, queue.stream, after=stream)
     return found
+
+
+def _begin(queue: Queue) -> int:
+    """The queue's stream for work that orders it with another."""
+    if queue.capturing:
+        raise BackendError("pictures are not exchanged in work that is being captured; do it before or after")
+    return queue.begin()
+
+
+def _order(queue: Queue, owner: DeviceArray, stream: int, *, after: int) -> None:
+    """Lets ``stream`` wait for what is on the stream ``after`` now."""
+    event = queue.take_event(owner)
+    queue.driver.record_event(event, after)
+    queue.driver.order(stream, event)
 
 
 def _borrow(queue: Queue, address: int, shape: Shape, strides: Shape, give_back: Callable[[], None]) -> DeviceArray:

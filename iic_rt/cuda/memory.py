@@ -119,13 +119,15 @@ class Memory:
         return raw[first : first + needed].view(dtype).reshape(shape), mapped
 
     def _unpin(self, raw: NDArray[np.uint8], address: int, size: int) -> None:
-        del raw  # was kept until now: pages must not go back to numpy while they are locked
         self.pinned_bytes -= size
-        self.queue.driver.unpin(address)
+        self.queue.driver.unpin(address)  # while there is raw: numpy must not give away locked pages
 
-    def buffer(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
-        """A buffer: on integrated devices one memory for host and device, on others one for each."""
-        kind = MappedBuffer if self.queue.driver.device.integrated else CopiedBuffer
+    def buffer(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
+        """A buffer: one memory for host and device if it is ``shared`` and the device integrated, otherwise one each.
+
+        An integrated GPU does not cache pinned memory, so that what it alone works on is better in device memory.
+        """
+        kind = MappedBuffer if shared and self.queue.driver.device.integrated else CopiedBuffer
         return kind(self, shape, dtype)
 
 

@@ -52,3 +52,4 @@ class Resources:
         for kind in KINDS:
             while self._live[kind]:
                 self._live[kind].popitem()[1]()
+        self.collect()  # of what only the things just freed held

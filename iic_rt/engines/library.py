@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.bundle import file_sha256
-from iic_rt.engines.folders import cache_folder, plugin_path
+from iic_rt.engines.folders import plugin_path
 from iic_rt.errors import BackendError
 from iic_rt.patch_replace import VERSION
 
@@ -64,8 +64,8 @@ class EngineLibrary:
         if self._plugin_sha256 is None:
             path = plugin_path()
             build = (
-                "`cmake -S cpp_ext -B build && cmake --build build && cmake --install build --prefix "
-                f"{cache_folder()}` in a checkout of iic-rt; IIC_RT_PLUGIN may name a file elsewhere"
+                "`cpp_ext/plugin/install.sh` in a checkout of iic-rt (it needs nvcc, CMake and TensorRT's headers); "
+                "IIC_RT_PLUGIN may name a file elsewhere"
             )
             if not path.is_file():
                 raise BackendError(

@@ -84,7 +84,7 @@ class _Notes(Backend):
     def precisions() -> Mapping[str, str]:
         raise NotImplementedError
 
-    def allocate(self, shape: tuple[int, ...], dtype: str) -> Buffer:
+    def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> Buffer:
         return _Unmade(shape, dtype)
 
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:

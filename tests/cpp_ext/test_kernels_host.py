@@ -71,7 +71,7 @@ def test_it_equals_the_specification(
     check(given, *run(library, given))
 
 
-@pytest.mark.parametrize("sizes_dtype", [((1, 300, 5, 4), "float32"), ((1, 700, 20, 10), "float16")])
+@pytest.mark.parametrize("sizes_dtype", [((2, 300, 5, 4), "float32"), ((2, 300, 20, 10), "float16")])
 def test_a_small_hole_is_shared_between_blocks(
     library: PatchReplaceLibrary, sizes_dtype: tuple[tuple[int, int, int, int], str]
 ) -> None:

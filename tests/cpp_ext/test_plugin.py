@@ -53,13 +53,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for tool in ("nvcc", "cmake"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not on PATH")
-    folder = tmp_path_factory.mktemp("plugin")
-    options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CUDA_ARCHITECTURES=75-virtual"]  # PTX alone: nothing runs here
-    options += ["-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]
-    run("cmake", "-S", ROOT / "cpp_ext" / "plugin", "-B", folder / "build", *options)
-    run("cmake", "--build", folder / "build")
-    run("cmake", "--install", folder / "build", "--prefix", folder / "cache")
-    return folder / "cache" / "plugin" / "libiic_rt_plugin.so"
+    cache = tmp_path_factory.mktemp("plugin")
+    options = ["75-virtual", "-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]  # PTX alone
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IIC_RT_CACHE", str(cache))
+        run(ROOT / "cpp_ext" / "plugin" / "install.sh", *options)
+    return cache / "plugin" / "libiic_rt_plugin.so"
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,11 @@ def make_memory(api: FakeApi, stream: int | None = None) -> Memory:
     return Memory(Queue(driver, stream), driver_allocator(driver))
 
 
+def is_empty(api: FakeApi) -> bool:
+    """Whether nothing was left on the device, and the context given back."""
+    return not (api.blocks or api.pinned or api.graphs or api.templates or api.events or api.retained)
+
+
 @pytest.fixture
 def memory(api: FakeApi) -> Iterator[Memory]:
     made = make_memory(api)
@@ -72,7 +77,7 @@ def open_inpainter(
 
     def open_on(api: FakeApi, **options: object) -> Inpainter:
         install(api)
-        chosen: dict[str, object] = {"backend": "tensorrt", "working_size": SIZE}
+        chosen: dict[str, object] = {"backend": "tensorrt", "precision": "fp32", "working_size": SIZE}
         opened.append(Inpainter(**(chosen | options)))
         return opened[-1]
 

@@ -160,7 +160,7 @@ class FakeApi:
 
     # Device and context
 
-    def cuInit(self, flags):
+    def cuInit(self, Flags):
         return (self.init_status,)
 
     def cuDriverGetVersion(self):

@@ -82,7 +82,7 @@ def bundle(tiny_weights: Path, pictures: Path, tmp_path_factory: pytest.TempPath
 
 def test_the_runtime_loads_what_the_command_wrote(bundle: Path, rng: np.random.Generator) -> None:
     assert load_bundle(bundle).preset == "tiny"
-    with Inpainter(bundle, working_size=64) as inpainter:
+    with Inpainter(bundle, backend="onnxruntime", working_size=64) as inpainter:
         mask = np.zeros((50, 60), bool)
         mask[10:30, 10:30] = True
         assert inpainter.inpaint(rng.integers(0, 256, (50, 60, 3), np.uint8), mask).regions == 1

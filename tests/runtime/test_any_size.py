@@ -60,7 +60,7 @@ def test_without_upsampling_the_loop_runs_at_full_size(inpainter: Inpainter) -> 
     options = InpaintOptions(upsample=False, keep_iterations=True)
     result = inpainter.inpaint(image, mask, options=options)
     assert result.timings.upsample_ms == 0
-    with Inpainter(working_size=192) as full:
+    with Inpainter(backend="onnxruntime", working_size=192) as full:
         expected = full.inpaint(image, mask)
     np.testing.assert_array_equal(result.image, expected.image)
     np.testing.assert_array_equal(result.history[-1].image, result.image)
@@ -92,7 +92,7 @@ def test_what_partly_known_patches_lack_is_filled_in_a_second_run(monkeypatch: p
         return fill(self, crop, unknown, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Loop, "fill", counted)
-    with Inpainter(working_size=64) as inpainter:
+    with Inpainter(backend="onnxruntime", working_size=64) as inpainter:
         result = inpainter.inpaint(image, mask)
     assert len(holes) > result.regions  # the first region leaves whole patches to those after it
     assert 0 < holes[1].sum() < holes[0].sum()
@@ -100,6 +100,6 @@ def test_what_partly_known_patches_lack_is_filled_in_a_second_run(monkeypatch: p
     holes.clear()
     mask[:] = False
     mask[96:160, 96:160] = True
-    with Inpainter(working_size=64) as inpainter:
+    with Inpainter(backend="onnxruntime", working_size=64) as inpainter:
         assert len(holes) == 0
         assert inpainter.inpaint(image, mask).regions == len(holes) == 1

@@ -61,7 +61,7 @@ def test_at_once_equals_stepwise(
 def test_partly_known_patches_are_filled_again(
     ahead: Inpainter, inpainter: Inpainter, rng: np.random.Generator
 ) -> None:
-    image, mask = scene(128, rng)
+    image, mask = scene(320, rng)
     avoid = np.zeros_like(mask)
     avoid[::8, ::8] = 1
     first, second = (i.inpaint(image, mask, avoid=avoid) for i in (ahead, inpainter))

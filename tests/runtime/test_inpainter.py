@@ -216,11 +216,11 @@ def test_bad_settings(arguments: dict, message: str) -> None:
 
 
 def test_an_unknown_backend_is_refused_by_name() -> None:
-    with pytest.raises(BackendError, match=r"no backend 'tensorrt'.*onnxruntime"):
-        Inpainter(backend="tensorrt")
+    with pytest.raises(BackendError, match=r"no backend 'tensorflow'.*onnxruntime"):
+        Inpainter(backend="tensorflow")
 
 
-def test_auto_tells_its_choice(inpainter: Inpainter) -> None:
+def test_the_backend_is_told(inpainter: Inpainter) -> None:
     assert inpainter.backend_name == "onnxruntime"
 
 

@@ -110,9 +110,9 @@ def test_buffers_are_kept_for_the_sizes_last_seen(backend: Backend, monkeypatch:
     made: list[int] = []
     allocate = type(backend).allocate
 
-    def counted(self: Backend, shape: tuple[int, ...], dtype: str) -> Buffer:
+    def counted(self: Backend, shape: tuple[int, ...], dtype: str, **options: bool) -> Buffer:
         made.append(int(np.prod(shape)))
-        return allocate(self, shape, dtype)
+        return allocate(self, shape, dtype, **options)
 
     monkeypatch.setattr(type(backend), "allocate", counted)
     monkeypatch.setattr(type(backend), "tile_pixels", 128**2 + 192**2)

@@ -1,0 +1,110 @@
+"""The check before any timing: is the backend's picture the one that the graphs stand for?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt import Inpainter, InpaintOptions, InpaintResult
+from iic_rt.bench.cases import Case, Scene
+from iic_rt.errors import BackendError
+
+__all__ = ["REFERENCE", "TOLERANCES", "Reference", "Tolerance", "check", "reference"]
+
+REFERENCE = "onnxruntime"  # in fp32: the plain CPU, which every export is compared with too
+IDENTICAL_DB = 100.0  # stands for no difference at all, since JSON has no infinity
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a result may be from the reference, inside the hole.
+
+    Attributes:
+        psnr: least, in dB.
+        difference: most, mean absolute, in grey levels of 255.
+        confidence: most, mean absolute.
+    """
+
+    psnr: float
+    difference: float
+    confidence: float
+
+
+TOLERANCES = {
+    "fp32": Tolerance(psnr=60, difference=0.1, confidence=0.005),
+    "fp16": Tolerance(psnr=40, difference=1, confidence=0.05),
+    "bf16": Tolerance(psnr=36, difference=2, confidence=0.1),
+}
+"""By precision. In fp32 only the order of sums differs; 16 bits round, and now and then an iteration trusts another
+pixel. The fill of any other method is outside all of them."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the reference backend makes of a scene: arrays as in ``InpaintResult``."""
+
+    image: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+
+def reference(case: Case, scene: Scene) -> Reference:
+    """The result of :data:`REFERENCE` in fp32 for the case's bundle, iterations and working size.
+
+    Raises:
+        IICError: it cannot be made, so nothing can be checked.
+    """
+    options = InpaintOptions(iterations=case.iterations)
+    with Inpainter(
+        case.bundle,
+        backend=REFERENCE,
+        precision="fp32",
+        threads=case.threads,
+        working_size=case.working_size,
+        options=options,
+    ) as inpainter:
+        result = inpainter.inpaint(scene.image, scene.hole)
+    return Reference(result.image, result.confidence)
+
+
+def check(result: InpaintResult, expected: Reference, scene: Scene, precision: str) -> dict[str, Any]:
+    """Compares a result with the reference; returns the figures.
+
+    Raises:
+        BackendError: the output is wrong; the message says in what and by how much.
+    """
+    if precision not in TOLERANCES:
+        raise BackendError(f"nobody has measured a tolerance for {precision}; known: {', '.join(TOLERANCES)}")
+    allowed, hole = TOLERANCES[precision], scene.hole > 0
+    if result.image.shape != scene.image.shape or result.image.dtype != np.uint8:
+        raise BackendError(f"wrong output: {result.image.dtype}{result.image.shape} for uint8{scene.image.shape}")
+    changed = int((result.image != scene.image).any(-1)[~hole].sum())
+    if changed:
+        raise BackendError(f"wrong output: {changed} known pixels are not those of the picture")
+    if not np.isfinite(result.confidence).all():
+        raise BackendError("wrong output: the confidence is not finite everywhere")
+    if result.confidence.min() < 0 or result.confidence.max() > 1:
+        raise BackendError("wrong output: the confidence is not in [0, 1] everywhere")
+    off = result.image[hole].astype(np.float64) - expected.image[hole]
+    mean_square = float((off**2).mean())
+    psnr = IDENTICAL_DB if mean_square == 0 else min(IDENTICAL_DB, 10 * np.log10(255**2 / mean_square))
+    difference = float(np.abs(off).mean())
+    confidence = float(np.abs(result.confidence - expected.confidence)[hole].mean())
+    for name, found, limit, right in (
+        ("PSNR (dB)", psnr, f"at least {allowed.psnr:g}", psnr >= allowed.psnr),
+        ("mean difference (of 255)", difference, f"at most {allowed.difference:g}", difference <= allowed.difference),
+        (
+            "confidence's mean difference",
+            confidence,
+            f"at most {allowed.confidence:g}",
+            confidence <= allowed.confidence,
+        ),
+    ):
+        if not right:
+            raise BackendError(
+                f"wrong output: {name} in the hole, against {REFERENCE} in fp32, is {found:.3g}; "
+                f"for {precision} {limit} is right"
+            )
+    return {"psnr_db": round(float(psnr), 2), "difference": round(difference, 4), "confidence": round(confidence, 5)}

@@ -1,0 +1,228 @@
+"""Timing: workers side by side on one case, or two contenders in turn on a pair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from iic_rt import Inpainter, InpaintOptions, InpaintResult
+from iic_rt.bench.cases import Case, Scene
+from iic_rt.bench.check import Reference, check
+from iic_rt.bench.environment import peak_mib, usable_threads
+from iic_rt.bench.meter import Meter
+from iic_rt.errors import BackendError
+
+__all__ = ["STAGES", "Contender", "Sample", "alternate", "ratio", "run_case", "run_pair", "summary"]
+
+STAGES = ("copy_in", "prepare", "upsample", "copy_out", "paste")  # of ``Timings``, the iterations aside
+SETTLE_SECONDS = 0.02  # engines let their threads spin for a while after a call; the next in turn shall not pay for it
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Milliseconds of one timed unit: end to end by the CPU's clock, and its pictures' stages summed."""
+
+    end_to_end: float
+    stages: dict[str, float]
+    iterations: tuple[float, ...]
+
+
+class Contender:
+    """An opened inpainter whose first result was found right.
+
+    Attributes:
+        open_ms: loading the graphs and opening the engine.
+        first_ms: the first call, with all that is built on first use.
+        check: figures of :func:`check`.
+        last: the last result.
+    """
+
+    def __init__(self, case: Case, scene: Scene, expected: Reference, *, threads: int | None) -> None:
+        self._batch, self._scene, self._expected = case.batch, scene, expected
+        started = time.perf_counter()
+        self.inpainter = Inpainter(
+            case.bundle,
+            backend=case.backend,
+            precision=case.precision,
+            threads=threads,
+            working_size=case.working_size,
+            options=InpaintOptions(iterations=case.iterations),
+        )
+        self.open_ms = (time.perf_counter() - started) * 1e3
+        try:
+            started = time.perf_counter()
+            self.last: InpaintResult = self.inpainter.inpaint(scene.image, scene.hole)
+            self.first_ms = (time.perf_counter() - started) * 1e3
+            self.check = self.look()
+        except BaseException:
+            self.close()
+            raise
+
+    def look(self) -> dict[str, Any]:
+        """Figures of the last result.
+
+        Raises:
+            BackendError: it is wrong.
+        """
+        return check(self.last, self._expected, self._scene, self.inpainter.precision)
+
+    def unit(self) -> Sample:
+        """One timed unit: ``batch`` pictures, one after another."""
+        results = []
+        started = time.perf_counter()
+        for _ in range(self._batch):
+            results.append(self.inpainter.inpaint(self._scene.image, self._scene.hole))
+        end_to_end = (time.perf_counter() - started) * 1e3
+        self.last = results[-1]
+        timings = [r.timings for r in results]
+        longest = max(len(t.iterations_ms) for t in timings)
+        return Sample(
+            end_to_end,
+            {stage: sum(getattr(t, f"{stage}_ms") for t in timings) for stage in STAGES},
+            tuple(sum(t.iterations_ms[i] for t in timings if i < len(t.iterations_ms)) for i in range(longest)),
+        )
+
+    def units(self, count: int) -> list[Sample]:
+        return [self.unit() for _ in range(count)]
+
+    def close(self) -> None:
+        self.inpainter.close()
+
+    def facts(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """The part of a record that a case and each side of a pair have in common."""
+        return {
+            "backend": self.inpainter.backend_name,
+            "precision": self.inpainter.precision,
+            "working_size": self.inpainter.working_size,
+            "check": self.check,
+            "iterations": self.last.iterations,
+            "regions": self.last.regions,
+            "open_ms": _round(self.open_ms),
+            "first_ms": _round(self.first_ms),
+            "end_to_end_ms": summary([s.end_to_end for s in samples]),
+            "stages_ms": stages(samples),
+            "samples_ms": [_round(s.end_to_end) for s in samples],
+        }
+
+
+def run_case(case: Case, scene: Scene, expected: Reference) -> dict[str, Any]:
+    """Measures a case; every worker has a thread and an inpainter of its own.
+
+    Raises:
+        IICError: a backend is missing, fails, or its output is wrong before or after the timing.
+    """
+    threads = case.threads
+    if case.workers > 1:
+        threads = max(1, (case.threads or usable_threads()) // case.workers)
+    with ExitStack() as stack:
+        meter = stack.enter_context(Meter())
+        contenders = []
+        lanes = []
+        for _ in range(case.workers):
+            lane = stack.enter_context(ThreadPoolExecutor(1))
+            opened = lane.submit(Contender, case, scene, expected, threads=threads).result()
+            stack.callback(_close, lane, opened)
+            lanes.append(lane)
+            contenders.append(opened)
+
+        def together(count: int) -> list[list[Sample]]:
+            jobs = [lane.submit(c.units, count) for lane, c in zip(lanes, contenders, strict=True)]
+            return [job.result() for job in jobs]
+
+        together(case.warmup)
+        meter.begin()
+        started = time.perf_counter()
+        found = together(case.repeats)
+        seconds = time.perf_counter() - started
+        pictures = case.workers * case.repeats * case.batch
+        sensors = meter.end(seconds, pictures)
+        for contender in contenders:
+            contender.look()
+        samples = [sample for worker in found for sample in worker]
+        return contenders[0].facts(samples) | {
+            "threads": threads,
+            "pictures": pictures,
+            "pictures_per_s": round(pictures / seconds, 4),
+            "host_peak_mib": peak_mib(),
+            "sensors": sensors,
+        }
+
+
+def _close(lane: ThreadPoolExecutor, contender: Contender) -> None:
+    """In the thread that opened it."""
+    lane.submit(contender.close).result()
+
+
+def run_pair(pair: Sequence[Case], scene: Scene, expected: Reference) -> dict[str, Any]:
+    """Measures two contenders in turn, in one process, so that a busy machine slows both alike.
+
+    Raises:
+        IICError: as :func:`run_case`, for either.
+    """
+    with ExitStack() as stack:
+        contenders = []
+        for case in pair:
+            contenders.append(Contender(case, scene, expected, threads=case.threads))
+            stack.callback(contenders[-1].close)
+        first, second = contenders
+        alternate(first.unit, second.unit, pair[0].warmup, settle=SETTLE_SECONDS)
+        found = alternate(first.unit, second.unit, pair[0].repeats, settle=SETTLE_SECONDS)
+        for contender in contenders:
+            contender.look()
+        return {
+            "ratio": ratio([(a.end_to_end, b.end_to_end) for a, b in found]),
+            "contenders": [c.facts([pair[i] for pair in found]) for i, c in enumerate(contenders)],
+        }
+
+
+def alternate(
+    first: Callable[[], Sample], second: Callable[[], Sample], rounds: int, *, settle: float
+) -> list[tuple[Sample, Sample]]:
+    """Runs both once a round, in the order A B, B A, A B and so on; returns the rounds as (A, B)."""
+    found = []
+    for i in range(rounds):
+        taken = {}
+        for name, unit in (("a", first), ("b", second))[:: -1 if i % 2 else 1]:
+            time.sleep(settle)
+            taken[name] = unit()
+        found.append((taken["a"], taken["b"]))
+    return found
+
+
+def ratio(rounds: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Median and spread of A's milliseconds over B's, round by round."""
+    values = np.array([a / b for a, b in rounds])
+    return {f"p{q}": round(float(np.percentile(values, q)), 4) for q in (10, 50, 90)} | {"rounds": len(values)}
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Percentiles and mean of milliseconds.
+
+    Raises:
+        BackendError: one of them is no number.
+    """
+    if not np.isfinite(values).all():
+        raise BackendError("the backend's marks gave a time that is no number; its stages cannot be trusted")
+    found = {f"p{q}": _round(float(np.percentile(values, q))) for q in (50, 90, 99)}
+    return found | {"mean": _round(float(np.mean(values))), "n": len(values)}
+
+
+def stages(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Summaries of every stage; ``rest`` is what the end-to-end time holds beside them, so the means add up."""
+    longest = max(len(s.iterations) for s in samples)
+    # An iteration that a call did not need took no time.
+    columns = [[s.iterations[i] if i < len(s.iterations) else 0.0 for s in samples] for i in range(longest)]
+    found: dict[str, Any] = {stage: summary([s.stages[stage] for s in samples]) for stage in STAGES}
+    found["iterations"] = [summary(column) for column in columns]
+    found["rest"] = summary([s.end_to_end - sum(s.stages.values()) - sum(s.iterations) for s in samples])
+    return found
+
+
+def _round(ms: float) -> float:
+    return round(ms, 4)
