@@ -50,7 +50,7 @@ def test_links() -> None:
     ]
     assert len(documents) > 8
     for document in documents:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+        for target in re.findall(r"\]\((?!https:)([^)#]+)[^)]*\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from iic_rt.backends import BACKENDS
 from iic_rt.bench import __main__ as command
 from iic_rt.bench.cases import Case, Scene, synthetic
 from iic_rt.bench.check import Reference
@@ -73,7 +75,8 @@ def test_the_stages_add_up(record: dict[str, Any]) -> None:
 
 def test_a_pair_names_its_winner(record: dict[str, Any]) -> None:
     (pair,) = record["comparisons"]
-    assert [side["backend"] for side in pair["contenders"]] == ["onnxruntime"] * 2  # what auto chose
+    assert pair["contenders"][1]["backend"] == "onnxruntime"
+    assert pair["contenders"][0]["backend"] in BACKENDS  # what auto chose
     assert pair["ratio"]["p10"] <= pair["ratio"]["p50"] <= pair["ratio"]["p90"]
 
 
@@ -84,7 +87,7 @@ def test_a_record_is_shown_and_drawn_again(
     assert command.main(["--from", str(source), "--plot", str(tmp_path / "again.png")]) == 1  # failed cases still count
     shown = capsys.readouterr().out
     assert "FAILED nonsense 96x96 latency: no backend" in shown
-    assert "onnxruntime fp32 takes" in shown
+    assert re.search(r"\w+ \w+ takes [\d.]+", shown)
     for picture in (made[1] / "plot.png", tmp_path / "again.png"):
         assert cv2.imread(str(picture)).shape[1] > 1000
 

@@ -155,7 +155,7 @@ class Config:
     """A builder's configuration of classic TensorRT that notes what it is told."""
 
     def __init__(self, accepts: bytes) -> None:
-        self.accepts, self.flags, self.limits = accepts, [], {}
+        self.accepts, self.flags, self.cleared, self.limits = accepts, [], [], {}
         self.timings: Timings | None = None
 
     def create_timing_cache(self, content: bytes) -> Timings:
@@ -175,6 +175,9 @@ class Config:
     def set_flag(self, flag: str) -> None:
         self.flags.append(flag)
 
+    def clear_flag(self, flag: str) -> None:
+        self.cleared.append(flag)
+
     def set_memory_pool_limit(self, pool: str, limit: int) -> None:
         self.limits[pool] = limit
 
@@ -189,7 +192,7 @@ def classic(monkeypatch: pytest.MonkeyPatch) -> Any:
     trt = SimpleNamespace(
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS="ampere+"),
-        BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions"),
+        BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions", TF32="tf32"),
     )
     library = SimpleNamespace(target="tensorrt", version="10.3.0", trt=trt, errors=lambda: "")
     return SimpleNamespace(library=library, config=config)
@@ -203,6 +206,7 @@ def test_options_of_classic_tensorrt(classic: Any) -> None:
     assert config.builder_optimization_level == 4
     assert config.hardware_compatibility_level == "ampere+"
     assert config.flags == ["versions"]
+    assert config.cleared == ["tf32"]
 
 
 @pytest.mark.parametrize(
