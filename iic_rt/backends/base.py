@@ -83,7 +83,7 @@ class Program(ABC):
 
 
 class Frame(ABC):
-    """A picture of the application, uint8, in memory of the device.
+    """A picture of the application, uint8, in memory of the device. Every call is done when it returns.
 
     Attributes:
         shape: [H, W] or [H, W, C].
@@ -99,7 +99,7 @@ class Frame(ABC):
 
     @abstractmethod
     def write(self, rows: slice, columns: slice, pixels: NDArray[np.uint8]) -> None:
-        """Writes a part of the picture in stream order; ``pixels`` may be changed afterwards."""
+        """Writes a part of the picture."""
 
     @abstractmethod
     def copy(self) -> Frame:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from iic_rt.backends.base import Backend, Mark
 from iic_rt.bundle import Bundle
 from iic_rt.cuda.driver import Driver, load_api
+from iic_rt.cuda.frames import CudaFrame, Staging
 from iic_rt.cuda.graphs import CudaMark, CudaProgram, capture
 from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator, pycuda_allocator
 from iic_rt.cuda.queue import Queue
@@ -50,10 +51,14 @@ class CudaBackend(Backend):
             driver.close()
             raise
         self.memory = Memory(self.queue, allocator)
+        self._staging = Staging(self.memory)
         weakref.finalize(self, self.queue.close)  # an inpainter that nobody closed must not hold the device
 
     def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
         return self.memory.buffer(shape, dtype, shared=shared)
+
+    def frame(self, array: object) -> CudaFrame:
+        return CudaFrame(array, self._staging)
 
     def capture(self, work: Callable[[], Sequence[Mark]]) -> CudaProgram:
         return capture(self.queue, work)

@@ -1,0 +1,86 @@
+"""The application's pictures on the device, read and written in parts by way of pinned memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt.backends.base import Frame
+from iic_rt.cuda.arrays import DeviceArray, as_device_array, copy_pixels, make_device_array
+from iic_rt.cuda.memory import Memory
+
+__all__ = ["CudaFrame", "Staging"]
+
+Pixels = NDArray[np.uint8]
+
+
+class Staging:
+    """Pinned memory that parts of pictures pass through, as large as the largest so far."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self._owner: _Owner | None = None
+        self._bytes, self._address = np.empty(0, np.uint8), 0
+
+    def take(self, shape: tuple[int, ...]) -> tuple[Pixels, int]:
+        """An array of ``shape`` and its address on the device, good until the next call."""
+        size = math.prod(shape)
+        if size > self._bytes.size:
+            self._owner = _Owner()
+            self._bytes, self._address = self.memory.pin(self._owner, (size,), np.dtype(np.uint8))
+        return self._bytes[:size].reshape(shape), self._address
+
+
+class _Owner:
+    """Whose end gives pinned memory back."""
+
+
+class CudaFrame(Frame):
+    """A picture where it lies on the device. Every call is done when it returns.
+
+    Args:
+        array: as the application has it.
+        staging: of the backend.
+    """
+
+    def __init__(self, array: object, staging: Staging) -> None:
+        self._staging, self._memory = staging, staging.memory
+        self._pixels = as_device_array(array, self._memory.queue)
+        self.array, self.shape = array, self._pixels.shape
+
+    def read(self, rows: slice, columns: slice) -> Pixels:
+        part = self._part(rows, columns)
+        host, address = self._staging.take(part.shape)
+        stream = self._memory.queue.begin(part)
+        width, height = part.row_bytes, part.shape[0]
+        driver = self._memory.queue.driver
+        driver.copy_rows(address, width, part.address, part.strides[0], width, height, stream)
+        self._memory.queue.wait()
+        return np.array(host)
+
+    def write(self, rows: slice, columns: slice, pixels: Pixels) -> None:
+        part = self._part(rows, columns)
+        host, address = self._staging.take(part.shape)
+        np.copyto(host, pixels)
+        stream = self._memory.queue.begin(part)
+        width, height = part.row_bytes, part.shape[0]
+        driver = self._memory.queue.driver
+        driver.copy_rows(part.address, part.strides[0], address, width, width, height, stream)
+        self._memory.queue.wait()
+
+    def copy(self) -> CudaFrame:
+        made = CudaFrame(make_device_array(self._memory, self.shape), self._staging)
+        self.copy_to(made)
+        return made
+
+    def copy_to(self, other: Frame) -> None:
+        if not isinstance(other, CudaFrame):
+            raise TypeError("pictures of two kinds of backend are not copied to each other")
+        if other._pixels.address != self._pixels.address:
+            copy_pixels(self._pixels, other._pixels)
+            self._memory.queue.wait()
+
+    def _part(self, rows: slice, columns: slice) -> DeviceArray:
+        return self._pixels.window(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)

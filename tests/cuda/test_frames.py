@@ -1,0 +1,80 @@
+"""Pictures on the device through the whole inpainter: the host's result, and the application's memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.cuda.arrays import DeviceArray
+from iic_rt.errors import InputError
+from tests.cuda.fake_driver import FakeApi
+from tests.cuda.test_arrays import Interface, Packed
+
+SHAPES = [((160, 300, 3), 0), ((160, 300, 3), 1024), ((160, 300, 4), 0), ((160, 300), 512)]  # and bytes a row
+
+
+def content(api: FakeApi, array: Interface | Packed | DeviceArray) -> np.ndarray:
+    extent = array.shape[0] * array.strides[0]
+    return np.lib.stride_tricks.as_strided(api.view(array.address, extent), array.shape, array.strides).copy()
+
+
+def box(shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape[:2], np.uint8)
+    mask[40:90, 50:100] = 255
+    mask[150:160, 290:300] = 255
+    return mask
+
+
+@pytest.mark.parametrize("kind", [Interface, Packed])
+@pytest.mark.parametrize(("shape", "pitch"), SHAPES)
+def test_equals_the_host(open_inpainter, api: FakeApi, inpainter: Inpainter, kind, shape, pitch) -> None:
+    on_device, mask = open_inpainter(api), box(shape)
+    picture = kind(api, shape, pitch)
+    expected = inpainter.inpaint(picture.values, mask)
+    result = on_device.inpaint(picture, mask)
+    assert isinstance(result.image, DeviceArray)
+    np.testing.assert_array_equal(content(api, result.image), expected.image)
+    np.testing.assert_array_equal(result.confidence, expected.confidence)
+    np.testing.assert_array_equal(content(api, picture), picture.values)  # never written to
+
+
+def test_in_place_and_masks_on_the_device(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:
+    on_device, shape = open_inpainter(api), (160, 300, 3)
+    picture, mask, avoid = Interface(api, shape), Interface(api, shape[:2]), Interface(api, shape[:2])
+    mask.values[:] = box(shape)
+    avoid.values[:] = 0
+    avoid.values[:30] = 255
+    expected = inpainter.inpaint(picture.values, mask.values, avoid=avoid.values)
+    result = on_device.inpaint(picture, mask, avoid=avoid, out=picture)
+    assert result.image is picture
+    np.testing.assert_array_equal(content(api, picture), expected.image)
+
+
+def test_a_result_goes_in_again(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:
+    on_device, shape = open_inpainter(api), (160, 300, 3)
+    picture, mask = Interface(api, shape), box(shape)
+    again = mask.T[:160, :160].copy()
+    again = np.pad(again, ((0, 0), (0, 140)))
+    once = on_device.inpaint(picture, mask).image
+    twice = on_device.inpaint(once, again, out=once).image
+    expected = inpainter.inpaint(inpainter.inpaint(picture.values, mask).image, again).image
+    np.testing.assert_array_equal(content(api, twice), expected)
+
+
+def test_frames_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> None:
+    on_device, shape = open_inpainter(api), (160, 300, 3)
+    picture = Interface(api, shape)
+    counts = []
+    for _ in range(3):
+        on_device.inpaint(picture, box(shape), out=picture, options=InpaintOptions(iterations=2))
+        counts.append({call: n for call, n in api.counts().items() if call in ("cuMemAlloc", "cuMemHostRegister")})
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_what_is_refused(open_inpainter, api: FakeApi) -> None:
+    on_device = open_inpainter(api)
+    with pytest.raises(InputError, match="must be"):
+        on_device.inpaint(Interface(api, (160, 300, 2)), np.ones((160, 300), np.uint8))
+    with pytest.raises(InputError, match="and the image"):
+        on_device.inpaint(Interface(api, (160, 300, 3)), np.ones((160, 299), np.uint8))
