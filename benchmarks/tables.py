@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu_tables import gpu_table
 from iic_rt.bench.table import report
 from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
 
@@ -19,7 +20,7 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "bench.md", ROOT / "training" / "weights" / "edge.md")
+DOCUMENTS = tuple(ROOT / name for name in ("README.md", "docs/bench.md", "docs/desktop.md", "training/weights/edge.md"))
 OURS = "iic-rt"
 RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
 
@@ -194,19 +195,13 @@ def bench_table() -> str:
 def compare_table() -> str:
     """Whole calls of two backends in turn, from the comparisons of the same record."""
     record = read("bench")
-    lines = [
-        "| 512×512, one object, in turn | p50 (ms) | p90 | takes (median of rounds) | p10 … p90 |",
-        "|---|---|---|---|---|",
-    ]
+    lines = ["| one object of 15 % | p50 (ms) | p90 | takes (median of rounds) | p10 … p90 |", "|---|---|---|---|---|"]
     for pair in record["comparisons"]:
-        first, second = pair["contenders"]
         ratio = pair["ratio"]
-        for contender, share in (
-            (first, f"{ratio['p50']:.2f} × | {ratio['p10']:.2f} … {ratio['p90']:.2f}"),
-            (second, " | "),
-        ):
+        shares = f"{ratio['p50']:.2f} × | {ratio['p10']:.2f} … {ratio['p90']:.2f}", " | "
+        for asked, contender, share in zip(pair["asked"], pair["contenders"], shares, strict=True):
             ms = contender["end_to_end_ms"]
-            name = f"`{contender['backend']}`, {contender['precision']}"
+            name = f"{asked['width']}×{asked['height']}, `{contender['backend']}` in {contender['precision']}"
             lines.append(f"| {name} | {ms['p50']:.1f} | {ms['p90']:.1f} | {share} |")
     lines += ["", f"`{record['command']}`, on {record['device']}."]
     return "\n".join(lines)
@@ -215,6 +210,7 @@ def compare_table() -> str:
 TABLES = {
     "bench": bench_table,
     "compare": compare_table,
+    "gpu": lambda: gpu_table(RESULTS.parent),
     "wires": wires_table,
     "factors": factors_table,
     "quality": quality_table,
@@ -241,7 +237,7 @@ def with_tables(text: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
-    parser.add_argument("--document", type=Path, action="append", help="instead of these three")
+    parser.add_argument("--document", type=Path, action="append", help="instead of those of the project")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a table differs")
     options = parser.parse_args(argv)
     if old := stale():

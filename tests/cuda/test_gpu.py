@@ -117,6 +117,21 @@ def test_the_stream_of_pytorch(name: str, rng: np.random.Generator) -> None:
             np.testing.assert_array_equal(ours.inpaint(image, mask).image, expected)
 
 
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
+def test_a_picture_of_pytorch_in_place(name: str, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this PyTorch has no CUDA")
+    image, mask = scene(640, rng)
+    with open_backend(name) as ours:
+        expected = ours.inpaint(image, mask).image
+        picture = torch.from_numpy(image.copy()).cuda()
+        assert ours.inpaint(picture, mask, out=picture).image is picture
+        np.testing.assert_array_equal(picture.cpu().numpy(), expected)
+        made = ours.inpaint(torch.from_numpy(image).cuda(), torch.from_numpy(mask).cuda()).image
+        np.testing.assert_array_equal(torch.from_dlpack(made).cpu().numpy(), expected)
+
+
 def test_arrays_of_pytorch(real: Memory, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
