@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 DOCUMENTS = tuple(ROOT / name for name in ("README.md", "docs/bench.md", "docs/desktop.md", "training/weights/edge.md"))
 OURS = "iic-rt"
-RECORDS = ("eval-public", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
+RECORDS = ("eval-public", "eval-public-openvino", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -59,8 +59,17 @@ def quality_table() -> str:
         f"{c['psnr_unsure_t1']:.1f} dB.",
         f"T = 4 against T = 1: {four['psnr'] - one['psnr']:+.3f} dB, L1 {four['l1'] - one['l1']:+.4f}, "
         f"SSIM {four['ssim'] - one['ssim']:+.4f}.",
+        _other_backend(read("eval-public-openvino")),
     ]
     return "\n".join(lines)
+
+
+def _other_backend(record: dict[str, Any]) -> str:
+    ours, four = (record["methods"][name] for name in (OURS, "loop alone, T = 4"))
+    return (
+        f"The same on `{record['backend']}` in {record['precision']}: {ours['psnr']:.2f} dB and sharpness "
+        f"{ours['sharpness']:.2f}, loop alone {four['psnr']:.2f} dB."
+    )
 
 
 def square_table() -> str:
