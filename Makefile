@@ -20,7 +20,7 @@ test: .venv/dev/ready
 	.venv/demo/bin/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-.venv/dev/ready: pyproject.toml
+.venv/dev/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv/dev
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	# Carries NVIDIA's headers, which the plugin is compiled with in the tests; it is never imported, so without triton.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +32,8 @@ LAST_LINES = 12  # of a log, that the summary quotes
 class Part:
     """A command, what stands for it where there is no GPU (nothing: it is left out), and the seconds it may take.
 
-    In both, ``{out}`` is the folder of the results, ``{backend}`` the backend measured, ``{python}`` the interpreter.
+    In both, ``{out}`` is the folder of the results, ``{backend}`` the backend measured, ``{python}`` the interpreter,
+    and ``{architectures}`` what the plugin is built for.
     """
 
     name: str
@@ -43,43 +45,45 @@ class Part:
 BENCH = "{python} -m iic_rt.bench --mode both --json {out}/bench.json"
 PEERS = "{python} -m benchmarks.gpu_peers --out {out}/peers.json"
 TIMING = "{python} -m cpp_ext.bench.kernel_bench"
-PARTS = (
-    Part("device", "nvidia-smi -q", None, 30),
-    # Against the reference, and through compute-sanitizer: memcheck, racecheck, initcheck, synccheck.
-    Part("kernels", "{python} -m pytest -m gpu tests/cpp_ext", "{python} -m pytest tests/cpp_ext", 600),
-    Part("kernel timing", f"{TIMING} --out {{out}}/kernels.json", f"{TIMING} --help", 300),
-    Part("plugin", "cpp_ext/plugin/install.sh", "cpp_ext/plugin/install.sh 80", 240),
-    Part(
-        "engines",
-        "{python} -m iic_rt engines build --target {backend} --sides 256,512,1024",
-        "{python} -m iic_rt engines build --target {backend} --sides 512",
-        300,
-    ),
-    Part("GPU tests", "{python} -m pytest -m gpu --ignore tests/cpp_ext tests", None, 300),
+ENGINES = "{python} -m iic_rt engines build --target {backend} --sides 256,512,640,768,1024 --precision"
+PARTS = (  # what the others need and what tells most comes first, should the time on the device end early
+    Part("device", "{python} -m iic_rt info --json", "{python} -m iic_rt info --json", 60),
+    Part("plugin", "cpp_ext/plugin/install.sh {architectures}", "cpp_ext/plugin/install.sh 80", 120),
+    Part("engines", f"{ENGINES} fp16", f"{ENGINES} fp16", 200),
+    Part("float32 engines", f"{ENGINES} fp32", None, 200),
+    Part("GPU tests", "{python} -m pytest -m gpu --ignore tests/cpp_ext tests", None, 240),
     Part(
         "bench",
         f"{BENCH} --backend {{backend}}:fp16 {{backend}}:fp32 onnxruntime --size 256 512 1024 --plot {{out}}/bench.png",
         f"{BENCH} --backend onnxruntime --size 256 --repeats 3 --plot {{out}}/bench.png",
-        600,
+        300,
     ),
-    Part("peers", f"{PEERS} --backend {{backend}}", f"{PEERS} --backend onnxruntime --device cpu --repeats 1", 400),
+    Part("peers", f"{PEERS} --backend {{backend}}", f"{PEERS} --backend onnxruntime --device cpu --repeats 1", 300),
+    # Against the reference, and through compute-sanitizer: memcheck, racecheck, initcheck, synccheck.
+    Part("kernels", "{python} -m pytest -m gpu tests/cpp_ext", "{python} -m pytest tests/cpp_ext", 400),
+    Part("kernel timing", f"{TIMING} --out {{out}}/kernels.json", f"{TIMING} --help", 300),
 )
 
 
-def run_part(part: Part, command: str, out: Path, backend: str) -> dict[str, Any]:
+def run_part(part: Part, command: str, out: Path, **names: str) -> dict[str, Any]:
     """Runs one part; its output goes to a log in ``out``, its end into the result where it failed."""
-    arguments = [a.format(out=out, backend=backend, python=sys.executable) for a in shlex.split(command)]
+    arguments = [a.format(out=out, python=sys.executable, **names) for a in shlex.split(command)]
     log = out / f"{part.name.replace(' ', '-')}.log"
     started = time.monotonic()
     environ = os.environ | {"PYTHONUNBUFFERED": "1"}
+    if command == part.command:
+        environ["IIC_RT_REQUIRE_GPU"] = "1"  # a test that finds no GPU fails
     with log.open("wb") as stream:
         try:
-            done = subprocess.run(
-                arguments, stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT, timeout=part.seconds, env=environ
+            process = subprocess.Popen(
+                arguments, stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT, env=environ, start_new_session=True
             )
-            state = "passed" if done.returncode == 0 else f"failed with {done.returncode}"
+            status = process.wait(part.seconds)
+            state = "passed" if status == 0 else f"failed with {status}"
         except subprocess.TimeoutExpired:
             state = f"ran past {part.seconds} s"
+            os.killpg(process.pid, signal.SIGKILL)  # with its children, which would disturb the next part
+            process.wait()
         except OSError as error:
             state = f"could not be started: {error}"
     result: dict[str, Any] = {"command": shlex.join(arguments), "state": state}
@@ -93,6 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the results, named after the device")
     parser.add_argument("--backend", default="tensorrt-rtx", help="backend to measure (default %(default)s)")
+    parser.add_argument("--architectures", default="", help="of the plugin, such as 87; the GPU is asked by default")
     parser.add_argument("--only", nargs="+", metavar="PART", help=f"of: {', '.join(part.name for part in PARTS)}")
     parser.add_argument("--rehearse", action="store_true", help="run what of each part runs without a GPU")
     options = parser.parse_args(argv)
@@ -101,8 +106,6 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no part {', '.join(sorted(unknown))}")
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    if not options.rehearse:
-        os.environ["IIC_RT_REQUIRE_GPU"] = "1"  # a test that finds no GPU fails
     parts: dict[str, Any] = {}
     record = environment(load_bundle(DEFAULT_BUNDLE)) | {"rehearsal": options.rehearse, "parts": parts}
     for part in PARTS:
@@ -110,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         if command is None or (options.only and part.name not in options.only):
             continue
         print(f"{part.name} ...", flush=True)
-        parts[part.name] = run_part(part, command, out, options.backend)
+        parts[part.name] = run_part(part, command, out, backend=options.backend, architectures=options.architectures)
         print(f"    {parts[part.name]['state']} after {parts[part.name]['seconds']} s", flush=True)
         write_record(out / "gpu.json", record)  # a machine that goes away takes no finished part with it
     return int(any(result["state"] != "passed" for result in parts.values()))

@@ -21,6 +21,7 @@ from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends import BACKENDS
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.bundle import Bundle
 from iic_rt.errors import BackendError
 
 __all__ = ["main"]
@@ -39,6 +40,13 @@ class OnnxRuntimeCudaBackend(OnnxRuntimeBackend):
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise BackendError("this build of onnxruntime has no CUDA provider; install onnxruntime-gpu")
         return {"fp16": "fp16", "fp32": "fp32"}
+
+    def __init__(self, bundle: Bundle, **options: Any) -> None:
+        super().__init__(bundle, **options)
+        # A session that cannot have its provider takes the CPU's, with a line in the log.
+        fallen = [name for name, session in self._sessions.items() if session.get_providers()[0] != self.providers[0]]
+        if fallen:
+            raise BackendError(f"onnxruntime gave up CUDA for {', '.join(fallen)}; are cuDNN and cuBLAS installed?")
 
 
 def contenders(backend: str, device: str, iterations: int) -> tuple[dict[str, Contender], dict[str, str]]:
@@ -80,13 +88,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="of torch")
     parser.add_argument("--repeats", type=int, default=100)
     options = parser.parse_args(argv)
+    device = device_name(options.device)
     runs, missing = contenders(options.backend, options.device, ITERATIONS)
     found = measure(runs, repeats=options.repeats)
     name = f"iic-rt, {options.backend}"
     with Inpainter(backend="onnxruntime") as inpainter:
         record: dict[str, Any] = environment(inpainter.bundle)
     record |= {
-        "device": device_name(options.device) or record["device"],
+        "device": device or record["device"],
         "size": SIZE,
         "iterations": ITERATIONS,
         "repeats": options.repeats,
@@ -112,7 +121,7 @@ def device_name(device: str) -> str | None:
         return None
     import torch
 
-    return str(torch.cuda.get_device_name())
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
 
 
 if __name__ == "__main__":

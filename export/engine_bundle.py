@@ -70,7 +70,7 @@ def write_engine_bundle(
         if not report["passed"]:
             raise ParityError(report)
     wanted = wanted_engines(bundle, recipe)
-    timing = EngineCache().folder / f"timing-{library.target}-{version}-{device}.bin"  # shared with the cache
+    timing = EngineCache().timing_cache(library.target, version, device)
     timing.parent.mkdir(parents=True, exist_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

@@ -50,8 +50,17 @@ class Recipe:
             raise RecipeError(f"target is {self.target!r}; allowed: {', '.join(TARGETS)}")
         if self.precision not in PRECISIONS:
             raise RecipeError(f"precision is {self.precision!r}; allowed: {', '.join(PRECISIONS)}")
-        if not self.sides:
-            raise RecipeError("sides is empty; name at least one, such as 256")
+        if not self.sides or not all(_whole(side, 1) for side in self.sides):
+            raise RecipeError(f"sides is {list(self.sides)}; name whole numbers, such as [256, 512]")
+        for name, least, most in (("working_size", 64, None), ("workspace_mib", 1, None), ("optimization_level", 0, 5)):
+            value = getattr(self, name)
+            if value is not None and not _whole(value, least, most):
+                raise RecipeError(
+                    f"{name} is {value!r}; give a whole number from {least} {f'to {most}' if most else 'up'}"
+                )
+        for name in ("hardware_compatible", "version_compatible"):
+            if not isinstance(getattr(self, name), bool):
+                raise RecipeError(f"{name} is {getattr(self, name)!r}; allowed: true, false")
 
     @property
     def options(self) -> BuildOptions:
@@ -100,5 +109,11 @@ def read_recipe(path: Path | None, changes: dict[str, Any]) -> Recipe:
     if not isinstance(facts.get("sides", []), (list, tuple)):
         raise RecipeError(f"sides is {facts['sides']!r}; give a list of whole numbers, such as [256, 512]")
     if "sides" in facts:
-        facts["sides"] = tuple(int(side) for side in facts["sides"])
+        facts["sides"] = tuple(facts["sides"])
     return Recipe(**facts)
+
+
+def _whole(value: object, least: int, most: int | None = None) -> bool:
+    return (
+        isinstance(value, int) and not isinstance(value, bool) and least <= value <= (value if most is None else most)
+    )

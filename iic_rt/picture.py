@@ -15,7 +15,7 @@ from iic_rt.regions import Box
 __all__ = ["DevicePicture", "HostPicture", "Picture", "host_mask", "open_picture"]
 
 Pixels = NDArray[np.uint8]
-CUDA, CUDA_HOST, CUDA_MANAGED = 2, 3, 13  # device types of DLPack
+CUDA, CUDA_MANAGED = 2, 13  # device types of DLPack
 
 
 class Picture(Protocol):
@@ -89,7 +89,7 @@ def is_on_device(array: object) -> bool:
     if hasattr(array, "__cuda_array_interface__"):
         return True
     device = getattr(array, "__dlpack_device__", None)
-    return device is not None and int(device()[0]) in (CUDA, CUDA_HOST, CUDA_MANAGED)
+    return device is not None and int(device()[0]) in (CUDA, CUDA_MANAGED)
 
 
 def open_picture(image: object, out: object | None, backend: Backend, channel_order: str) -> Picture:
@@ -110,10 +110,6 @@ def open_picture(image: object, out: object | None, backend: Backend, channel_or
             raise InputError("out is for pictures on the device; leave it away: a numpy array gives a new one")
         return HostPicture(check_image(image), channel_order)
     frame = backend.frame(image)
-    if len(frame.shape) not in (2, 3) or (len(frame.shape) == 3 and frame.shape[2] not in (1, 3, 4)):
-        raise InputError(
-            f"the image has shape {frame.shape}; allowed: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (colour last)"
-        )
     if out is None:
         return DevicePicture(frame.copy(), channel_order)
     target = backend.frame(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -28,6 +29,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("IIC_RT_REQUIRE_GPU") == "1":
             pytest.fail("IIC_RT_REQUIRE_GPU=1, and this machine has no NVIDIA GPU")
         pytest.skip("needs an NVIDIA GPU")
+
+
+TOOLS = re.compile("nvcc|cmake|tensorrt|openvino|pynvml", re.IGNORECASE)
+
+
+def _require_tools(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """With IIC_RT_REQUIRE_TOOLS=1, a test that is skipped because a tool is missing fails."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if report.skipped and os.environ.get("IIC_RT_REQUIRE_TOOLS") == "1" and TOOLS.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"IIC_RT_REQUIRE_TOOLS=1: {reason}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    if not item.get_closest_marker("gpu"):
+        _require_tools(outcome.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    outcome = yield
+    _require_tools(outcome.get_result())
 
 
 @pytest.fixture

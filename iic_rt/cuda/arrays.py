@@ -9,7 +9,7 @@ import numpy as np
 
 from iic_rt.cuda import dlpack
 from iic_rt.cuda.driver import LEGACY
-from iic_rt.cuda.memory import CudaBuffer, Memory
+from iic_rt.cuda.memory import Memory
 from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError, InputError
 
@@ -55,11 +55,6 @@ class DeviceArray:
         address = self.address + top * self.strides[0] + left * self.strides[1]
         return DeviceArray(self.queue, address, (height, width, *self.shape[2:]), self.strides, self)
 
-    @classmethod
-    def of_buffer(cls, buffer: CudaBuffer) -> DeviceArray:
-        """A uint8 buffer's memory on the device."""
-        return cls(buffer.queue, buffer.address, buffer.shape, dlpack.dense_strides(buffer.shape), buffer)
-
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         self.queue.enter()
@@ -103,7 +98,8 @@ def as_device_array(array: object, queue: Queue) -> DeviceArray:
 
     Args:
         array: has ``__dlpack__`` (PyTorch, CuPy) or ``__cuda_array_interface__`` (pycuda's GPUArray, Numba); uint8
-            [H, W], [H, W, 3] or [H, W, 4], rows contiguous and as far apart as they like.
+            [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], rows contiguous and as far apart as they like. A bool mask is
+            taken as the bytes 0 and 1.
         queue: that will work on it.
 
     Raises:
@@ -133,8 +129,10 @@ def _from_dlpack(array: Any, queue: Queue) -> DeviceArray:
     except (BufferError, ValueError) as error:
         raise InputError(f"the array cannot be lent ({error}); give a plain uint8 array") from error
     try:
-        if tensor.dtype != dlpack.UINT8:
-            raise InputError(f"the array has type {tensor.dtype} of DLPack (code, bits, lanes), and must be uint8")
+        if tensor.dtype not in (dlpack.UINT8, dlpack.BOOL):
+            raise InputError(
+                f"the array has type {tensor.dtype} of DLPack (code, bits, lanes), and must be uint8, or bool in a mask"
+            )
         return _borrow(queue, tensor.address, tensor.shape, tensor.strides, give_back)
     except InputError:
         give_back()
@@ -144,8 +142,8 @@ def _from_dlpack(array: Any, queue: Queue) -> DeviceArray:
 def _from_interface(array: Any, queue: Queue) -> DeviceArray:
     interface = array.__cuda_array_interface__
     shape = tuple(interface["shape"])
-    if interface["typestr"][1:] != "u1":
-        raise InputError(f"the array has dtype {interface['typestr']}, and must be uint8")
+    if interface["typestr"][1:] not in ("u1", "b1"):
+        raise InputError(f"the array has dtype {interface['typestr']}, and must be uint8, or bool in a mask")
     strides = interface.get("strides") or dlpack.dense_strides(shape)
     kept = [array]
     found = _borrow(queue, int(interface["data"][0]), shape, tuple(strides), kept.clear)
@@ -171,9 +169,11 @@ def _order(queue: Queue, owner: DeviceArray, stream: int, *, after: int) -> None
 
 
 def _borrow(queue: Queue, address: int, shape: Shape, strides: Shape, give_back: Callable[[], None]) -> DeviceArray:
-    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
     if not fits or min(shape) < 1:
-        raise InputError(f"the array has shape {list(shape)}, and must be [H, W], [H, W, 3] or [H, W, 4]")
+        raise InputError(
+            f"the array has shape {list(shape)}, and must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (colour last)"
+        )
     if strides[1:] != dlpack.dense_strides(shape)[1:] or strides[0] < shape[1] * strides[1]:
         raise InputError(
             f"the array has strides {list(strides)} for shape {list(shape)}, and the pixels of a row must lie side by "

@@ -6,10 +6,10 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["CUDA", "CUDA_MANAGED", "UINT8", "Tensor", "from_capsule", "to_capsule"]
+__all__ = ["BOOL", "CUDA", "CUDA_MANAGED", "UINT8", "Tensor", "from_capsule", "to_capsule"]
 
 CUDA, CUDA_MANAGED = 2, 13  # device types
-UINT8 = (1, 8, 1)  # type code, bits, lanes
+UINT8, BOOL = (1, 8, 1), (6, 8, 1)  # type code, bits, lanes
 NAME, USED = b"dltensor", b"used_dltensor"
 
 

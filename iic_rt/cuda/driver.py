@@ -145,6 +145,7 @@ class Driver:
         self._api = api
         self._poison: str | None = None
         self._retained: Any = None
+        self._made_current = False
         doing = "opening a context"
         self._context: Any = self._call(doing, api.cuCtxGetCurrent)
         alone = int(self._context) == 0
@@ -155,6 +156,7 @@ class Driver:
             if alone:
                 self._context = primary
                 self._call(doing, api.cuCtxSetCurrent, primary)
+                self._made_current = True
             if int(primary) == int(self._context):
                 self._retained = device
             else:
@@ -214,7 +216,7 @@ class Driver:
         context, self._context = self._context, None
         if self._retained is None or context is None:
             return
-        if not self.poisoned:
+        if self._made_current and not self.poisoned:
             current = self._call("closing the context", self._api.cuCtxGetCurrent)
             if int(current) == int(context):
                 self._call("closing the context", self._api.cuCtxSetCurrent, 0)
@@ -346,7 +348,13 @@ class Driver:
         """What the function returns behind its status."""
         if self._poison is not None:
             raise BackendError(self._poison)
-        status, *values = function(*arguments)
+        try:
+            status, *values = function(*arguments)
+        except RuntimeError as error:  # of the bindings: the driver lacks a function
+            raise BackendError(
+                f"the NVIDIA driver failed while {doing} ({error}); update it, or install the cuda-bindings of its "
+                "CUDA version (on JetPack 6: `pip install 'cuda-bindings<13'`)"
+            ) from error
         if int(status) != 0:
             self._fail(doing, status, size)
         return values[0] if len(values) == 1 else values

@@ -148,6 +148,7 @@ def _accepts(declared: tuple[int, ...], given: tuple[int, ...] | None) -> bool:
 
 def _configure(library: EngineLibrary, config: Any, options: BuildOptions) -> None:
     trt = library.trt
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the layer report; costs nothing while it runs
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 stands where the parity needs float32
     if options.workspace_mib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)

@@ -124,9 +124,9 @@ class EngineCache:
             self._write(key, engine, time.time() - started)
         return engine
 
-    def timing_cache(self, key: EngineKey) -> Path:
+    def timing_cache(self, target: str, version: str, compute_capability: str) -> Path:
         """The file where builds for the same library and device keep their measurements."""
-        return self.folder / f"timing-{key.target}-{key.version}-{key.compute_capability}.bin"
+        return self.folder / f"timing-{target}-{version}-{compute_capability}.bin"
 
     def entries(self) -> list[CacheEntry]:
         """Every engine, the one used last first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.library import EngineLibrary
 from iic_rt.errors import BackendError
@@ -57,4 +59,4 @@ def fits_device(built: str, device: str | None) -> bool:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    return tuple(int(part) for part in re.findall(r"\d+", version.split(".post")[0]))

@@ -86,7 +86,7 @@ class EngineStore:
                 ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()),
                 self._cache.folder,
             )
-            timing = self._cache.timing_cache(key)
+            timing = self._cache.timing_cache(self._library.target, version, device)
             return build_engine(self._library, graph, shapes, options=self._options, timing_cache=timing)
 
         return self._cache.get(key, build)

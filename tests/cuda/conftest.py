@@ -8,8 +8,10 @@ import pytest
 
 from iic_rt import Inpainter
 from iic_rt.backends import cuda, tensorrt
+from iic_rt.cuda.arrays import DeviceArray
+from iic_rt.cuda.dlpack import dense_strides
 from iic_rt.cuda.driver import Driver, check_api
-from iic_rt.cuda.memory import Memory, driver_allocator
+from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator
 from iic_rt.cuda.queue import Queue
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.fake_engine import FakeLibrary, FakeStore
@@ -30,6 +32,11 @@ def discrete() -> FakeApi:
 def make_memory(api: FakeApi, stream: int | None = None) -> Memory:
     driver = Driver(api)
     return Memory(Queue(driver, stream), driver_allocator(driver))
+
+
+def of_buffer(buffer: CudaBuffer) -> DeviceArray:
+    """A uint8 buffer's memory as a picture."""
+    return DeviceArray(buffer.queue, buffer.address, buffer.shape, dense_strides(buffer.shape), buffer)
 
 
 def is_empty(api: FakeApi) -> bool:

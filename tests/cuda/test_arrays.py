@@ -13,6 +13,7 @@ from iic_rt.cuda.arrays import DeviceArray, as_device_array, copy_pixels, make_d
 from iic_rt.cuda.dlpack import CUDA, UINT8, Tensor, dense_strides, from_capsule, to_capsule
 from iic_rt.cuda.memory import Memory
 from iic_rt.errors import BackendError, InputError
+from tests.cuda.conftest import of_buffer
 from tests.cuda.fake_driver import FakeApi
 
 THEIRS = 0x999  # a stream of the application
@@ -69,7 +70,7 @@ class Packed(Foreign):
 def read(memory: Memory, array: DeviceArray) -> np.ndarray:
     """The pixels, by way of a buffer."""
     buffer = memory.buffer(array.shape, "uint8")
-    copy_pixels(array, DeviceArray.of_buffer(buffer))
+    copy_pixels(array, of_buffer(buffer))
     return buffer.read().copy()
 
 
@@ -103,7 +104,7 @@ def test_a_picture_is_kept_until_the_device_is_done_with_it(memory: Memory, api:
     gone, expected = weakref.ref(foreign), foreign.values
     array = as_device_array(foreign, memory.queue)
     buffer = memory.buffer(array.shape, "uint8")
-    copy_pixels(array, DeviceArray.of_buffer(buffer))
+    copy_pixels(array, of_buffer(buffer))
     del foreign, array
     assert gone() is not None
     np.testing.assert_array_equal(buffer.read(), expected)
@@ -111,13 +112,13 @@ def test_a_picture_is_kept_until_the_device_is_done_with_it(memory: Memory, api:
     assert gone() is None
 
 
-@pytest.mark.parametrize("shape", [(6,), (6, 9, 1), (6, 9, 2), (1, 6, 9, 3), (0, 9)])
+@pytest.mark.parametrize("shape", [(6,), (6, 9, 2), (1, 6, 9, 3), (0, 9)])
 @pytest.mark.parametrize("kind", [Interface, Packed])
 def test_shapes_that_are_no_picture(memory: Memory, api: FakeApi, kind: type, shape: tuple[int, ...]) -> None:
     foreign = kind(api, (6, 9, 3))
     foreign.shape = shape
     foreign.strides = tuple(np.empty(shape, np.uint8).strides)
-    with pytest.raises(InputError, match=r"must be \[H, W\], \[H, W, 3\] or \[H, W, 4\]"):
+    with pytest.raises(InputError, match=r"must be \[H, W\], \[H, W, 1\], \[H, W, 3\] or \[H, W, 4\]"):
         as_device_array(foreign, memory.queue)
 
 

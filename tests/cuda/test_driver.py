@@ -98,6 +98,27 @@ def test_the_context_of_the_application_is_used(discrete: FakeApi) -> None:
     assert (discrete.current, discrete.retained) == (APPLICATION, 1)
 
 
+def test_a_primary_context_that_was_current_stays_so(discrete: FakeApi) -> None:
+    first = Driver(discrete)  # stands for an application on the primary context
+    primary = discrete.current
+    Driver(discrete).close()
+    assert discrete.current == primary
+    first.close()
+    assert (discrete.current, discrete.retained) == (0, 0)
+
+
+def test_a_driver_without_a_function_is_told(discrete: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(discrete)
+
+    def lacking() -> None:
+        raise RuntimeError("cuMemGetInfo_v9 not found")
+
+    monkeypatch.setattr(discrete, "cuMemGetInfo", lacking)
+    with pytest.raises(BackendError, match=r"cuMemGetInfo_v9 not found.*cuda-bindings"):
+        driver.memory_info()
+    driver.close()
+
+
 def test_another_thread_gets_the_context_and_a_foreign_one_stays(discrete: FakeApi) -> None:
     driver = Driver(discrete)
     discrete.current = 0

@@ -7,11 +7,18 @@ import pytest
 
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.cuda.arrays import DeviceArray
+from iic_rt.cuda.dlpack import BOOL
 from iic_rt.errors import InputError
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.test_arrays import Interface, Packed
 
-SHAPES = [((160, 300, 3), 0), ((160, 300, 3), 1024), ((160, 300, 4), 0), ((160, 300), 512)]  # and bytes a row
+SHAPES = [
+    ((160, 300, 3), 0),
+    ((160, 300, 3), 1024),
+    ((160, 300, 4), 0),
+    ((160, 300, 1), 0),
+    ((160, 300), 512),
+]  # and bytes a row
 
 
 def content(api: FakeApi, array: Interface | Packed | DeviceArray) -> np.ndarray:
@@ -51,6 +58,24 @@ def test_in_place_and_masks_on_the_device(open_inpainter, api: FakeApi, inpainte
     np.testing.assert_array_equal(content(api, picture), expected.image)
 
 
+@pytest.mark.parametrize("kind", [Interface, Packed])
+def test_a_mask_of_truths(open_inpainter, api: FakeApi, inpainter: Inpainter, kind, monkeypatch) -> None:
+    monkeypatch.setattr(Interface, "typestr", "|b1")
+    monkeypatch.setattr(Packed, "dtype", BOOL)
+    shape = (160, 300, 3)
+    mask = kind(api, (160, 300, 1))
+    mask.values[..., 0] = box(shape) > 0
+    image = np.random.default_rng(5).integers(0, 256, shape, np.uint8)
+    monkeypatch.undo()
+    picture = Interface(api, shape)
+    picture.values[:] = image
+    on_device = open_inpainter(api)
+    monkeypatch.setattr(Interface, "typestr", "|b1")
+    monkeypatch.setattr(Packed, "dtype", BOOL)
+    found = on_device.inpaint(picture, mask).image
+    np.testing.assert_array_equal(content(api, found), inpainter.inpaint(image, box(shape)).image)
+
+
 def test_a_result_goes_in_again(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:
     on_device, shape = open_inpainter(api), (160, 300, 3)
     picture, mask = Interface(api, shape), box(shape)
@@ -74,7 +99,7 @@ def test_frames_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> Non
 
 def test_what_is_refused(open_inpainter, api: FakeApi) -> None:
     on_device = open_inpainter(api)
-    with pytest.raises(InputError, match="must be"):
+    with pytest.raises(InputError, match=r"must be \[H, W\]"):
         on_device.inpaint(Interface(api, (160, 300, 2)), np.ones((160, 300), np.uint8))
     with pytest.raises(InputError, match="and the image"):
         on_device.inpaint(Interface(api, (160, 300, 3)), np.ones((160, 299), np.uint8))

@@ -15,6 +15,7 @@ from iic_rt.cuda.graphs import CudaMark, capture
 from iic_rt.cuda.memory import MappedBuffer, Memory, driver_allocator
 from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError
+from tests.cuda.conftest import of_buffer
 from tests.runtime.test_filler import scene
 
 pytestmark = pytest.mark.gpu
@@ -34,7 +35,7 @@ def real() -> Iterator[Memory]:
 
 def read(memory: Memory, array: DeviceArray) -> np.ndarray:
     buffer = memory.buffer(array.shape, "uint8")
-    copy_pixels(array, DeviceArray.of_buffer(buffer))
+    copy_pixels(array, of_buffer(buffer))
     return buffer.read().copy()
 
 
@@ -56,7 +57,7 @@ def test_buffers_and_captured_copies(real: Memory, rng: np.random.Generator, map
     def work() -> list[CudaMark]:
         first = CudaMark(real.queue)
         buffer.upload()
-        copy_pixels(DeviceArray.of_buffer(buffer), DeviceArray.of_buffer(target))
+        copy_pixels(of_buffer(buffer), of_buffer(target))
         target.download()
         return [first, CudaMark(real.queue)]
 

@@ -192,6 +192,7 @@ def classic(monkeypatch: pytest.MonkeyPatch) -> Any:
     trt = SimpleNamespace(
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS="ampere+"),
+        ProfilingVerbosity=SimpleNamespace(DETAILED="detailed"),
         BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions", TF32="tf32"),
     )
     library = SimpleNamespace(target="tensorrt", version="10.3.0", trt=trt, errors=lambda: "")
@@ -207,6 +208,7 @@ def test_options_of_classic_tensorrt(classic: Any) -> None:
     assert config.hardware_compatibility_level == "ampere+"
     assert config.flags == ["versions"]
     assert config.cleared == ["tf32"]
+    assert config.profiling_verbosity == "detailed"
 
 
 @pytest.mark.parametrize(

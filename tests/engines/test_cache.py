@@ -213,7 +213,7 @@ def test_prune_removes_what_is_not_kept_and_all_that_is_damaged(tmp_path: Path) 
     (tmp_path / f"{key(precision='bf16').name}.engine").write_bytes(b"damaged")
     for name in (".step-1.engine-x7", "orphan.engine", "other.json"):
         (tmp_path / name).write_bytes(b"{}")
-    timing = cache.timing_cache(key())
+    timing = cache.timing_cache("tensorrt", "10.3.0", "8.7")
     timing.write_bytes(b"measured")
     gone = cache.prune(lambda entry: entry.key.precision != "fp32")
     assert {entry.key.precision for entry in gone} == {"fp32", "bf16"}

@@ -49,6 +49,7 @@ def test_devices_that_cannot_be_built_for() -> None:
         ("10.3.0+", "10.13.0", True),  # as numbers: as text 10.13 comes before 10.3
         ("10.13.0+", "10.3.0", False),
         ("10.3.0+", "11.1.0", False),
+        ("10.3.0+", "10.13.3.9.post1", True),
     ],
 )
 def test_versions(built: str, running: str, fits: bool) -> None:

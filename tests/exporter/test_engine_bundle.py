@@ -77,7 +77,11 @@ def test_values_of_a_recipe_may_be_changed() -> None:
         ('{"target": "tensorrt", "precision": "int8"}', "precision is 'int8'; allowed: fp16, fp32"),
         ('{"target": "tensorrt", "side": 256}', "has side, which there is not; there are: target,"),
         ('{"target": "tensorrt", "sides": 256}', "sides is 256; give a list"),
-        ('{"target": "tensorrt", "sides": []}', "sides is empty"),
+        ('{"target": "tensorrt", "sides": []}', r"sides is \[\]; name whole numbers"),
+        ('{"target": "tensorrt", "sides": ["a"]}', r"sides is \['a'\]; name whole numbers"),
+        ('{"target": "tensorrt", "workspace_mib": "512"}', "workspace_mib is '512'; give a whole number from 1 up"),
+        ('{"target": "tensorrt", "optimization_level": 9}', "optimization_level is 9; give a whole number from 0 to 5"),
+        ('{"target": "tensorrt", "version_compatible": 1}', "version_compatible is 1; allowed: true, false"),
     ],
 )
 def test_bad_recipes(tmp_path: Path, content: str, message: str) -> None:

@@ -132,8 +132,3 @@ def test_a_backend_on_the_cpu_says_so(inpainter: Inpainter, rng: np.random.Gener
         inpainter.inpaint(OnDevice(image), mask)
     with pytest.raises(BackendError, match="takes no CUDA stream"):
         Inpainter(backend="onnxruntime", stream=1)
-
-
-def test_a_wrong_shape(device: Inpainter) -> None:
-    with pytest.raises(InputError, match="allowed"):
-        device.inpaint(OnDevice(np.zeros((8, 8, 2), np.uint8)), np.ones((8, 8), np.uint8))
