@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import shutil
@@ -9,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from iic_rt.cli.main import main
+from iic_rt.bench.__main__ import build_parser as build_bench_parser
+from iic_rt.cli.main import build_parser, main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(p for d in ("docs", "examples", "cpp_ext", "engines") for p in ROOT.glob(f"{d}/**/*.md")),
+]
 
 
 def blocks(language: str) -> list[str]:
@@ -44,14 +50,26 @@ def test_commands(checkout: Path) -> None:
 
 
 def test_links() -> None:
-    documents = [
-        *ROOT.glob("*.md"),
-        *(p for d in ("docs", "examples", "cpp_ext", "engines") for p in ROOT.glob(f"{d}/**/*.md")),
-    ]
-    assert len(documents) > 8
-    for document in documents:
+    assert len(DOCUMENTS) > 8
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https:)([^)#]+)[^)]*\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def commands(program: str) -> list[list[str]]:
+    """Arguments of every command of a program in an indented line of the pages."""
+    lines = [line for document in DOCUMENTS for line in document.read_text().splitlines()]
+    found = [re.match(rf"    (?:\w+=\S+ )*{re.escape(program)}( .*)?$", line) for line in lines]
+    return [shlex.split(match[1] or "", comments=True) for match in found if match]
+
+
+@pytest.mark.parametrize(
+    ("program", "parser"), [("iic-rt", build_parser()), ("python -m iic_rt.bench", build_bench_parser())]
+)
+def test_commands_of_the_pages_are_understood(program: str, parser: argparse.ArgumentParser) -> None:
+    assert len(commands(program)) > 4
+    for arguments in commands(program):
+        parser.parse_args(arguments)
 
 
 def test_make_targets_exist() -> None:
