@@ -70,11 +70,14 @@ def engine_layers(model: Path, shapes: dict[str, list[int]]) -> list[EngineLayer
 
 
 def main() -> None:
-    layers = engine_layers(load_bundle("edge").folder / "step.onnx", STEP_SHAPES)
-    print(f"{len(layers)} layers; those that write y, m or c:")
-    for layer in layers:
-        if {"y_out", "m_out", "c_out"} & set(layer.outputs):
-            print(f"{layer.name} ({layer.kind})\n  writes {', '.join(layer.outputs)}\n  from {', '.join(layer.nodes)}")
+    bundle = load_bundle("edge")
+    for precision in bundle.precisions:
+        layers = engine_layers(bundle.at(precision).graphs["step"].path, STEP_SHAPES)
+        print(f"{precision}: {len(layers)} layers; those that write y, m or c:")
+        for layer in layers:
+            if {"y_out", "m_out", "c_out"} & set(layer.outputs):
+                print(f"{layer.name} ({layer.kind})")
+                print(f"  writes {', '.join(layer.outputs)}\n  from {', '.join(layer.nodes)}")
 
 
 if __name__ == "__main__":
