@@ -38,8 +38,9 @@ def collect(bundle_name: str) -> dict[str, Any]:
         bundle = load_bundle(bundle_name)
     except BundleError as error:
         return report | {"bundle": {"name": bundle_name, "error": str(error)}}
-    facts = ("name", "preset", "precision", "working_size", "sha256", "card")
-    return report | {"bundle": {"folder": str(bundle.folder)} | {fact: getattr(bundle, fact) for fact in facts}}
+    facts = ("name", "preset", "working_size", "sha256", "card")
+    described = {"folder": str(bundle.folder), "precisions": list(bundle.precisions)}
+    return report | {"bundle": described | {fact: getattr(bundle, fact) for fact in facts}}
 
 
 def run_info(arguments: argparse.Namespace) -> int:
@@ -56,6 +57,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     if "error" in bundle:
         print(f"\nbundle {bundle['name']}: {bundle['error']}")
         return 1
-    print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {bundle['precision']}, sha256 {bundle['sha256'][:16]})\n")
+    precisions = " and ".join(bundle["precisions"])
+    print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {precisions}, sha256 {bundle['sha256'][:16]})\n")
     print("\n".join(line for line in bundle["card"].splitlines() if not line.startswith("<!--")))
     return 0

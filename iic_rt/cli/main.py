@@ -20,6 +20,7 @@ from iic_rt.options import InpaintOptions
 
 __all__ = ["main"]
 
+PRECISIONS = ("fp32", "fp16", "bf16")
 EPILOG = """examples:
   iic-rt remove photo.jpg mask.png -o result.png
   iic-rt remove photos/ masks/ -o results/            every picture with the mask of the same name
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
     remove.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
+    remove.add_argument("--precision", choices=PRECISIONS, help="to compute in; the backend's default otherwise")
     remove.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
     remove.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     remove.add_argument("--confidence", type=Path, metavar="FILE", help="write the result tinted by confidence")

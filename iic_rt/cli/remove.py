@@ -141,8 +141,8 @@ def run_remove(arguments: argparse.Namespace) -> int:
                 _make_folder(folder)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    settings = {"backend": arguments.backend, "threads": arguments.threads, "options": options}
-    with Inpainter(arguments.bundle, **settings) as inpainter:
+    settings = {name: getattr(arguments, name) for name in ("backend", "precision", "threads")}
+    with Inpainter(arguments.bundle, options=options, **settings) as inpainter:
         for job in _with_progress(jobs):
             try:
                 done.append(run_job(job, inpainter))

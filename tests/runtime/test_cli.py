@@ -166,11 +166,23 @@ def test_an_unknown_backend_is_refused(folder: Path) -> None:
         main(["remove", "a.png", "b.png", "-o", "c.png", "--backend", "tensorflow"])
 
 
+def test_precision(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [str(Path(__file__).parents[2] / "examples" / name) for name in ("wren.jpg", "wren-mask.png")]
+    files = [folder / f"{name}.png" for name in ("default", "fp32", "fp16")]
+    for file in files:
+        chosen = [] if file.stem == "default" else ["--precision", file.stem]
+        assert main(["remove", *pictures, "-o", str(file), "--backend", "onnxruntime", *chosen]) == 0
+    assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+    assert main(["remove", *pictures, "-o", str(files[0]), "--backend", "onnxruntime", "--precision", "bf16"]) == 1
+    assert "computes in fp32 or fp16 here, not in 'bf16'" in capsys.readouterr().err
+
+
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     printed = capsys.readouterr().out
     assert "onnxruntime" in printed
     assert "bundle edge" in printed
+    assert "fp32 and fp16" in printed
     assert main(["info", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["backends"]["onnxruntime"]["version"]
