@@ -21,6 +21,7 @@ from cpp_ext.bench.counts import Peaks, count_work
 from cpp_ext.bench.device import DeviceCase, milliseconds
 from cpp_ext.cases import Operands, check, make_operands
 from cpp_ext.library import LIBRARY_SOURCES, PatchReplaceLibrary, build_device
+from iic_rt.bench.environment import commit
 from iic_rt.images import write_bytes
 
 __all__ = ["CHECKED", "check_all", "main"]
@@ -118,7 +119,6 @@ def time_all(library: PatchReplaceLibrary, dtype: str, peaks: Peaks, repeats: in
 def environment() -> dict[str, Any]:
     query = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.max.sm,power.limit", "--format=csv,noheader"]
     nvcc = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     return {
         "device": torch.cuda.get_device_name(),
         "compute_capability": list(torch.cuda.get_device_capability()),
@@ -126,12 +126,12 @@ def environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "torch_cuda": torch.version.cuda,
         "nvcc": nvcc.strip().splitlines()[-1],
-        "commit": _output_or_unknown(git),
+        "commit": commit(),
     }
 
 
 def _output_or_unknown(command: list[str]) -> str:
-    """A Jetson has no nvidia-smi, and a copy of the sources no git."""
+    """A Jetson may have no nvidia-smi."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
