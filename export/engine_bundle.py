@@ -17,8 +17,8 @@ from iic_rt.backends import BACKENDS
 from iic_rt.bundle import MANIFEST, Bundle, load_bundle
 from iic_rt.engines.build import Progress, build_engine, describe_network
 from iic_rt.engines.cache import EngineCache
+from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.fits import built_for
-from iic_rt.engines.library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin
 from iic_rt.engines.shapes import Shapes, engine_shapes
 from iic_rt.patch_replace import VERSION as PLUGIN_VERSION

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.engines.build import BuildOptions
-from iic_rt.engines.library import TARGETS
+from iic_rt.engines.engine_library import TARGETS
 from iic_rt.regions import ladder_side
 
 __all__ = ["Recipe", "RecipeError", "read_recipe"]

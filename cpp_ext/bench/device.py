@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cpp_ext.cases import Operands
-from cpp_ext.library import PatchReplaceLibrary
+from cpp_ext.kernel_library import PatchReplaceLibrary
 
 __all__ = ["DeviceCase", "milliseconds"]
 

@@ -20,7 +20,7 @@ import torch
 from cpp_ext.bench.counts import Peaks, count_work
 from cpp_ext.bench.device import DeviceCase, milliseconds
 from cpp_ext.cases import Operands, check, make_operands
-from cpp_ext.library import LIBRARY_SOURCES, PatchReplaceLibrary, build_device
+from cpp_ext.kernel_library import LIBRARY_SOURCES, PatchReplaceLibrary, build_device
 from iic_rt.bench.environment import commit
 from iic_rt.images import write_bytes
 

@@ -15,7 +15,7 @@ from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError
 
 if TYPE_CHECKING:
-    from iic_rt.engines.library import EngineLibrary
+    from iic_rt.engines.engine_library import EngineLibrary
     from iic_rt.engines.store import EngineStore
 
 __all__ = ["TensorRTBackend", "TensorRTRtxBackend"]
@@ -25,7 +25,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def _open_library(target: str) -> EngineLibrary:
     load_api()  # without a driver the library, a heavy import, is of no use
-    from iic_rt.engines.library import open_library
+    from iic_rt.engines.engine_library import open_library
 
     return open_library(target)
 

@@ -12,9 +12,9 @@ from typing import Any
 from iic_rt.backends import BACKENDS
 from iic_rt.bundle import DEFAULT_BUNDLE, file_sha256, load_bundle
 from iic_rt.engines.cache import CacheEntry, EngineCache
+from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.engines.fits import fits_version
 from iic_rt.engines.folders import plugin_path
-from iic_rt.engines.library import TARGETS, open_library
 from iic_rt.engines.shapes import engine_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.errors import BackendError, InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.bundle import Graph
-from iic_rt.engines.library import EngineLibrary
+from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
 from iic_rt.engines.shapes import Shapes
 from iic_rt.errors import BackendError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from iic_rt.engines.build import BuildOptions
-from iic_rt.engines.library import EngineLibrary
+from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.errors import BackendError
 
 __all__ = ["built_for", "fits_device", "fits_version"]

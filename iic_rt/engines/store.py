@@ -9,8 +9,8 @@ from dataclasses import asdict
 from iic_rt.bundle import Bundle, EngineFile
 from iic_rt.engines.build import BuildOptions, build_engine
 from iic_rt.engines.cache import EngineCache, EngineKey
+from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.fits import built_for, fits_device, fits_version
-from iic_rt.engines.library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin
 from iic_rt.engines.shapes import Shapes
 from iic_rt.errors import BundleError

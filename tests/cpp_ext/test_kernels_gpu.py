@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cpp_ext.cases import check, make_operands
-from cpp_ext.library import LIBRARY_SOURCES, SANITIZE_SOURCES, PatchReplaceLibrary, build_device
+from cpp_ext.kernel_library import LIBRARY_SOURCES, SANITIZE_SOURCES, PatchReplaceLibrary, build_device
 
 pytestmark = [
     pytest.mark.gpu,

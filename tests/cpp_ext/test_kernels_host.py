@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cpp_ext.cases import Operands, check, make_operands
-from cpp_ext.library import LIBRARY_SOURCES, PatchReplaceLibrary, build_host, host_compiler_works
+from cpp_ext.kernel_library import LIBRARY_SOURCES, PatchReplaceLibrary, build_host, host_compiler_works
 
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpp_ext.library import SANITIZE_SOURCES, build_host, host_compiler_works
+from cpp_ext.kernel_library import SANITIZE_SOURCES, build_host, host_compiler_works
 
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
 

@@ -12,7 +12,7 @@ import pytest
 
 from iic_rt.bundle import Graph, load_bundle
 from iic_rt.engines.build import BuildOptions, build_engine, describe_network
-from iic_rt.engines.library import EngineLibrary, open_library
+from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.shapes import Shapes, engine_shapes
 from iic_rt.errors import BackendError
 from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
@@ -196,12 +196,12 @@ def classic(monkeypatch: pytest.MonkeyPatch) -> Any:
         BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions", TF32="tf32"),
     )
     library = SimpleNamespace(target="tensorrt", version="10.3.0", trt=trt, errors=lambda: "")
-    return SimpleNamespace(library=library, config=config)
+    return SimpleNamespace(opened=library, config=config)
 
 
 def test_options_of_classic_tensorrt(classic: Any) -> None:
     options = BuildOptions(workspace_mib=64, optimization_level=4, hardware_compatible=True, version_compatible=True)
-    assert build_engine(classic.library, GRAPHS["step"], {}, options=options) == b"engine"
+    assert build_engine(classic.opened, GRAPHS["step"], {}, options=options) == b"engine"
     config = classic.config
     assert config.limits == {"workspace": 64 << 20}
     assert config.builder_optimization_level == 4
@@ -218,5 +218,5 @@ def test_measurements_are_kept(before: bytes | None, after: bytes, classic: Any,
     path = tmp_path / "timing.bin"
     if before is not None:
         path.write_bytes(before)
-    build_engine(classic.library, GRAPHS["step"], {}, timing_cache=path)
+    build_engine(classic.opened, GRAPHS["step"], {}, timing_cache=path)
     assert path.read_bytes() == after

@@ -14,7 +14,7 @@ from export.engine_bundle import LAYERS, wanted_engines, write_engine_bundle
 from export.recipes import Recipe, RecipeError, read_recipe
 from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
 from iic_rt.engines.build import build_engine, describe_network
-from iic_rt.engines.library import EngineLibrary, open_library
+from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.shapes import engine_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.regions import ladder_side

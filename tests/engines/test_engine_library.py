@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.folders import cache_folder, plugin_path
-from iic_rt.engines.library import EngineLibrary, open_library
 from iic_rt.errors import BackendError
 
 
