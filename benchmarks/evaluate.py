@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import Method, classical_methods, our_methods, square_methods
 from benchmarks.metrics import hole_l1, hole_psnr, hole_ssim, mean_laplacian
+from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bundle import DEFAULT_BUNDLE
@@ -26,6 +27,7 @@ from iic_rt.bundle import DEFAULT_BUNDLE
 __all__ = ["confidence_scores", "evaluate", "main"]
 
 ITERATIONS = (1, 2, 4, 6)
+SCORES = {"psnr": hole_psnr, "distance": perceptual_distance, "l1": hole_l1, "ssim": hole_ssim}
 
 
 def evaluate(cases: list[Case], methods: dict[str, Method], *, pictures: Path | None = None) -> dict[str, Any]:
@@ -45,11 +47,13 @@ def evaluate(cases: list[Case], methods: dict[str, Method], *, pictures: Path | 
         for name, method in methods.items():
             filled = results[name] = method(case.image, case.hole)
             scores[name]["sharpness"].append(mean_laplacian(filled, inside))
-            for metric, score in (("psnr", hole_psnr), ("l1", hole_l1), ("ssim", hole_ssim)):
+            for metric, score in SCORES.items():
                 value = score(filled, case.image, inside)
                 scores[name][metric].append(value)
                 if metric == "psnr":
                     scores[name][f"psnr_{case.meta.get('mask_type', 'any')}"].append(value)
+            for lag, value in (hole_mesh(filled, inside) or {}).items():
+                scores[name][f"mesh_{lag}"].append(value)
         if pictures is not None:
             _write_sheet(pictures / f"{case.name}.jpg", case, list(results.values()))
         print(f"\r{i + 1}/{len(cases)}", end="", file=sys.stderr)
@@ -109,9 +113,10 @@ def main(argv: list[str] | None = None) -> int:
             found["confidence"] = confidence_scores(cases, inpainter)
         facts = {"data": options.data.name, "backend": inpainter.backend_name, "precision": inpainter.precision}
         write_record(options.out, environment(inpainter.bundle) | facts | found)
-    print(f"{'method':<36}{'PSNR dB':>9}{'L1':>8}{'SSIM':>8}{'sharpness':>11}")
+    columns = {"psnr": 2, "distance": 4, "l1": 4, "ssim": 4, "sharpness": 2, "mesh_4": 3, "mesh_8": 3}
+    print(f"{'method':<36}" + "".join(f"{name:>11}" for name in columns))
     for name, row in found["methods"].items():
-        print(f"{name:<36}{row['psnr']:>9.2f}{row['l1']:>8.4f}{row['ssim']:>8.4f}{row['sharpness']:>11.2f}")
+        print(f"{name:<36}" + "".join(f"{row[column]:>11.{digits}f}" for column, digits in columns.items()))
     print(", ".join(f"{name} {value}" for name, value in found.get("confidence", {}).items()))
     return 0
 

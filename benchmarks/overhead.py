@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-torch", action="store_true", help="leave the torch contender out")
     options = parser.parse_args(argv)
     image, hole = scene()
-    settings: dict[str, Any] = {"threads": options.threads, "options": InpaintOptions(iterations=ITERATIONS)}
+    settings: dict[str, Any] = {"threads": options.threads, "options": InpaintOptions(grow=0, iterations=ITERATIONS)}
     with Inpainter(backend="onnxruntime", **settings) as inpainter, timed_inpainter(**settings) as timed:
         iterations = inpainter.inpaint(image, hole).iterations
         contenders: dict[str, Contender] = {

@@ -60,7 +60,7 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         half = _rounded_bundle(load_bundle(folder), Path(scratch) / "rounded")
-        options = InpaintOptions(iterations=ITERATIONS)
+        options = InpaintOptions(grow=0, iterations=ITERATIONS)
         exact_inpainter = Inpainter(folder, backend="onnxruntime", precision="fp32", options=options)
         half_inpainter = Inpainter(half, backend="onnxruntime", precision="fp16", options=options)
         steps = [_session(exact_inpainter.bundle), _session(half_inpainter.bundle)]
@@ -85,7 +85,7 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
 
 def _check_bf16(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
     """The same for OpenVINO in bf16 against ONNX Runtime in FP32, or why it was not checked."""
-    options = InpaintOptions(iterations=ITERATIONS)
+    options = InpaintOptions(grow=0, iterations=ITERATIONS)
     try:
         half = Inpainter(folder, backend="openvino", precision="bf16", options=options)
     except BackendError as error:

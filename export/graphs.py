@@ -112,13 +112,13 @@ class InHalf(nn.Module):
 
 
 def build_step(generator: Generator, precision: str = "fp32") -> onnx.ModelProto:
-    """The ``step`` graph for every height and width that is a multiple of 8, in ``"fp32"`` or ``"fp16"``.
+    """The ``step`` graph for every height and width that is a multiple of 16, in ``"fp32"`` or ``"fp16"``.
 
     In both the weights are stored as FP16, and y, m, c, the confidence and its comparison are float32.
     """
     network = InHalf(generator, out=torch.float32) if precision == "fp16" else generator
-    height = SIZE_MULTIPLE * torch.export.Dim("height8", min=4, max=1024)
-    width = SIZE_MULTIPLE * torch.export.Dim("width8", min=4, max=1024)
+    height = SIZE_MULTIPLE * torch.export.Dim("height16", min=4, max=1024)
+    width = SIZE_MULTIPLE * torch.export.Dim("width16", min=4, max=1024)
     shapes: dict[str, Any] = {name: {2: height, 3: width} for name in ("y", "m", "c")}
     shapes["first"] = {}
     example = torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96), torch.zeros(1, 1, 64, 96), torch.ones(1)

@@ -87,13 +87,12 @@ class Filler:
         unknown = hole if canvas.hidden is None else hole | crop(canvas.hidden, region)
         barred = None if canvas.barred is None else crop(canvas.barred, region)
         work = _Work(image, unknown, barred, own_hole(hole, region), options, deadline)
-        upsample = options.upsample and region.side > self._size
         loop = self._loop if options.upsample else self._loop_for(region.side)
         # What runs ahead of the host gets all its work at once, where nobody has to look at it in between.
         at_once = not self._backend.synchronous and deadline is None and not options.keep_iterations
-        at_once = at_once and (not upsample or self._upsampler.plan(region.side).whole)
+        at_once = at_once and (not options.upsample or self._upsampler.plan(region.side).whole)
         run = self._at_once if at_once else self._stepwise
-        first, made, upsample_ms, copy_out_ms = run(work, loop, upsample)
+        first, made, upsample_ms, copy_out_ms = run(work, loop)
         detail = None
         if made is not None:
             started = time.perf_counter()
@@ -102,7 +101,7 @@ class Filler:
         canvas.paste(region, first.states[-1], detail)
         return FilledRegion(region, first, detail, upsample_ms, copy_out_ms)
 
-    def _stepwise(self, work: _Work, loop: Loop, upsample: bool) -> _Pass:
+    def _stepwise(self, work: _Work, loop: Loop) -> _Pass:
         """Graph by graph, with a look at the hole and at the clock after every iteration."""
         options = work.options
         first = loop.fill(
@@ -112,15 +111,15 @@ class Filler:
             deadline=work.deadline,
             keep=options.keep_iterations,
         )
-        if not upsample:
+        if not options.upsample:
             return _Pass(first, None, 0.0, 0.0)
         started = time.perf_counter()
         made = self._upsampler.upsample(work.image, work.unknown, work.hole, work.closed, result=first.result)
         return _Pass(first, made, (time.perf_counter() - started) * 1e3, 0.0)
 
-    def _at_once(self, work: _Work, loop: Loop, upsample: bool) -> _Pass:
+    def _at_once(self, work: _Work, loop: Loop) -> _Pass:
         """Every copy and graph of the pass as one captured program, and one wait at its end."""
-        side, iterations = work.image.shape[0], work.options.iterations
+        side, iterations, upsample = work.image.shape[0], work.options.iterations, work.options.upsample
         crop_, plan = loop.crop(side), self._upsampler.plan(side) if upsample else None
         crop_.stage(work.image, work.unknown)
         if plan is not None:

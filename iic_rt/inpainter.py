@@ -16,9 +16,11 @@ from iic_rt.canvas import Canvas
 from iic_rt.checks import check_control, check_mask
 from iic_rt.errors import BackendError, InputError
 from iic_rt.filler import FilledRegion, Filler
+from iic_rt.grow import grow_hole
 from iic_rt.options import InpaintOptions
 from iic_rt.picture import Picture, host_mask, open_picture
-from iic_rt.regions import Box, find_regions
+from iic_rt.regions import Box, bounding_box, find_regions
+from iic_rt.specks import REACH, START_RADIUS, fill_specks, find_specks
 from iic_rt.types import InpaintResult, Snapshot, Timings
 
 __all__ = ["Inpainter"]
@@ -116,17 +118,21 @@ class Inpainter:
             raise BackendError("this Inpainter is closed; make a new one")
         masks = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
         picture = open_picture(image, out, self._backend, options.channel_order)
-        hole = check_mask(masks[0], picture.shape, options)
+        hole = grow_hole(check_mask(masks[0], picture.shape, options), options.grow)
         hidden, barred = check_control(masks[1], masks[2], hole)
         if options.keep_iterations:
             picture.load(Box(0, 0, *hole.shape))
+        specks = find_specks(hole, hidden)
+        if specks.any():
+            self._fill_specks(picture, specks)
+        wide = hole - specks
         before = picture.rgb.copy() if options.keep_iterations else picture.rgb
-        canvas = Canvas(picture.rgb, hole, hidden, barred, options)
+        canvas = Canvas(picture.rgb, wide, hidden, barred, options)
         regions = []
-        if hole.any():
+        if wide.any():
             closed = [mask for mask in (hidden, barred) if mask is not None]
             regions = find_regions(
-                hole,
+                wide,
                 working_size=self.working_size,
                 context=options.context,
                 closed=np.maximum.reduce(closed) if closed else None,
@@ -139,16 +145,24 @@ class Inpainter:
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
             picture.load(canvas.reach(region, self.working_size))
             filled.append(self._filler.fill(canvas, region, options, deadline=deadline))
-            picture.store(region.box, hole)
+            picture.store(region.box, wide)
         return InpaintResult(
             image=picture.result(hole),
             confidence=canvas.confidence,
+            hole=hole,
             hole_left=canvas.hole_left,
             iterations=max((f.first.iterations for f in filled), default=0),
             regions=len(regions),
-            history=_history(before, hole, hidden, picture, options, filled) if options.keep_iterations else (),
+            history=_history(before, wide, hole, hidden, picture, options, filled) if options.keep_iterations else (),
             timings=_timings(started, filled, canvas.paste_ms),
         )
+
+    @staticmethod
+    def _fill_specks(picture: Picture, specks: NDArray[np.uint8]) -> None:
+        box = bounding_box(specks)
+        picture.load(box.grown(START_RADIUS + REACH, *specks.shape))
+        fill_specks(picture.rgb, specks)
+        picture.store(box, specks)
 
     def close(self) -> None:
         """Releases the backend and its buffers; a second call does nothing."""
@@ -166,6 +180,7 @@ class Inpainter:
 
 def _history(
     rgb: NDArray[np.uint8],
+    wide: NDArray[np.uint8],
     hole: NDArray[np.uint8],
     hidden: NDArray[np.uint8] | None,
     picture: Picture,
@@ -175,7 +190,7 @@ def _history(
     """The whole picture after each iteration; a region that ended early stays as it ended."""
     snapshots = []
     for t in range(max((len(f.first.states) for f in filled), default=0)):
-        canvas = Canvas(rgb.copy(), hole, hidden, None, options)
+        canvas = Canvas(rgb.copy(), wide, hidden, None, options)
         for f in filled:
             canvas.paste(f.region, f.first.states[min(t, len(f.first.states) - 1)])
         snapshots.append(Snapshot(picture.on_host(canvas.image, hole), canvas.confidence, canvas.hole_left))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from iic_rt.errors import InputError
+from iic_rt.grow import LARGEST_GROWTH, Grow
 
 __all__ = ["InpaintOptions"]
 
@@ -19,13 +20,15 @@ class InpaintOptions:
         budget_ms: time in milliseconds after which no further iteration is started, or None. The first iteration of
             every region always runs, since it fills the whole hole; the budget buys refinement.
         mask_hole: which end of the mask marks the pixels to remove, ``"white"`` or ``"black"``.
+        grow: pixels by which the hole is grown beyond the mask, 0 to 64, or ``"auto"``: 2 % of the square root of each
+            object's area, 12 at most, and 0 for objects smaller than 12 by 12 pixels. What is known outside the *grown*
+            hole comes back bit for bit; ``InpaintResult.hole`` is the grown one.
         channel_order: order of the colours in the arrays, ``"rgb"`` or ``"bgr"`` (as OpenCV reads them).
         context: side of the square region around a hole, as a multiple of the hole's longer side, 1.25 or more.
         feather: width, inside the hole, over which the result is led into the known pixels; 0 for none. In working
             pixels (each is region side / working size of the picture's), so the seam looks alike at every scale.
-        upsample: rebuild full resolution from real patches of the picture (Sec. 3.3) where a region is larger than the
-            working size. Without it the loop runs at the region's own resolution, above 1024 pixels at a half or a
-            quarter of it (``Ours*`` of the paper): slower, smoother.
+        upsample: rebuild the detail from real patches of the picture (Sec. 3.3). Without it the loop runs at the
+            region's own resolution, above 1024 pixels at a half or a quarter of it (``Ours*`` of the paper): smoother.
         keep_iterations: keep the picture after every iteration, as the loop made it and before it is upsampled, in
             ``InpaintResult.history``.
     """
@@ -33,6 +36,7 @@ class InpaintOptions:
     iterations: int = 4
     budget_ms: float | None = None
     mask_hole: Literal["white", "black"] = "white"
+    grow: Grow = "auto"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     context: float = 2.0
     feather: float = 2.0
@@ -46,6 +50,10 @@ class InpaintOptions:
             raise InputError(f"budget_ms is {self.budget_ms!r}; give milliseconds above 0, or None for no limit")
         if self.mask_hole not in ("white", "black"):
             raise InputError(f"mask_hole is {self.mask_hole!r}; allowed: 'white' (white is removed) or 'black'")
+        if self.grow != "auto" and not (
+            isinstance(self.grow, int) and not isinstance(self.grow, bool) and 0 <= self.grow <= LARGEST_GROWTH
+        ):
+            raise InputError(f"grow is {self.grow!r}; give whole pixels from 0 to {LARGEST_GROWTH}, or 'auto'")
         if self.channel_order not in ("rgb", "bgr"):
             raise InputError(f"channel_order is {self.channel_order!r}; allowed: 'rgb' or 'bgr'")
         if not 1.25 <= self.context <= 16:

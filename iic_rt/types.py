@@ -49,7 +49,9 @@ class InpaintResult:
     Attributes:
         image: uint8, shape and channel order of the input; on the device when the input was. Pixels outside the hole
             equal the input bit for bit.
-        confidence: float32 [H, W] in [0, 1], how sure the network was of each pixel; 1 outside the hole.
+        confidence: float32 [H, W] in [0, 1], how sure the network was of each pixel; 1 outside the hole and in
+            specks, which are interpolated.
+        hole: uint8 [H, W] in {0, 1}, what was filled: the mask, grown by ``InpaintOptions.grow``.
         hole_left: uint8 [H, W] in {0, 1}, pixels that are filled but that no iteration came to trust.
         iterations: iterations run, the most over all regions; 0 when the mask was empty.
         regions: number of square regions the holes were filled in.
@@ -59,6 +61,7 @@ class InpaintResult:
 
     image: NDArray[np.uint8]
     confidence: NDArray[np.float32]
+    hole: NDArray[np.uint8]
     hole_left: NDArray[np.uint8]
     iterations: int
     regions: int
@@ -67,10 +70,9 @@ class InpaintResult:
 
     def __post_init__(self) -> None:
         size = self.image.shape[:2]
-        if self.confidence.shape != size or self.hole_left.shape != size:
-            raise ValueError(
-                f"confidence {self.confidence.shape} and hole_left {self.hole_left.shape} must be [H, W] = {size}"
-            )
+        for name in ("confidence", "hole", "hole_left"):
+            if getattr(self, name).shape != size:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}, must be [H, W] = {size}")
 
     def __repr__(self) -> str:
         shape = "x".join(str(n) for n in self.image.shape)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from iic_rt import Inpainter
+from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends import open_backend
 from iic_rt.backends.base import Backend
 from iic_rt.bundle import load_bundle
@@ -62,8 +62,8 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def inpainter() -> Iterator[Inpainter]:
-    """The shipped bundle at a small working size, so that a call takes milliseconds."""
-    with Inpainter(backend="onnxruntime", working_size=64) as shared:
+    """The shipped bundle at a small working size, so that a call takes milliseconds; the mask is the hole."""
+    with Inpainter(backend="onnxruntime", working_size=64, options=InpaintOptions(grow=0)) as shared:
         yield shared
 
 
@@ -111,3 +111,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shapes=np.array([s.shape for s in shapes], np.int32),
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the shards are decoded to."""
+    return tmp_path_factory.mktemp("decoded")

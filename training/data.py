@@ -1,11 +1,14 @@
-"""The training pictures: tar shards of WebP files, decoded once and kept in (device) memory."""
+"""The training pictures: tar shards of WebP files, decoded once into one file that every run maps."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import tarfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -16,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from training.drawn import draw_picture
 from training.masks import Mask, ObjectShapes, synthesize_hole
 
 __all__ = ["Pictures", "Plan", "StepPlans", "validation_plan"]
@@ -35,29 +39,57 @@ def decode(content: bytes, flags: int) -> NDArray[np.uint8]:
     return picture if flags == cv2.IMREAD_GRAYSCALE else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
+def decode_shards(
+    shards: list[Path], cache: Path, limit: int | None
+) -> tuple[NDArray[np.uint8], list[str], list[list[int]]]:
+    """All pixels in one flat array that is mapped from a file in ``cache``, names, and height and width of each.
+
+    The pixels take gigabytes: mapped, they are shared by runs side by side, and given back when memory runs short.
+    """
+    described = [[shard.name, shard.stat().st_size] for shard in shards]
+    key = hashlib.sha256(json.dumps([described, limit]).encode()).hexdigest()[:16]
+    pixels, facts = cache / f"pictures-{key}.rgb", cache / f"pictures-{key}.json"
+    if not facts.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        files = [file for shard in shards for file in read_tar(shard)][:limit]
+        shapes = []
+        partial = pixels.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file, ThreadPoolExecutor() as pool:
+            for start in range(0, len(files), 256):
+                for array in pool.map(lambda f: decode(f[1], cv2.IMREAD_COLOR), files[start : start + 256]):
+                    shapes.append(list(array.shape[:2]))
+                    file.write(array.tobytes())
+        os.replace(partial, pixels)
+        partial.write_text(json.dumps({"names": [name for name, _ in files], "shapes": shapes}))
+        os.replace(partial, facts)
+    found = json.loads(facts.read_text())
+    return np.memmap(pixels, np.uint8, "r"), found["names"], found["shapes"]
+
+
 class Pictures:
-    """All pictures of one data folder in one flat uint8 buffer, on ``device``.
+    """All pictures of one data folder in one flat uint8 buffer: on ``device``, or mapped from ``cache`` on the CPU.
 
     The folder holds ``train-*.tar`` and ``salient-masks.tar``; the masks' stems are those of their pictures.
     ``validation`` lists the held-out pictures, chosen by a hash of the name so that the choice never moves.
     """
 
-    def __init__(self, folder: Path, *, device: str = "cpu", validation: int = 400, limit: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, cache: Path, device: str = "cpu", validation: int = 400, limit: int | None = None
+    ) -> None:
         shards = sorted(folder.glob("train-*.tar"))
         if not shards:
             raise FileNotFoundError(f"{folder} holds no train-*.tar; name the folder of the shards with --data")
-        files = [file for shard in shards for file in read_tar(shard)][:limit]
-        with ThreadPoolExecutor() as pool:
-            arrays = list(pool.map(lambda file: decode(file[1], cv2.IMREAD_COLOR), files))
-        self.names = [name for name, _content in files]
-        self.shapes = np.array([a.shape[:2] for a in arrays])
-        self._offsets = np.concatenate(([0], np.cumsum([a.size for a in arrays])))
-        self._buffer = torch.from_numpy(np.concatenate([a.reshape(-1) for a in arrays])).to(device)
+        pixels, self.names, shapes = decode_shards(shards, cache, limit)
+        self.shapes = np.array(shapes)
+        self._offsets = np.concatenate(([0], np.cumsum(self.shapes.prod(1) * 3)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the map is read-only, and nothing writes to it
+            self._buffer = torch.from_numpy(pixels).to(device)
         masks = dict(read_tar(folder / "salient-masks.tar"))
         self.salient = {
             i: decode(masks[name], cv2.IMREAD_GRAYSCALE) for i, name in enumerate(self.names) if name in masks
         }
-        order = sorted(range(len(files)), key=lambda i: hashlib.sha256(self.names[i].encode()).digest())
+        order = sorted(range(len(self.names)), key=lambda i: hashlib.sha256(self.names[i].encode()).digest())
         self.validation, rest = order[:validation], order[validation:]
         self.train_salient = [i for i in rest if i in self.salient]
         self.train_general = [i for i in rest if i not in self.salient]
@@ -66,7 +98,7 @@ class Pictures:
         return len(self.names)
 
     def crops(self, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Pictures [B, 3, size, size] in [-1, 1] and holes [B, 1, size, size] in {0, 1}, on the device."""
+        """Photographs, then drawn pictures [B, 3, size, size] in [-1, 1], and holes [B, 1, size, size] in {0, 1}."""
         size = plan.holes.shape[-1]
         batch = []
         for index, (top, left, side), flip in zip(plan.indices, plan.boxes, plan.flips, strict=True):
@@ -77,25 +109,54 @@ class Pictures:
                 crop = crop.float()
             crop = F.interpolate(crop, (size, size), mode="bilinear", antialias=True)
             batch.append(crop.flip(3) if flip else crop)
-        x = torch.cat(batch).float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        if len(plan.drawn):
+            batch.append(torch.from_numpy(plan.drawn).permute(0, 3, 1, 2).to(self._buffer.device))
+        x = torch.cat([part.float() for part in batch]).div_(127.5).sub_(1)
+        if plan.gammas is not None:
+            gammas = torch.from_numpy(plan.gammas).to(x.device)
+            x = x.add_(1).div_(2).clamp_(1e-4, 1).pow(gammas[:, :, None, None]).mul_(2).sub_(1)
+        x = x.contiguous(memory_format=torch.channels_last)
         return x, torch.from_numpy(plan.holes).to(x.device).float()[:, None]
+
+
+def no_pictures() -> NDArray[np.uint8]:
+    return np.empty((0, 0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch is made of, drawn without touching a picture: cheap to make in worker processes."""
+    """What a batch is made of, drawn without touching a photograph: cheap to make in worker processes."""
 
     indices: list[int]
-    boxes: list[tuple[int, int, int]]  # top, left, side in pixels of the stored picture
+    boxes: list[tuple[int, int, int]]  # top, left, side in pixels of the stored photograph
     flips: list[bool]
-    holes: NDArray[np.uint8]  # [B, size, size] in {0, 1}
+    holes: NDArray[np.uint8]  # [B, size, size] in {0, 1}: of the photographs, then of the drawn pictures
+    drawn: NDArray[np.uint8] = field(default_factory=no_pictures)  # [n, size, size, 3]
+    gammas: NDArray[np.float32] | None = None  # [B, 3], the exponent of each colour, for training
 
 
-def draw(rng: np.random.Generator, pictures: Pictures, shapes: ObjectShapes, indices: list[int], size: int) -> Plan:
+SMALLEST_CROP = 0.5  # of the short side
+
+
+def draw(
+    rng: np.random.Generator,
+    pictures: Pictures,
+    shapes: ObjectShapes,
+    indices: list[int],
+    size: int,
+    *,
+    drawn: int = 0,
+    augment: bool = False,
+) -> Plan:
+    """A plan of crops of these photographs and of ``drawn`` drawn pictures.
+
+    ``augment`` takes smaller crops, as far as they need not be enlarged, and varies brightness and white balance.
+    """
     boxes, flips, holes = [], [], []
     for index in indices:
         h, w = (int(n) for n in pictures.shapes[index])
-        side = int(min(h, w) * rng.uniform(0.65, 1.0))
+        smallest = min(0.65, max(SMALLEST_CROP, size / min(h, w))) if augment else 0.65
+        side = int(min(h, w) * rng.uniform(smallest, 1.0))
         top, left = int(rng.integers(h - side + 1)), int(rng.integers(w - side + 1))
         flip = bool(rng.random() < 0.5)
         salient: Mask | None = None
@@ -106,31 +167,57 @@ def draw(rng: np.random.Generator, pictures: Pictures, shapes: ObjectShapes, ind
         boxes.append((top, left, side))
         flips.append(flip)
         holes.append(synthesize_hole(rng, shapes, size, salient))
-    return Plan(indices, boxes, flips, np.stack(holes))
+    plan = Plan(indices, boxes, flips, np.stack(holes))
+    if not drawn and not augment:
+        return plan
+    pictures_drawn = [draw_picture(rng, size) for _ in range(drawn)]
+    holes += [synthesize_hole(rng, shapes, size) for _ in range(drawn)]
+    gammas = np.exp(rng.normal(0, 0.2, (len(holes), 1)) + rng.normal(0, 0.04, (len(holes), 3)))
+    return Plan(
+        indices,
+        boxes,
+        flips,
+        np.stack(holes),
+        np.stack(pictures_drawn) if drawn else no_pictures(),
+        gammas.astype(np.float32),
+    )
 
 
 class StepPlans(Dataset[Plan]):
     """The plan of every training step from ``start`` on, each from a generator seeded by (seed, step) alone.
 
-    A run that is resumed at a step therefore sees what it would have seen without the interruption. Half of a batch
-    comes from the pictures with a saliency mask, half from the others, as in the paper.
+    A run that is resumed at a step therefore sees what it would have seen without the interruption. ``drawn`` is the
+    share of drawn pictures. Half of the photographs are those with a saliency mask, half the others, as in the paper.
     """
 
     def __init__(
-        self, pictures: Pictures, shapes: ObjectShapes, *, seed: int, size: int, batch: int, start: int, stop: int
+        self,
+        pictures: Pictures,
+        shapes: ObjectShapes,
+        *,
+        seed: int,
+        size: int,
+        batch: int,
+        start: int,
+        drawn: float = 0.0,
     ) -> None:
         self._pictures, self._shapes = pictures, shapes
-        self._seed, self._size, self._batch, self._start, self._stop = seed, size, batch, start, stop
+        self._seed, self._size, self._batch, self._start = seed, size, batch, start
+        self._drawn = round(drawn * batch)
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return ENDLESS
 
     def __getitem__(self, offset: int) -> Plan:
         rng = np.random.default_rng((self._seed, self._start + offset))
-        half = self._batch // 2
-        kinds = (self._pictures.train_salient, half), (self._pictures.train_general, self._batch - half)
+        photographs = self._batch - self._drawn
+        half = photographs // 2
+        kinds = (self._pictures.train_salient, half), (self._pictures.train_general, photographs - half)
         indices = [int(i) for kind, count in kinds for i in rng.choice(kind, count)]
-        return draw(rng, self._pictures, self._shapes, indices, self._size)
+        return draw(rng, self._pictures, self._shapes, indices, self._size, drawn=self._drawn, augment=True)
+
+
+ENDLESS = 10**9  # steps: a stage ends by the clock of the run
 
 
 def validation_plan(pictures: Pictures, shapes: ObjectShapes, *, size: int) -> Plan:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from training.config import TrainConfig
 from training.data import Pictures, Plan
-from training.losses import confidence_loss, reconstruction_loss
+from training.losses import PerceptualLoss, confidence_loss, reconstruction_loss
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator
 from training.model.step import update
 from training.trainer import Trainer
-from training.validate import validate, write_samples
+from training.validate import autocast, validate, write_samples
 
 __all__ = ["GeneratorTrainer"]
 
@@ -43,13 +43,13 @@ def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x:
     return Pass(loss, l1.detach(), confidence.detach(), g, c)
 
 
-def confidence_lambda(config: TrainConfig, progress: float) -> float:
-    """Lambda of Eq. 3, geometrically from ``lambda_start`` to ``lambda_`` over the first ``lambda_until`` of a run.
+def confidence_lambda(config: TrainConfig, samples: int) -> float:
+    """Lambda of Eq. 3, geometrically from ``lambda_start`` to ``lambda_`` over the first ``lambda_samples`` pictures.
 
     An untrained generator is wrong by more than 3 lambda everywhere: with the final lambda from the start, the
     confidence runs into the flat end of its sigmoid at 0 and the second iteration sees nothing but the first.
     """
-    share = min(1.0, progress / config.lambda_until)
+    share = min(1.0, samples / config.lambda_samples)
     return config.lambda_start * (config.lambda_ / config.lambda_start) ** share
 
 
@@ -67,21 +67,27 @@ class GeneratorTrainer(Trainer):
         self.discriminator = self._placed(PatchDiscriminator())
         self._optimize("generator")
         self._optimize("discriminator", betas=(0.0, 0.9))
+        self._perceptual = self._placed(PerceptualLoss()) if config.perceptual_weight > 0 else None
         self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
 
-    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
+    def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
         """One optimiser step on pictures x [B, 3, H, W] and holes m [B, 1, H, W]; returns losses as 0-d tensors."""
         config = self.config
-        adversarial = config.adversarial_weight > 0 and progress >= config.adversarial_from
-        self._start_step(progress)
+        adversarial = config.adversarial_weight > 0 and self.samples >= config.adversarial_from
+        perceptual = config.perceptual_weight > 0 and self.samples >= config.perceptual_from
+        self._start_step()
         y, c, hole = x * (1 - m), torch.zeros_like(m), m
-        lambda_ = torch.tensor(confidence_lambda(config, progress), device=x.device)
+        lambda_ = torch.tensor(confidence_lambda(config, self.samples), device=x.device)
         losses: dict[str, Tensor] = {}
         for t in range(config.iterations):
             z = y * (1 - hole)
-            with torch.autocast(self.device.split(":")[0], torch.bfloat16):
+            with autocast(x.device):
                 out = self._pass(self.generator, config, z, hole, x, lambda_)
             loss = out.loss
+            if perceptual:
+                difference = self._perceptual(out.g * m + x * (1 - m), x, m)
+                losses[f"perceptual_{t + 1}"] = difference.detach()
+                loss = loss + config.perceptual_weight * difference
             if adversarial:
                 loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t)
             (loss / config.iterations).backward()
@@ -97,7 +103,7 @@ class GeneratorTrainer(Trainer):
         self._optimizers["generator"].step()
         if adversarial:
             self._optimizers["discriminator"].step()
-        self._end_step(self.ema, self.generator)
+        self._end_step(self.ema, self.generator, len(x))
         return losses
 
     def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:

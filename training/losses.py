@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.model.perceptual import TAPS, PerceptualNetwork
+
 __all__ = [
+    "PerceptualLoss",
     "confidence_loss",
     "discriminator_loss",
+    "feature_distance",
     "generator_hinge",
     "hole_mean",
     "luminance",
@@ -150,3 +154,41 @@ def match_loss(share: Tensor, looks: Tensor, weight: Tensor) -> Tensor:
     mean = torch.bmm(share, torch.cat((looks, square), 2))
     distance = square[..., 0] + mean[..., -1] - 2 * (looks * mean[..., :-1]).sum(2)
     return (distance * weight).sum() / weight.sum().clamp_min(1)
+
+
+SCALES = (0.7, 1.25)  # each call looks at another scale and place: a pattern that one grid overlooks meets the next
+LARGEST_SHIFT = 8  # pixels
+
+
+class PerceptualLoss(nn.Module):
+    """LPIPS-like distance in the hole (Zhang et al. 2018).
+
+    ``forward(y, x, m)``: result y and truth x [B, 3, H, W] in [-1, 1], hole m [B, 1, H, W] in {0, 1}; returns the
+    squared distance of unit feature vectors, averaged over the cells that a hole touches, weighted by how much of a
+    cell is hole; the mean over the taps and over the batch.
+
+    Args:
+        taps: feature maps that count, of ``training.model.perceptual.TAPS``.
+    """
+
+    def __init__(self, taps: tuple[str, ...] = TAPS[:4]) -> None:
+        super().__init__()
+        self.network = PerceptualNetwork(taps)
+
+    def forward(self, y: Tensor, x: Tensor, m: Tensor) -> Tensor:
+        scale = float(torch.empty(()).uniform_(*SCALES))
+        top, left = (int(n) for n in torch.randint(LARGEST_SHIFT, (2,)))
+        joined = torch.cat((y, x, m), 1)[:, :, top:, left:]
+        joined = F.interpolate(joined, scale_factor=scale, mode="bilinear", antialias=scale < 1)
+        y, x, m = joined.split((3, 3, 1), 1)
+        with torch.no_grad():
+            wanted = self.network(x)
+        distances = [feature_distance(found, truth, m) for found, truth in zip(self.network(y), wanted, strict=True)]
+        return torch.stack(distances).mean()
+
+
+def feature_distance(found: Tensor, truth: Tensor, m: Tensor) -> Tensor:
+    """Squared distance of unit feature vectors [B, C, h, w], the mean over the cells of the hole m [B, 1, H, W]."""
+    distance = (F.normalize(found, dim=1) - F.normalize(truth, dim=1)).square().sum(1, keepdim=True)
+    share = F.adaptive_avg_pool2d(m, distance.shape[2:])
+    return (distance * share).sum() / share.sum().clamp_min(1e-3)

@@ -103,7 +103,7 @@ def release_upsampler(
     """
     config = json.loads((run / "config.json").read_text())
     tensors, progress = load_state(run / "best.safetensors")
-    trainer = UpsamplerTrainer(UpsamplerConfig(steps=1, preset=config["preset"]), generator)
+    trainer = UpsamplerTrainer(UpsamplerConfig(samples=1, preset=config["preset"]), generator)
     upsampler = trainer.ema
     upsampler.load_state_dict(tensors)
     plan = validation_plan(pictures, shapes, size=config["stages"][-1]["size"])
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="the run is the upsampler's behind these")
     parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     options = parser.parse_args(argv)
-    pictures = Pictures(options.data, validation=options.validation)
+    pictures = Pictures(options.data, cache=options.run.parent, validation=options.validation)
     shapes = ObjectShapes(options.data / "objects.npz")
     if options.upsampler:
         generator, _ = load_generator(options.upsampler)

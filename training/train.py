@@ -1,6 +1,6 @@
 """Trains the generator, or with ``--upsampler GENERATOR`` the guided upsampling network behind it.
 
-``python -m training.train --data FOLDER --out runs/edge --minutes 120``
+``python -m training.train --data FOLDER --out runs/edge --samples 400000``
 ``python -m training.train --data FOLDER --out runs/upsampler --minutes 60 --upsampler edge.safetensors``
 """
 
@@ -27,6 +27,7 @@ from training.config import Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, Plan, StepPlans, validation_plan
 from training.generator_trainer import GeneratorTrainer
 from training.masks import ObjectShapes
+from training.model.network import PRESETS
 from training.model.weights import load_generator
 from training.trainer import Trainer
 from training.upsampler_trainer import UpsamplerTrainer
@@ -34,7 +35,6 @@ from training.upsampler_trainer import UpsamplerTrainer
 __all__ = ["Run", "main"]
 
 LOG_EVERY = 20  # steps
-ENDLESS = 10**9  # steps; a stage under a time budget ends by the clock
 
 
 class Run:
@@ -52,6 +52,7 @@ class Run:
         config = trainer.config
         self._pictures, self._shapes = pictures, shapes
         self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
+        self._decay_minutes: tuple[float, float] | None = None  # where an early end begins and where it is reached
         self._plan = validation_plan(pictures, shapes, size=config.stages[-1].size)
         if self._state_path.exists():
             written = json.loads((folder / "config.json").read_text())
@@ -65,8 +66,10 @@ class Run:
                     f"{folder} holds a run of preset {before!r}, not {config.preset!r}; name another --out"
                 )
             tensors, progress = load_state(self._state_path)
-            self.trainer.restore(tensors, int(progress["step"]))
+            self.trainer.restore(tensors, step=int(progress["step"]), samples=int(progress["samples"]))
             self._minutes_before, self._best = progress["minutes"], progress["best"]
+            if "decay_start" in progress:
+                self._decay_minutes = progress["decay_start"], progress["decay_end"]
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
         described = asdict(config) | {"network": trainer.NETWORKS[0], "device": device_name(trainer.device)}
         (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
@@ -74,6 +77,11 @@ class Run:
     @property
     def _state_path(self) -> Path:
         return self.folder / "state.safetensors"
+
+    def end_early(self, minutes: float) -> None:
+        """Lets the learning rate come down from here on, over so many minutes, and ends the run there."""
+        if self._decay_minutes is None:
+            self._decay_minutes = self._minutes_before, self._minutes_before + minutes
 
     def stop(self, *_signal: object) -> None:
         """Ends the run after the step in hand, with its state saved; a handler for SIGTERM and SIGINT."""
@@ -83,7 +91,7 @@ class Run:
         """Runs until the clock of the configuration is out or :meth:`stop` is called."""
         self._started = self._saved = self._validated = time.monotonic()
         for stage in self.config.stages:
-            if self._progress() < stage.until:
+            if self._progress() < stage.until and not self._ended():
                 self._train_stage(stage, workers)
             if self._stopped:
                 break
@@ -95,22 +103,30 @@ class Run:
         return self._minutes_before + (time.monotonic() - self._started) / 60
 
     def _progress(self) -> float:
-        if self.config.steps is not None:
-            return self.trainer.step / self.config.steps
+        if self.config.samples is not None:
+            return self.trainer.samples / self.config.samples
         assert self.config.minutes is not None
         return self._minutes() / self.config.minutes
 
+    def _decayed(self) -> float:
+        """How far the learning rate has come down, from 0 to 1."""
+        if self._decay_minutes is not None:
+            start, end = self._decay_minutes
+            return min(1.0, (self._minutes() - start) / (end - start))
+        return max(0.0, (self._progress() - 1) / self.config.decay + 1)
+
+    def _ended(self) -> bool:
+        return self._decay_minutes is not None and self._decayed() >= 1
+
     def _plans(self, stage: Stage, workers: int) -> Iterator[Plan]:
-        start = self.trainer.step
-        stop = ENDLESS if self.config.steps is None else math.ceil(stage.until * self.config.steps)
         plans = StepPlans(
             self._pictures,
             self._shapes,
             seed=self.config.seed,
             size=stage.size,
             batch=stage.batch,
-            start=start,
-            stop=stop,
+            start=self.trainer.step,
+            drawn=self.config.drawn,
         )
         order = range(len(plans))
         return iter(
@@ -119,12 +135,16 @@ class Run:
 
     def _train_stage(self, stage: Stage, workers: int) -> None:
         sums: dict[str, list[Tensor]] = {}
-        since, counted = time.monotonic(), 0
+        since, counted, compiled = time.monotonic(), 0, False
         for plan in self._plans(stage, workers):
-            progress = self._progress()
-            if self._stopped or progress >= stage.until:
+            if self._stopped or self._ended() or self._progress() >= stage.until:
                 return
-            losses = self.trainer.train_step(*self._pictures.crops(plan), progress)
+            self.trainer.decayed = self._decayed()
+            before = time.monotonic()
+            losses = self.trainer.train_step(*self._pictures.crops(plan))
+            if not compiled:  # compiling is no training
+                self._started += time.monotonic() - before
+                compiled = True
             for name, value in losses.items():
                 sums.setdefault(name, []).append(value)
             counted += 1
@@ -146,7 +166,10 @@ class Run:
                 since += time.monotonic() - now  # the rate counts training only
 
     def _save(self) -> None:
-        progress = {"step": self.trainer.step, "minutes": self._minutes(), "best": self._best}
+        progress = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()}
+        progress["best"] = self._best
+        if self._decay_minutes is not None:
+            progress |= {"decay_start": self._decay_minutes[0], "decay_end": self._decay_minutes[1]}
         save_state(self._state_path, self.trainer.state(), progress)
         self._saved = time.monotonic()
 
@@ -156,13 +179,14 @@ class Run:
         score = scores[self.trainer.SCORE]
         if score > self._best:
             self._best = score
-            progress = {"step": self.trainer.step, "minutes": self._minutes()} | scores
+            progress = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()} | scores
             save_state(self.folder / "best.safetensors", dict(self.trainer.ema.state_dict()), progress)
         self._log(scores | {"best": self._best})
         self._validated = time.monotonic()
 
     def _log(self, values: dict[str, float]) -> None:
-        record = {"step": self.trainer.step, "minutes": self._minutes(), "progress": self._progress()} | values
+        record = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()}
+        record |= {"progress": self._progress()} | values
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({k: round(v, 5) for k, v in record.items()}) + "\n")
         left = self._minutes() * (1 / max(record["progress"], 1e-6) - 1)
@@ -197,18 +221,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--preset",
         default="edge",
-        choices=("edge", "base"),
+        choices=sorted(PRESETS),
         help="of the generator; with --upsampler it is that of its generator",
     )
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")
-    clock.add_argument("--steps", type=int, help="number of steps; such a run repeats exactly")
+    clock.add_argument("--samples", type=int, help="number of pictures; such a run repeats exactly")
+    parser.add_argument(
+        "--end-in", type=float, metavar="MINUTES", help="let the learning rate come down from now on, and end there"
+    )
     parser.add_argument(
         "--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6"
     )
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--drawn", type=float, help="share of drawn pictures")
+    parser.add_argument("--perceptual-weight", type=float)
+    parser.add_argument("--perceptual-from", type=int, help="pictures after which the perceptual loss joins")
     parser.add_argument("--adversarial-weight", type=float)
+    parser.add_argument("--adversarial-from", type=int, help="pictures after which the discriminator joins")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
@@ -217,14 +248,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
-    given = {
-        "stages": tuple(options.stage) if options.stage else None,
-        "learning_rate": options.learning_rate,
-        "adversarial_weight": options.adversarial_weight,
-        "seed": options.seed,
-    }
+    names = ("learning_rate", "drawn", "perceptual_weight", "perceptual_from", "adversarial_weight", "adversarial_from")
+    given = {name: getattr(options, name) for name in (*names, "seed")}
+    given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changes |= {"steps": options.steps, "minutes": options.minutes, "preset": options.preset}
+    changes |= {"samples": options.samples, "minutes": options.minutes, "preset": options.preset}
     placed = {"device": options.device, "compiled": not options.no_compile}
     trainer: Trainer
     if options.upsampler:
@@ -233,10 +261,12 @@ def main(argv: list[str] | None = None) -> int:
         trainer = UpsamplerTrainer(UpsamplerConfig(**changes), generator, **placed)
     else:
         trainer = GeneratorTrainer(TrainConfig(**changes), **placed)
-    pictures = Pictures(options.data, device=options.device, validation=options.validation)
+    pictures = Pictures(options.data, cache=options.out.parent, device=options.device, validation=options.validation)
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
     run = Run(options.out, trainer, pictures, shapes)
+    if options.end_in:
+        run.end_early(options.end_in)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, run.stop)
     run.train(workers=options.workers)

@@ -14,27 +14,34 @@ from training.checkpoint import optimizer_tensors, restore_optimizer
 from training.config import TrainConfig
 from training.data import Pictures, Plan
 from training.losses import discriminator_loss, generator_hinge
+from training.validate import autocast
 
 __all__ = ["Trainer", "learning_rate"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine from the peak to the final rate; ``progress`` runs from 0 to 1."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+def learning_rate(config: TrainConfig, step: int, decayed: float) -> float:
+    """Linear warm-up, then constant, then along a cosine to the final rate as ``decayed`` runs from 0 to 1.
+
+    A long constant phase leaves open when the run is to end: the decay can begin at any time.
+    """
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, decayed)))
     rate = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * cosine
     return rate * min(1.0, (step + 1) / config.warmup_steps)
 
 
 class Trainer(ABC):
-    """Networks, optimisers and EMA. ``step`` counts the steps done; ``state`` and ``restore`` are exact inverses.
+    """Networks, optimisers and EMA; ``state`` and ``restore`` are exact inverses.
 
     Attributes:
         NETWORKS: attributes whose weights make up the state; the first names what is trained.
         SCORE: the validation score that the best weights have the highest of.
         ema: the averaged network, which is released.
         discriminator: judges what is trained.
+        step: how many steps were done.
+        samples: how many pictures were seen.
+        decayed: how far the learning rate has come down, 0 to 1; set by whoever keeps the clock.
     """
 
     NETWORKS: ClassVar[tuple[str, ...]]
@@ -44,11 +51,12 @@ class Trainer(ABC):
 
     def __init__(self, config: TrainConfig, *, device: str) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
+        self.config, self.device = config, device
+        self.step, self.samples, self.decayed = 0, 0, 0.0
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
 
     @abstractmethod
-    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
+    def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
         """One optimiser step on pictures x [B, 3, H, W] and holes m [B, 1, H, W]; returns losses as 0-d tensors."""
 
     @abstractmethod
@@ -65,14 +73,14 @@ class Trainer(ABC):
     def _optimize(self, name: str, **options: Any) -> None:
         self._optimizers[name] = torch.optim.Adam(getattr(self, name).parameters(), fused=True, **options)
 
-    def _start_step(self, progress: float) -> None:
+    def _start_step(self) -> None:
         for optimizer in self._optimizers.values():
-            optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, progress)
+            optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, self.decayed)
             optimizer.zero_grad(set_to_none=True)
 
     def _train_discriminator(self, real: Tensor, fake: Tensor, *, share: float = 1.0) -> Tensor:
         """Eq. 1 on images [B, 3, H, W]: leaves ``share`` of the gradient in the discriminator; returns the loss."""
-        with torch.autocast(real.device.type, torch.bfloat16):
+        with autocast(real.device):
             scores = self.discriminator(real), self.discriminator(fake.detach())
         loss = discriminator_loss(*(score.float() for score in scores))
         (share * loss).backward()
@@ -81,14 +89,15 @@ class Trainer(ABC):
     def _hinge(self, fake: Tensor) -> Tensor:
         """The adversarial part of Eq. 2 and 3 for images [B, 3, H, W]; the discriminator gets no gradient."""
         self.discriminator.requires_grad_(False)
-        with torch.autocast(fake.device.type, torch.bfloat16):
+        with autocast(fake.device):
             score = self.discriminator(fake)
         self.discriminator.requires_grad_(True)
         return generator_hinge(score.float())
 
     @torch.no_grad()
-    def _end_step(self, average: nn.Module, current: nn.Module) -> None:
+    def _end_step(self, average: nn.Module, current: nn.Module, samples: int) -> None:
         self.step += 1
+        self.samples += samples
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
 
@@ -101,7 +110,7 @@ class Trainer(ABC):
             tensors |= optimizer_tensors(f"optimizer.{name}", optimizer, getattr(self, name))
         return tensors
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+    def restore(self, tensors: dict[str, Tensor], *, step: int, samples: int) -> None:
         """Puts back what :meth:`state` took."""
         for name in self.NETWORKS:
             prefix = f"{name}."
@@ -109,4 +118,4 @@ class Trainer(ABC):
             getattr(self, name).load_state_dict(part)
         for name, optimizer in self._optimizers.items():
             restore_optimizer(f"optimizer.{name}", optimizer, getattr(self, name), tensors)
-        self.step = step
+        self.step, self.samples = step, samples

@@ -24,7 +24,7 @@ from training.model.discriminator import PatchDiscriminator
 from training.model.network import Generator
 from training.model.upsampler import GuidedUpsampler
 from training.trainer import Trainer
-from training.validate import batches, hole_psnr, iterate, write_sheet
+from training.validate import autocast, batches, hole_psnr, iterate, write_sheet
 
 __all__ = ["UpsamplerTrainer", "laplacian_ratio", "low_resolution"]
 
@@ -46,7 +46,7 @@ def low_resolution(
 ) -> tuple[Tensor, Tensor]:
     """The loop's result at 1 / ``factor`` of the size, and its hole: what the ``prepare`` graph would hand it."""
     low, low_m = F.avg_pool2d(x, factor), F.max_pool2d(m, factor)
-    with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16):
+    with torch.no_grad(), autocast(x.device):
         for y, _, _ in iterate(generator, low * (1 - low_m), low_m, iterations):
             low = y
     return low.clamp(-1, 1), low_m
@@ -97,12 +97,12 @@ class UpsamplerTrainer(Trainer):
         self._optimize("discriminator", betas=(0.0, 0.9))
         self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
 
-    def train_step(self, x: Tensor, m: Tensor, progress: float) -> dict[str, Tensor]:
+    def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
         config = self.config
-        adversarial = config.adversarial_weight > 0 and progress >= config.adversarial_from
-        self._start_step(progress)
+        adversarial = config.adversarial_weight > 0 and self.samples >= config.adversarial_from
+        self._start_step()
         y, low_m = low_resolution(self._generator, x, m, config.iterations)
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with autocast(x.device):
             out = self._pass(self.upsampler, config, x, m, y, low_m)
         losses = {"l1": out.l1, "match": out.match}
         loss = out.loss
@@ -117,7 +117,7 @@ class UpsamplerTrainer(Trainer):
         self._optimizers["upsampler"].step()
         if adversarial:
             self._optimizers["discriminator"].step()
-        self._end_step(self.ema, self.upsampler)
+        self._end_step(self.ema, self.upsampler, len(x))
         return losses
 
     @torch.no_grad()

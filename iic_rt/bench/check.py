@@ -56,7 +56,7 @@ def reference(case: Case, scene: Scene) -> Reference:
     Raises:
         IICError: it cannot be made, so nothing can be checked.
     """
-    options = InpaintOptions(iterations=case.iterations)
+    options = InpaintOptions(grow=0, iterations=case.iterations)
     with Inpainter(
         case.bundle,
         backend=REFERENCE,

@@ -52,7 +52,7 @@ class Contender:
             precision=case.precision,
             threads=threads,
             working_size=case.working_size,
-            options=InpaintOptions(iterations=case.iterations),
+            options=InpaintOptions(grow=0, iterations=case.iterations),
         )
         self.open_ms = (time.perf_counter() - started) * 1e3
         try:

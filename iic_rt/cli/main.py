@@ -16,6 +16,7 @@ from iic_rt.cli.engines import add_engines
 from iic_rt.cli.info import run_info
 from iic_rt.cli.remove import run_remove
 from iic_rt.errors import IICError
+from iic_rt.grow import Grow
 from iic_rt.options import InpaintOptions
 
 __all__ = ["main"]
@@ -27,6 +28,15 @@ EPILOG = """examples:
   iic-rt remove photo.jpg mask.png -o r.png --iterations-strip strip.png --confidence confidence.png
   iic-rt remove photo.jpg mask.png -o r.png --avoid person.png     fill the hole without a trace of the person beside it
 """
+
+
+def _grow(text: str) -> Grow:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of pixels nor 'auto'") from None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,6 +60,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     remove.add_argument(
         "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
+    )
+    remove.add_argument(
+        "--grow",
+        type=_grow,
+        default=defaults.grow,
+        metavar="N|auto",
+        help="grow the hole beyond the mask by N pixels, or by each object's size (default %(default)s)",
     )
     remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
     remove.add_argument(

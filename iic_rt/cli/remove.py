@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from iic_rt.checks import check_mask
 from iic_rt.errors import IICError, InputError, MaskWarning, OutputError
 from iic_rt.figures import confidence_overlay, iterations_strip
 from iic_rt.images import IMAGE_SUFFIXES, read_image, read_mask, write_image
@@ -102,7 +101,7 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
             avoid=None if job.avoid is None else read_mask(job.avoid),
             prefer=None if job.prefer is None else read_mask(job.prefer),
         )
-        hole = check_mask(mask, image.shape, inpainter.options)
+    hole = result.hole
     messages = sorted({*job.warnings, *(str(w.message) for w in caught)})
     write_image(job.out, result.image)
     if job.confidence is not None:
@@ -131,6 +130,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
         iterations=arguments.iterations,
         budget_ms=arguments.budget_ms,
         mask_hole=arguments.mask_hole,
+        grow=arguments.grow,
         channel_order="bgr",
         upsample=not arguments.no_upsample,
         keep_iterations=arguments.iterations_strip is not None,

@@ -27,7 +27,7 @@ def engine_shapes(
 
     Args:
         bundle: at the precision of the engines.
-        side: of the region in pixels, a side of the ladder. Above ``working_size`` there is guided upsampling.
+        side: of the region in pixels, a side of the ladder.
         working_size: side in pixels the loop runs at.
         tile_pixels: of the backend that will run the engines.
         rows_bytes: of the same backend.
@@ -36,8 +36,7 @@ def engine_shapes(
     loop = Loop(notes, working_size=working_size)
     upsampler = Upsampler(notes, loop)
     loop.crop(side)
-    if side > working_size:
-        upsampler.plan(side)
+    upsampler.plan(side)
     return notes.bound
 
 

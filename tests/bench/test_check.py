@@ -24,7 +24,9 @@ from iic_rt.types import Timings
 
 def result(image: NDArray[np.uint8], confidence: NDArray[np.float32]) -> InpaintResult:
     left = np.zeros(image.shape[:2], np.uint8)
-    return InpaintResult(image=image, confidence=confidence, hole_left=left, iterations=1, regions=1, timings=Timings())
+    return InpaintResult(
+        image=image, confidence=confidence, hole=left, hole_left=left, iterations=1, regions=1, timings=Timings()
+    )
 
 
 def test_the_same_picture_is_right(scene: Scene, expected: Reference) -> None:

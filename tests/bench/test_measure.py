@@ -42,6 +42,7 @@ class FakeInpainter:
         return InpaintResult(
             image=self.expected.image,
             confidence=self.expected.confidence,
+            hole=left,
             hole_left=left,
             iterations=2,
             regions=1,

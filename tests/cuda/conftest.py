@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from iic_rt import Inpainter
+from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends import cuda, tensorrt
 from iic_rt.cuda.arrays import DeviceArray
 from iic_rt.cuda.dlpack import dense_strides
@@ -85,6 +85,7 @@ def open_inpainter(
     def open_on(api: FakeApi, **options: object) -> Inpainter:
         install(api)
         chosen: dict[str, object] = {"backend": "tensorrt", "precision": "fp32", "working_size": SIZE}
+        chosen["options"] = InpaintOptions(grow=0)
         opened.append(Inpainter(**(chosen | options)))
         return opened[-1]
 

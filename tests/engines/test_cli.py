@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from iic_rt.bundle import load_bundle
 from iic_rt.cli import engines as cli
 from iic_rt.cli.main import main
 from iic_rt.engines.cache import EngineCache
+from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 from tests.engines.cache_worker import ENGINE, key
 
 
@@ -96,14 +98,20 @@ def test_prune_by_age_and_all(cache: EngineCache, capsys: pytest.CaptureFixture[
         main(["engines", "prune", "--all", "--older-than", "3"])
 
 
-def test_build_fills_the_cache(cache: EngineCache, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_fills_the_cache(
+    cache: EngineCache,
+    plugin: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
     command = ["engines", "build", "--target", "tensorrt-rtx", "--sides", "256", "--precision", "fp32"]
     assert main(command) == 0
     first = capsys.readouterr()
-    assert "256 pixels is there, 3 of them new" in first.out
-    assert first.err.count("iic-rt: building the tensorrt-rtx engine of") == 3
-    assert {entry.key.graph for entry in cache.entries()} == {"prepare", "step", "similarity"}
+    assert "256 pixels is there, 7 of them new" in first.out
+    assert first.err.count("iic-rt: building the tensorrt-rtx engine of") == 7
+    assert {entry.key.graph for entry in cache.entries()} == set(load_bundle("edge").graphs)
     assert {entry.key.compute_capability for entry in cache.entries()} == {"any"}
     assert main(command) == 0
     second = capsys.readouterr()

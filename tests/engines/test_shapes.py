@@ -31,7 +31,7 @@ def bound_by_filling(side: int, working_size: int) -> list[Any]:
     mask[side // 4 : side * 3 // 4, side // 4 : side * 3 // 4] = 1
     RecordingBackend.bound.clear()
     with Inpainter(backend="recording", working_size=working_size) as inpainter:
-        inpainter.inpaint(image, mask, options=InpaintOptions(iterations=2))
+        inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=2))
     return list(RecordingBackend.bound)
 
 

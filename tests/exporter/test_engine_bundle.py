@@ -102,6 +102,10 @@ def test_engines_are_named_and_wanted_once() -> None:
         "step-fp16-256",
         "similarity-fp16-256",
         "prepare-fp16-256",
+        "features-fp16-256",
+        "replace-fp16-256",
+        "replace-fp16-256-2",
+        "to_rgb-fp16-256",
         "prepare-fp16-384",
         "features-fp16-384",
         "replace-fp16-384",
@@ -144,7 +148,7 @@ def test_the_bundle_is_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["built"]
     assert not (out / "old.engine").exists()
     assert made.name == "built"
-    assert len(made.engines) == 8
+    assert len(made.engines) == 12
     assert {engine.graph for engine in made.engines} == set(HALF.graphs)
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision

@@ -20,12 +20,18 @@ from export.parity import check_parity, parity_masks
 from export.upsample_graphs import build_upsample_graphs
 from iic_rt import Inpainter
 from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
-from training.model.network import Generator, GeneratorConfig
+from training.model.network import EncoderConfig, Generator, GeneratorConfig
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import WeightsError, load_generator, load_upsampler, save_generator, save_upsampler
 
 WEIGHTS = Path(__file__).parents[2] / "training" / "weights" / "edge.safetensors"
-TINY = GeneratorConfig((8, 8), (8, 8), (1,), (1, 2), 4, 16)
+TINY = GeneratorConfig(
+    coarse=EncoderConfig((8, 8, 8), (1,), (0, 0), 1),
+    fine=EncoderConfig((8, 8, 8), (1, 2), (0, 1), 1),
+    detail_channels=4,
+    confidence_channels=16,
+    head_channels=4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     network.PRESETS.setdefault("tiny", TINY)
     folder = tmp_path_factory.mktemp("weights")
-    save_generator(folder / "tiny.safetensors", Generator(TINY), preset="tiny", training={})
+    generator = Generator(TINY)
+    for parameter in generator.parameters():
+        if not parameter.any():  # attention starts from zeros, which hide what is wrong
+            torch.nn.init.normal_(parameter, std=0.1)
+    save_generator(folder / "tiny.safetensors", generator, preset="tiny", training={})
     save_upsampler(folder / "upsampler.safetensors", GuidedUpsampler(), training={})
     (folder / "tiny.md").write_text("# tiny\n")
     return folder / "tiny.safetensors"
@@ -195,7 +205,7 @@ def test_bad_weights(tmp_path: Path, tiny_weights: Path) -> None:
         load_generator(path)
     broken = Generator(TINY)
     with torch.no_grad():
-        broken.fine_decoder.up.conv.bias[0] = float("nan")
+        broken.fine_decoder.squeeze.bias[0] = float("nan")
     save_generator(path, broken, preset="tiny", training={})
     with pytest.raises(WeightsError, match="NaN"):
         load_generator(path)

@@ -14,8 +14,8 @@ from training.masks import ObjectShapes
 
 
 @pytest.fixture(scope="module")
-def pictures(shards: Path) -> Pictures:
-    return Pictures(shards, validation=6)
+def pictures(shards: Path, cache: Path) -> Pictures:
+    return Pictures(shards, cache=cache, validation=6)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def shapes(shards: Path) -> ObjectShapes:
 
 
 def plans(pictures: Pictures, shapes: ObjectShapes, start: int = 0, seed: int = 0) -> StepPlans:
-    return StepPlans(pictures, shapes, seed=seed, size=32, batch=6, start=start, stop=100)
+    return StepPlans(pictures, shapes, seed=seed, size=32, batch=6, start=start)
 
 
 def test_the_split_is_clean(pictures: Pictures) -> None:
@@ -34,9 +34,9 @@ def test_the_split_is_clean(pictures: Pictures) -> None:
     assert len(pictures.salient) == 10
 
 
-def test_the_split_does_not_move_with_the_number_of_pictures(shards: Path) -> None:
-    few = Pictures(shards, validation=3, limit=20)
-    more = Pictures(shards, validation=3)
+def test_the_split_does_not_move_with_the_number_of_pictures(shards: Path, cache: Path) -> None:
+    few = Pictures(shards, cache=cache, validation=3, limit=20)
+    more = Pictures(shards, cache=cache, validation=3)
     held_out = {more.names[i] for i in more.validation}
     assert held_out & set(few.names) <= {few.names[i] for i in few.validation}  # by name, not by position
 
@@ -92,4 +92,25 @@ def test_the_validation_never_changes(pictures: Pictures, shapes: ObjectShapes) 
 
 def test_a_folder_without_shards_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="--data"):
-        Pictures(tmp_path)
+        Pictures(tmp_path, cache=tmp_path)
+
+
+def test_drawn_pictures_come_behind_the_photographs(pictures: Pictures, shapes: ObjectShapes) -> None:
+    plan = StepPlans(pictures, shapes, seed=0, size=32, batch=8, start=0, drawn=0.25)[3]
+    assert len(plan.indices) == 6
+    assert plan.drawn.shape == (2, 32, 32, 3)
+    assert plan.holes.shape == (8, 32, 32)
+    x, m = pictures.crops(plan)
+    assert x.shape == (8, 3, 32, 32)
+    assert m.shape == (8, 1, 32, 32)
+    expected = (plan.drawn[0].astype(np.float64) / 255).clip(5e-5, 1) ** plan.gammas[6] * 2 - 1
+    np.testing.assert_allclose(x[6].permute(1, 2, 0), expected, atol=1e-3)
+
+
+def test_the_decoded_pictures_are_mapped_again(shards: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Pictures(shards, cache=cache, validation=3)
+    monkeypatch.setattr("training.data.read_tar", lambda path: [])  # nothing is decoded twice
+    again = Pictures(shards, cache=cache, validation=3)
+    assert again.names == first.names
+    plan = draw(np.random.default_rng(0), first, ObjectShapes(shards / "objects.npz"), [0, 1], 32)
+    assert torch.equal(first.crops(plan)[0], again.crops(plan)[0])

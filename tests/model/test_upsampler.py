@@ -188,12 +188,12 @@ def test_laplacian_ratio_by_hand() -> None:
 
 
 @pytest.fixture(scope="module")
-def pictures(shards: Path) -> Pictures:
-    return Pictures(shards, validation=4)
+def pictures(shards: Path, cache: Path) -> Pictures:
+    return Pictures(shards, cache=cache, validation=4)
 
 
 def config(**changes: object) -> UpsamplerConfig:
-    settings = {"steps": 4, "stages": (Stage(64, 4, 1.0),), "warmup_steps": 1, "adversarial_from": 0.0, **changes}
+    settings = {"samples": 16, "stages": (Stage(64, 4, 1.0),), "warmup_steps": 1, "adversarial_from": 0, **changes}
     return UpsamplerConfig(**settings)  # type: ignore[arg-type]
 
 
@@ -204,9 +204,9 @@ def test_a_step_moves_every_part_and_not_the_generator(pictures: Pictures, shard
         for name in ("upsampler", "ema", "discriminator")
     }
     frozen = [p.clone() for p in generator.parameters()]
-    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=1)[0]
+    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0)[0]
     for _ in range(2):
-        losses = trainer.train_step(*pictures.crops(plan), 0.5)
+        losses = trainer.train_step(*pictures.crops(plan))
     assert {"l1", "match", "hinge", "discriminator"} <= losses.keys()
     assert all(torch.isfinite(value) for value in losses.values())
     for name in ("upsampler", "ema"):
@@ -217,9 +217,9 @@ def test_a_step_moves_every_part_and_not_the_generator(pictures: Pictures, shard
 
 def test_matching_is_learned(pictures: Pictures, shards: Path, generator: Generator) -> None:
     trainer = UpsamplerTrainer(config(adversarial_weight=0.0), generator)
-    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=1)[0]
+    plan = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0)[0]
     x, m = pictures.crops(plan)
-    losses = [float(trainer.train_step(x, m, 0.1)["match"]) for _ in range(25)]
+    losses = [float(trainer.train_step(x, m)["match"]) for _ in range(25)]
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
 
 
@@ -227,7 +227,7 @@ def test_train_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureF
     save_generator(tmp_path / "g.safetensors", Generator(PRESETS["edge"]), preset="edge", training={})
     command = ["--data", str(shards), "--upsampler", str(tmp_path / "g.safetensors"), "--validation", "4"]
     run, out = tmp_path / "run", tmp_path / "released" / "upsampler"
-    options = ["--out", str(run), "--steps", "3", "--stage", "64:4:1", "--workers", "0", "--device", "cpu"]
+    options = ["--out", str(run), "--samples", "12", "--stage", "64:4:1", "--workers", "0", "--device", "cpu"]
     assert train_main([*command, *options, "--no-compile"]) == 0
     assert release_main([*command, "--run", str(run), "--out", str(out)]) == 0
     facts = json.loads(out.with_suffix(".json").read_text())
@@ -242,14 +242,16 @@ def test_train_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_state_and_restore_are_inverses(pictures: Pictures, shards: Path, generator: Generator) -> None:
-    plans = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, stop=3)
+    plans = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0)
     whole, first, second = (UpsamplerTrainer(config(), generator) for _ in range(3))
     for i in range(3):
-        whole.train_step(*pictures.crops(plans[i]), i / 3)
+        whole.train_step(*pictures.crops(plans[i]))
     for i in range(2):
-        first.train_step(*pictures.crops(plans[i]), i / 3)
-    second.restore({name: value.clone() for name, value in first.state().items()}, first.step)
-    second.train_step(*pictures.crops(plans[2]), 2 / 3)
+        first.train_step(*pictures.crops(plans[i]))
+    second.restore(
+        {name: value.clone() for name, value in first.state().items()}, step=first.step, samples=first.samples
+    )
+    second.train_step(*pictures.crops(plans[2]))
     for name, value in whole.state().items():
         assert torch.equal(value, second.state()[name]), name
 
@@ -257,7 +259,7 @@ def test_state_and_restore_are_inverses(pictures: Pictures, shards: Path, genera
 def test_weights_of_the_wrong_kind(tmp_path: Path) -> None:
     save_upsampler(tmp_path / "u.safetensors", GuidedUpsampler(), training={})
     save_generator(tmp_path / "g.safetensors", Generator(PRESETS["edge"]), preset="edge", training={})
-    with pytest.raises(WeightsError, match="expected 'iic-rt-generator-1'"):
+    with pytest.raises(WeightsError, match="expected 'iic-rt-generator-2'"):
         load_generator(tmp_path / "u.safetensors")
     with pytest.raises(WeightsError, match="expected 'iic-rt-upsampler-1'"):
         load_upsampler(tmp_path / "g.safetensors")

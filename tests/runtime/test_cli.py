@@ -29,7 +29,7 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 def test_one_picture_with_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image, mask, out = folder / "images" / "0.png", folder / "masks" / "0.png", folder / "out.png"
     extra = ["--confidence", str(folder / "c.png"), "--iterations-strip", str(folder / "s.png"), "--json"]
-    extra += ["--backend", "onnxruntime"]
+    extra += ["--backend", "onnxruntime", "--grow", "0"]
     assert main(["remove", str(image), str(mask), "-o", str(out), "--iterations", "2", *extra]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["backend"] == "onnxruntime"
@@ -60,7 +60,7 @@ def test_control_and_upsampling_from_the_command(folder: Path, capsys: pytest.Ca
         "prefer": ["--prefer", str(folder / "left.png")],
         "full": ["--no-upsample"],
     }.items():
-        assert main(["remove", *files, "-o", str(folder / f"{name}.png"), "--json", *extra]) == 0
+        assert main(["remove", *files, "-o", str(folder / f"{name}.png"), "--json", "--grow", "0", *extra]) == 0
         report = json.loads(capsys.readouterr().out)
         assert (report["results"][0]["timings"]["upsample_ms"] > 0) == (name != "full")
         found[name] = read_image(folder / f"{name}.png")

@@ -30,7 +30,7 @@ def test_no_value_of_an_avoided_area_reaches_the_result(
     outside = (half() > 0) & (mask == 0)
     other = image.copy()
     other[outside] = rng.integers(0, 256, (int(outside.sum()), 3), np.uint8)
-    options = InpaintOptions(upsample=upsample)
+    options = InpaintOptions(grow=0, upsample=upsample)
     results = [inpainter.inpaint(i, mask, avoid=half(), options=options) for i in (image, other)]
     np.testing.assert_array_equal(*(r.image[mask > 0] for r in results))
     np.testing.assert_array_equal(*(r.confidence for r in results))
@@ -52,7 +52,7 @@ def test_detail_comes_from_the_preferred_area_alone(inpainter: Inpainter) -> Non
     inside = (slice(70, 110), slice(100, 150))
 
     def roughness(prefer: np.ndarray) -> float:
-        result = inpainter.inpaint(image, mask, prefer=prefer, options=InpaintOptions(feather=0)).image
+        result = inpainter.inpaint(image, mask, prefer=prefer, options=InpaintOptions(grow=0, feather=0)).image
         return float(np.abs(np.diff(result[inside].astype(float), axis=1)).mean())
 
     assert roughness(half()) < 10
@@ -92,7 +92,7 @@ def test_masks_of_bool_and_of_0_and_1(inpainter: Inpainter, rng: np.random.Gener
 
 def test_mask_hole_black_does_not_turn_them_round(inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = scene(rng)
-    black = InpaintOptions(mask_hole="black")
+    black = InpaintOptions(grow=0, mask_hole="black")
     turned = inpainter.inpaint(image, 255 - mask, avoid=half(), options=black).image
     np.testing.assert_array_equal(turned, inpainter.inpaint(image, mask, avoid=half()).image)
 

@@ -14,7 +14,7 @@ def test_figures_of_any_picture(inpainter: Inpainter, rng: np.random.Generator, 
     image = rng.integers(0, 256, (90, 120, channels), np.uint8)
     hole = np.zeros((90, 120), np.uint8)
     hole[30:60, 30:70] = 1
-    options = InpaintOptions(keep_iterations=True, iterations=2, channel_order="bgr")
+    options = InpaintOptions(grow=0, keep_iterations=True, iterations=2, channel_order="bgr")
     result = inpainter.inpaint(image, hole, options=options)
     overlay = confidence_overlay(result, hole)
     colours = np.repeat(image[..., :1], 3, 2) if channels == 1 else image[..., :3]
@@ -39,6 +39,6 @@ def test_sure_is_green_and_unsure_is_red(inpainter: Inpainter) -> None:
 def test_an_empty_hole(inpainter: Inpainter) -> None:
     image, hole = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
     with pytest.warns(UserWarning, match="unchanged"):
-        result = inpainter.inpaint(image, hole, options=InpaintOptions(keep_iterations=True))
+        result = inpainter.inpaint(image, hole, options=InpaintOptions(grow=0, keep_iterations=True))
     assert confidence_overlay(result, hole).shape[1] == 64
     assert iterations_strip(image, hole, result).shape[1] == 64

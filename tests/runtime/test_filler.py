@@ -31,7 +31,7 @@ class AheadBackend(OnnxRuntimeBackend):
 def ahead(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(BACKENDS, "ahead", AheadBackend)
     AheadBackend.captured.clear()
-    with Inpainter(backend="ahead", working_size=SIZE) as inpainter:
+    with Inpainter(backend="ahead", working_size=SIZE, options=InpaintOptions(grow=0)) as inpainter:
         yield inpainter
 
 
@@ -49,7 +49,7 @@ def test_at_once_equals_stepwise(
     ahead: Inpainter, inpainter: Inpainter, rng: np.random.Generator, side: int, upsample: bool, iterations: int
 ) -> None:
     image, mask = scene(side, rng)
-    options = InpaintOptions(upsample=upsample, iterations=iterations)
+    options = InpaintOptions(grow=0, upsample=upsample, iterations=iterations)
     first, second = (i.inpaint(image, mask, options=options) for i in (ahead, inpainter))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.confidence, second.confidence)
@@ -73,7 +73,7 @@ def test_a_pass_is_captured_once_for_its_size(ahead: Inpainter, rng: np.random.G
         ahead.inpaint(*scene(128, rng))
     assert len(AheadBackend.captured) == 1
     for iterations in range(1, MAX_PROGRAMS + 3):
-        ahead.inpaint(*scene(128, rng), options=InpaintOptions(iterations=iterations))
+        ahead.inpaint(*scene(128, rng), options=InpaintOptions(grow=0, iterations=iterations))
     assert len(AheadBackend.captured) == MAX_PROGRAMS + 2  # T = 4 was there
     assert ahead._filler is not None
     assert len(ahead._filler._captured) == MAX_PROGRAMS
@@ -91,6 +91,6 @@ def test_a_pass_is_captured_again_when_its_buffers_have_gone(ahead: Inpainter, r
 
 def test_what_must_be_looked_at_goes_graph_by_graph(ahead: Inpainter, rng: np.random.Generator) -> None:
     image, mask = scene(128, rng)
-    ahead.inpaint(image, mask, options=InpaintOptions(keep_iterations=True))
-    ahead.inpaint(image, mask, options=InpaintOptions(budget_ms=1e6))
+    ahead.inpaint(image, mask, options=InpaintOptions(grow=0, keep_iterations=True))
+    ahead.inpaint(image, mask, options=InpaintOptions(grow=0, budget_ms=1e6))
     assert not AheadBackend.captured

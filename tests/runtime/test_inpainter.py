@@ -63,7 +63,7 @@ def test_what_lies_under_the_hole_has_no_influence(inpainter: Inpainter, rng: np
 def test_channel_orders_mirror_each_other(inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = picture(rng, 90, 90), box_mask(90, 90)
     rgb = inpainter.inpaint(image, mask)
-    bgr = inpainter.inpaint(image[..., ::-1], mask, options=InpaintOptions(channel_order="bgr"))
+    bgr = inpainter.inpaint(image[..., ::-1], mask, options=InpaintOptions(grow=0, channel_order="bgr"))
     np.testing.assert_array_equal(rgb.image, bgr.image[..., ::-1])
 
 
@@ -76,7 +76,7 @@ def test_masks_of_0_and_1_and_bool(inpainter: Inpainter, rng: np.random.Generato
 
 def test_polarity(inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = picture(rng, 80, 80), box_mask(80, 80)
-    inverted = inpainter.inpaint(image, 255 - mask, options=InpaintOptions(mask_hole="black"))
+    inverted = inpainter.inpaint(image, 255 - mask, options=InpaintOptions(grow=0, mask_hole="black"))
     np.testing.assert_array_equal(inverted.image, inpainter.inpaint(image, mask).image)
 
 
@@ -117,13 +117,15 @@ def test_several_objects_in_one_call(inpainter: Inpainter, rng: np.random.Genera
 
 def test_iterations_and_history(inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = picture(rng, 100, 100), box_mask(100, 100)
-    result = inpainter.inpaint(image, mask, options=InpaintOptions(iterations=3, keep_iterations=True))
+    result = inpainter.inpaint(
+        image, mask, options=InpaintOptions(grow=0, iterations=3, upsample=False, keep_iterations=True)
+    )
     assert 1 <= result.iterations <= 3
     assert len(result.history) == result.iterations == len(result.timings.iterations_ms)
     np.testing.assert_array_equal(result.history[-1].image, result.image)
     np.testing.assert_array_equal(result.history[-1].confidence, result.confidence)
     np.testing.assert_array_equal(result.history[-1].hole, result.hole_left)
-    shorter = inpainter.inpaint(image, mask, options=InpaintOptions(iterations=1))
+    shorter = inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=1, upsample=False))
     np.testing.assert_array_equal(result.history[0].image, shorter.image)
     left = [int(s.hole.sum()) for s in result.history]
     assert left == sorted(left, reverse=True)
@@ -132,9 +134,9 @@ def test_iterations_and_history(inpainter: Inpainter, rng: np.random.Generator) 
 def test_a_tiny_budget_still_fills_every_region(inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = picture(rng, 300, 300), np.zeros((300, 300), bool)
     mask[10:30, 10:30] = mask[250:280, 250:280] = True
-    result = inpainter.inpaint(image, mask, options=InpaintOptions(iterations=50, budget_ms=1e-6))
+    result = inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=50, budget_ms=1e-6))
     assert result.iterations == 1
-    first = inpainter.inpaint(image, mask, options=InpaintOptions(iterations=1))
+    first = inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=1))
     np.testing.assert_array_equal(result.image, first.image)
 
 
@@ -247,7 +249,7 @@ def test_memory_does_not_grow(inpainter: Inpainter, rng: np.random.Generator) ->
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     image, mask = picture(rng, 200, 200), box_mask(200, 200)
-    options = InpaintOptions(iterations=1)
+    options = InpaintOptions(grow=0, iterations=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(50):

@@ -61,7 +61,7 @@ class DeviceBackend(OnnxRuntimeBackend):
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inpainter]:
     monkeypatch.setitem(BACKENDS, "device", DeviceBackend)
     DeviceBackend.frames.clear()
-    with Inpainter(backend="device", working_size=64) as inpainter:
+    with Inpainter(backend="device", working_size=64, options=InpaintOptions(grow=0)) as inpainter:
         yield inpainter
 
 
@@ -80,7 +80,7 @@ def test_equals_the_host(
 ) -> None:
     image, mask = scene(channels, rng)
     before = image.copy()
-    options = InpaintOptions(channel_order=order, feather=16)
+    options = InpaintOptions(grow=0, channel_order=order, feather=16)
     on_device = device.inpaint(OnDevice(image), OnDevice(mask), options=options)
     on_host = inpainter.inpaint(image, mask, options=options)
     np.testing.assert_array_equal(on_device.image.pixels, on_host.image)
@@ -117,7 +117,7 @@ def test_into_another(device: Inpainter, inpainter: Inpainter, rng: np.random.Ge
 
 def test_history_and_empty_mask(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = scene(3, rng)
-    options = InpaintOptions(keep_iterations=True)
+    options = InpaintOptions(grow=0, keep_iterations=True)
     made, expected = (i.inpaint(a, mask, options=options) for i, a in ((device, OnDevice(image)), (inpainter, image)))
     for a, b in zip(made.history, expected.history, strict=True):
         np.testing.assert_array_equal(a.image, b.image)

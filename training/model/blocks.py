@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["GatedConv", "ResidualGatedConv", "ShuffleUp", "fill_residual"]
+__all__ = ["AttentionBlock", "GatedConv", "ResidualGatedConv", "ShuffleUp", "enlarge_twice", "prefill"]
 
 
 class GatedConv(nn.Module):
@@ -60,31 +60,112 @@ class ShuffleUp(nn.Module):
         return F.pixel_shuffle(self.conv(x), 2)
 
 
-RESIDUAL_LEVELS = 4  # 1/1 to 1/8: beyond two cells of 1/8 from the border the network is on its own
-RESIDUAL_DAMPING = 0.003  # share of known pixels under which a level leaves the word to the coarser one
+class ChannelNorm(nn.Module):
+    """Divides each cell's channels by their root mean square (Zhang and Sennrich 2019): [B, C, H, W] -> the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In float32 whatever the rest is in: squares leave the range of FP16.
+        scale = torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6)
+        return x * scale.to(x.dtype) * self.gain
 
 
-def fill_residual(residual: Tensor, known: Tensor) -> Tensor:
-    """Carries what the network gets wrong at the known pixels beside a hole smoothly into the hole.
+class AttentionBlock(nn.Module):
+    """A transformer block on a feature map: attention, then a feed-forward part with a depthwise 3x3 convolution.
 
-    A push-pull pyramid (Gortler et al. 1996, Lumigraph): means over the known pixels at each level, the finer level
-    where it has any, the coarser one elsewhere. It has no weights. Added to the network's image it takes away casts on
-    even areas and the seam at the border.
+    ``forward(x, known)``: x [B, C, H, W]; known [B, 1, H, W] in [0, 1], the share of known pixels of each cell, by
+    which a head may prefer what it copies. Both parts end in zeros, so that an untrained block changes nothing.
 
     Args:
-        residual: [B, 3, H, W], truth minus network; only its known pixels count. H and W are multiples of 8.
+        channels: C, a multiple of ``head_channels``.
+        head_channels: channels of one head.
+        axial: a cell sees its row (one half of the heads) and its column (the other half) instead of the whole map.
+            Cost and memory then grow with the side to the power of three, not four, whatever the resolution.
+    """
+
+    def __init__(self, channels: int, *, head_channels: int, axial: bool) -> None:
+        super().__init__()
+        self.heads, self.axial = channels // head_channels, axial
+        self.attention_norm, self.forward_norm = ChannelNorm(channels), ChannelNorm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.known_bias = nn.Parameter(torch.ones(self.heads))
+        self.project = nn.Conv2d(channels, channels, 1)
+        self.widen = nn.Conv2d(channels, 2 * channels, 1)
+        self.near = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
+        self.narrow = nn.Conv2d(2 * channels, channels, 1)
+        for layer in (self.project, self.narrow):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.attention_norm(x)).chunk(3, 1)
+        if self.axial:
+            half = self.heads // 2
+            split = half * (q.shape[1] // self.heads)
+            rows = self._rows(*(t[:, :split] for t in (q, k, v)), known, self.known_bias[:half])
+            turned = (t[:, split:].transpose(2, 3) for t in (q, k, v))
+            columns = self._rows(*turned, known.transpose(2, 3), self.known_bias[half:])
+            mixed = torch.cat((rows, columns.transpose(2, 3)), 1)
+        else:
+            size = q.shape
+            lines = (t.flatten(2).unsqueeze(2) for t in (q, k, v))
+            mixed = self._rows(*lines, known.flatten(2).unsqueeze(2), self.known_bias).reshape(size)
+        x = x + self.project(mixed)
+        return x + self.narrow(F.relu(self.near(self.widen(self.forward_norm(x)))))
+
+    @staticmethod
+    def _rows(q: Tensor, k: Tensor, v: Tensor, known: Tensor, bias: Tensor) -> Tensor:
+        """Attention within each row: [B, C, H, W] thrice and known [B, 1, H, W] -> [B, C, H, W]; one bias a head."""
+        heads = len(bias)
+        q, k, v = (t.unflatten(1, (heads, -1)).permute(0, 3, 1, 4, 2) for t in (q, k, v))  # [B, H, heads, W, c]
+        preferred = bias.reshape(heads, 1, 1) * known.permute(0, 2, 1, 3).unsqueeze(2)  # [B, H, heads, 1, W]
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + preferred
+        mixed = logits.softmax(-1, dtype=torch.float32).to(v.dtype) @ v
+        return mixed.permute(0, 2, 4, 1, 3).flatten(1, 2)
+
+
+def enlarge_twice(x: Tensor) -> Tensor:
+    """Bilinear, [B, C, H, W] -> [B, C, 2H, 2W]. A pixel shuffle in its place leaves a mesh (Odena et al. 2016)."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+HALVINGS = 4  # levels of the pyramid below full resolution: 1/2 to 1/16
+DILATIONS = (1, 2, 4, 8)  # cells of 1/16 between the taps of the levels above
+DAMPING = 0.003  # share of known pixels under which a level leaves the word to the wider one
+TENT = ((1, 2, 1), (2, 4, 2), (1, 2, 1))  # / 16
+
+
+def prefill(z: Tensor, known: Tensor) -> Tensor:
+    """A smooth continuation of the known pixels over all of the hole; it has no weights.
+
+    A push-pull pyramid (Gortler et al. 1996, Lumigraph): means over the known pixels at each level, the finer level
+    where it has any, the wider one elsewhere, the mean of the whole picture at last. Beyond 1/16 the levels keep
+    their resolution and dilate their taps, so that any height and width will do.
+
+    Args:
+        z: [B, 3, H, W], the image with the hole zeroed; H and W are multiples of 16.
         known: [B, 1, H, W] in {0, 1}.
 
     Returns:
-        [B, 3, H, W]: the residual at the known pixels, nearly, its continuation in the hole, 0 far inside.
+        [B, 3, H, W], blurred where the image is known.
     """
-    pyramid = [torch.cat((residual * known, known), 1)]
-    for _ in range(RESIDUAL_LEVELS - 1):
-        pyramid.append(F.avg_pool2d(pyramid[-1], 2))
-    filled = torch.zeros_like(pyramid[-1][:, :3])
+    # In float32 whatever the rest is in: a single known pixel is a very small share of a picture.
+    level = torch.cat((z, known), 1).float()
+    pyramid = []
+    for _ in range(HALVINGS):
+        level = F.avg_pool2d(level, 2)
+        pyramid.append(F.avg_pool2d(level, 3, 1, 1))
+    mean = level.mean((2, 3), keepdim=True)
+    tent = (torch.tensor(TENT, dtype=level.dtype, device=z.device) / 16).expand(4, 1, 3, 3)
+    for dilation in DILATIONS:
+        level = F.conv2d(level, tent, padding=dilation, dilation=dilation, groups=4)
+        pyramid.append(level)
+    filled = mean[:, :3] / (mean[:, 3:] + 1e-8)
     for i, level in enumerate(reversed(pyramid)):
-        if i > 0:
-            filled = F.interpolate(filled, scale_factor=2.0, mode="bilinear")
-        near = F.avg_pool2d(level, 3, 1, 1)
-        filled = (near[:, :3] + RESIDUAL_DAMPING * filled) / (near[:, 3:] + RESIDUAL_DAMPING)
-    return filled
+        if i > len(DILATIONS):
+            filled = enlarge_twice(filled)
+        filled = (level[:, :3] + DAMPING * filled) / (level[:, 3:] + DAMPING)
+    return enlarge_twice(filled).to(z.dtype)

@@ -2,44 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from training.model.blocks import GatedConv, ResidualGatedConv, ShuffleUp, fill_residual
+from training.model.blocks import AttentionBlock, GatedConv, ResidualGatedConv, ShuffleUp, enlarge_twice, prefill
 
 __all__ = ["PRESETS", "Generator", "GeneratorConfig", "count_macs"]
 
 STEM_FACTOR = 4  # space-to-depth of the input: layers at full resolution cost more in memory traffic than in MACs
-SIZE_MULTIPLE = 8  # height and width the generator accepts are multiples of this
+SIZE_MULTIPLE = 16  # height and width the generator accepts are multiples of this
+RESIDUAL_SCALE = 0.1  # of the last layer's weights at the start: what it adds to the prefilled image begins small
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Widths at 1/4, 1/8 and 1/16 of the input resolution, and the layers at the last two."""
+
+    channels: tuple[int, int, int]
+    dilations: tuple[int, ...]  # of the convolutions at 1/8
+    axial_blocks: tuple[int, int]  # attention along rows and columns at 1/8, before and after the level at 1/16
+    global_blocks: int  # attention over the whole map at 1/16
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Widths at 1/4 and 1/8 of the input resolution, and the dilations of the layers at 1/8."""
+    """The coarse and the fine encoder, and the widths of the decoders."""
 
-    coarse_channels: tuple[int, int]
-    fine_channels: tuple[int, int]
-    coarse_dilations: tuple[int, ...]
-    fine_dilations: tuple[int, ...]
+    coarse: EncoderConfig
+    fine: EncoderConfig
     detail_channels: int  # width at 1/2 resolution, in front of the last shuffle
     confidence_channels: int
+    head_channels: int
+    prefill: bool = True  # fill the hole smoothly first, and let both networks predict what is missing
 
 
 PRESETS = {
-    "edge": GeneratorConfig((48, 96), (64, 128), (1, 2, 4, 8), (1, 2, 4, 8), 16, 64),
-    "base": GeneratorConfig((160, 320), (224, 448), (1, 2, 4, 8, 1, 2), (1, 2, 4, 8, 1, 2, 4), 48, 128),
+    "edge": GeneratorConfig(
+        coarse=EncoderConfig((48, 96, 144), (1, 2), (0, 0), 2),
+        fine=EncoderConfig((64, 128, 192), (1, 2), (0, 1), 3),
+        detail_channels=16,
+        confidence_channels=64,
+        head_channels=24,
+    ),
+    "base": GeneratorConfig(
+        coarse=EncoderConfig((160, 320, 480), (1, 2, 4), (1, 1), 3),
+        fine=EncoderConfig((224, 448, 672), (1, 2, 4), (2, 2), 5),
+        detail_channels=48,
+        confidence_channels=128,
+        head_channels=32,
+    ),
+}
+
+
+def _without(name: str, **changes: object) -> GeneratorConfig:
+    """The preset with parts of both encoders changed."""
+    preset = PRESETS[name]
+    return replace(preset, coarse=replace(preset.coarse, **changes), fine=replace(preset.fine, **changes))
+
+
+# What each part is worth: compared in the model card, never released.
+PRESETS |= {
+    "edge-no-prefill": replace(PRESETS["edge"], prefill=False),
+    "edge-no-axial": _without("edge", axial_blocks=(0, 0)),
+    "edge-more-axial": replace(
+        PRESETS["edge"],
+        coarse=replace(PRESETS["edge"].coarse, axial_blocks=(1, 0)),
+        fine=replace(PRESETS["edge"].fine, axial_blocks=(1, 1)),
+    ),
+    "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), axial_blocks=(0, 0), global_blocks=0),
 }
 
 
 class Encoder(nn.Module):
-    """[B, C, H, W] -> every feature layer up to the bottleneck: one at 1/4, then the ones at 1/8."""
+    """z and the hole -> every feature layer up to the bottleneck: the stem's at 1/4, then those at 1/8.
 
-    def __init__(self, in_channels: int, channels: tuple[int, int], dilations: tuple[int, ...]) -> None:
+    ``forward(x, known)``: x [B, 4, H, W]; known [B, 1, H, W] in {0, 1}.
+    """
+
+    def __init__(self, in_channels: int, config: EncoderConfig, head_channels: int) -> None:
         super().__init__()
-        quarter, eighth = channels
+        quarter, eighth, sixteenth = config.channels
         self.stem = GatedConv(in_channels * STEM_FACTOR**2, quarter)
         # pixel_unshuffle as a one-hot convolution: exactly the same values, and engines run it without a transpose.
         cell = torch.eye(STEM_FACTOR**2).reshape(-1, 1, STEM_FACTOR, STEM_FACTOR)
@@ -47,39 +93,64 @@ class Encoder(nn.Module):
         for channel in range(in_channels):
             kernel[channel, :, channel] = cell[:, 0]
         self.register_buffer("unshuffle", kernel.flatten(0, 1), persistent=False)
-        self.down = GatedConv(quarter, eighth, stride=2)
-        self.context = nn.ModuleList(ResidualGatedConv(eighth, dilation=d) for d in dilations)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+        def blocks(channels: int, count: int, axial: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                AttentionBlock(channels, head_channels=head_channels, axial=axial) for _ in range(count)
+            )
+
+        self.down = GatedConv(quarter, eighth, stride=2)
+        self.context = nn.ModuleList(ResidualGatedConv(eighth, dilation=d) for d in config.dilations)
+        self.axial_before = blocks(eighth, config.axial_blocks[0], axial=True)
+        if config.global_blocks:
+            self.down_again = GatedConv(eighth, sixteenth, stride=2)
+            self.deep = blocks(sixteenth, config.global_blocks, axial=False)
+            self.up = nn.Conv2d(sixteenth, eighth, 1)
+        self.axial_after = blocks(eighth, config.axial_blocks[1], axial=True)
+        self.layers_at_eighth = (
+            1 + len(config.dilations) + sum(config.axial_blocks) + (1 if config.global_blocks else 0)
+        )
+
+    def forward(self, x: Tensor, known: Tensor) -> list[Tensor]:
+        known_eighth = F.avg_pool2d(known, 8)
         layers = [self.stem(F.conv2d(x, self.unshuffle, stride=STEM_FACTOR))]
         layers.append(self.down(layers[0]))
         for layer in self.context:
             layers.append(layer(layers[-1]))
+        for block in self.axial_before:
+            layers.append(block(layers[-1], known_eighth))
+        if hasattr(self, "deep"):
+            deep, known_sixteenth = self.down_again(layers[-1]), F.avg_pool2d(known_eighth, 2)
+            for block in self.deep:
+                deep = block(deep, known_sixteenth)
+            layers.append(layers[-1] + enlarge_twice(self.up(deep)))
+        for block in self.axial_after:
+            layers.append(block(layers[-1], known_eighth))
         return layers
 
 
 class ImageDecoder(nn.Module):
     """Bottleneck [B, C8, H/8, W/8] and the skip [B, C4, H/4, W/4] -> image [B, 3, H, W], about [-1, 1]."""
 
-    def __init__(self, channels: tuple[int, int], detail_channels: int) -> None:
+    def __init__(self, channels: tuple[int, int, int], detail_channels: int) -> None:
         super().__init__()
-        quarter, eighth = channels
-        self.up = ShuffleUp(eighth, quarter)
+        quarter, eighth, _sixteenth = channels
+        self.squeeze = nn.Conv2d(eighth, quarter, 1)
         self.merge = GatedConv(quarter, quarter)
-        self.detail = ShuffleUp(quarter, detail_channels, kernel=3)
+        self.detail = nn.Conv2d(quarter, detail_channels, 3, padding=1)
         self.to_rgb = ShuffleUp(detail_channels, 3, kernel=3)
 
     def forward(self, bottleneck: Tensor, skip: Tensor) -> Tensor:
-        x = self.merge(self.up(bottleneck) + skip)
-        return self.to_rgb(F.relu(self.detail(x)))
+        x = self.merge(enlarge_twice(self.squeeze(bottleneck)) + skip)
+        return self.to_rgb(F.relu(self.detail(enlarge_twice(x))))
 
 
 class ConfidenceDecoder(nn.Module):
     """All encoder layers -> confidence [B, 1, H, W] in (0, 1)."""
 
-    def __init__(self, channels: tuple[int, int], layers: int, width: int) -> None:
+    def __init__(self, channels: tuple[int, int, int], layers: int, width: int) -> None:
         super().__init__()
-        quarter, eighth = channels
+        quarter, eighth, _sixteenth = channels
         self.squeeze = nn.Conv2d(layers * eighth, width, 1)
         self.merge = nn.Conv2d(width, width, 3, padding=1)
         self.up = ShuffleUp(width, width // 2)
@@ -102,7 +173,7 @@ class Generator(nn.Module):
     ========  ==============  =======  =============================================================
     name      shape           range    meaning
     ========  ==============  =======  =============================================================
-    z         [B, 3, H, W]    [-1, 1]  image with the hole zeroed; H and W are multiples of 8
+    z         [B, 3, H, W]    [-1, 1]  image with the hole zeroed; H and W are multiples of 16
     m         [B, 1, H, W]    {0, 1}   hole mask, 1 = hole
     returns:
     g         [B, 3, H, W]    ~[-1, 1] the fine network's image
@@ -114,36 +185,37 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        self.coarse_encoder = Encoder(4, config.coarse_channels, config.coarse_dilations)
-        self.coarse_decoder = ImageDecoder(config.coarse_channels, config.detail_channels)
-        self.fine_encoder = Encoder(4, config.fine_channels, config.fine_dilations)
-        self.fine_decoder = ImageDecoder(config.fine_channels, config.detail_channels)
+        coarse, fine = config.coarse, config.fine
+        self.coarse_encoder = Encoder(4, coarse, config.head_channels)
+        self.coarse_decoder = ImageDecoder(coarse.channels, config.detail_channels)
+        self.fine_encoder = Encoder(4, fine, config.head_channels)
+        self.fine_decoder = ImageDecoder(fine.channels, config.detail_channels)
         self.confidence_decoder = ConfidenceDecoder(
-            config.fine_channels, 1 + len(config.fine_dilations), config.confidence_channels
+            fine.channels, self.fine_encoder.layers_at_eighth, config.confidence_channels
         )
+        if config.prefill:
+            with torch.no_grad():
+                for decoder in (self.coarse_decoder, self.fine_decoder):
+                    decoder.to_rgb.conv.weight *= RESIDUAL_SCALE
+                    decoder.to_rgb.conv.bias *= RESIDUAL_SCALE
 
     def forward(self, z: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        layers = self.coarse_encoder(torch.cat((z, m), 1))
+        known = 1 - m
+        start = z + prefill(z, known) * m if self.config.prefill else z
+        layers = self.coarse_encoder(torch.cat((start, m), 1), known)
         coarse = self.coarse_decoder(layers[-1], layers[0])
-        layers = self.fine_encoder(torch.cat((z + coarse * m, m), 1))
+        if self.config.prefill:
+            coarse = coarse + start
+        middle = z + coarse * m
+        layers = self.fine_encoder(torch.cat((middle, m), 1), known)
         g = self.fine_decoder(layers[-1], layers[0])
-        g = g + fill_residual(z - g, 1 - m)
+        if self.config.prefill:
+            g = g + middle
         return g, self.confidence_decoder(layers), coarse
 
 
 def count_macs(model: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-accumulates of all convolutions in ``model(*inputs)``; activations and gating are not counted."""
-    total = 0
-
-    def add(layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, nn.Conv2d)
-        kernel = layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
-        total += kernel * output[0].numel()
-
-    hooks = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, nn.Conv2d)]
-    with torch.no_grad():
+    """Multiply-accumulates of all convolutions and matrix products in ``model(*inputs)``; the rest is not counted."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
-    for hook in hooks:
-        hook.remove()
-    return total
+    return counter.get_total_flops() // 2

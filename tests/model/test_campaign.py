@@ -1,0 +1,80 @@
+"""The campaign's command: it starts, pauses, is killed, goes on, and ends early on a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "training" / "campaign.sh"
+QUICK = ["--stage", "32:4:1.0", "--no-compile", "--validation", "4", "--device", "cpu"]
+
+pytestmark = pytest.mark.skipif(
+    not all(shutil.which(tool) for tool in ("bash", "setsid", "chrt", "nohup")), reason="needs bash and util-linux"
+)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing happened for two minutes")
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> None:
+    run, release = tmp_path / "campaign", tmp_path / "release"
+    environment = os.environ | {"CAMPAIGN": str(run), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+
+    def campaign(*arguments: str) -> str:
+        command = ["bash", str(SCRIPT), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def log() -> str:
+        return (run / "train.log").read_text()
+
+    try:
+        assert "started" in campaign("start", str(shards), *QUICK)
+        assert "running already" in campaign("start", str(shards), *QUICK)
+        wait_for(lambda: "step 20" in log())
+        pid = int((run / "pid").read_text())
+        campaign("pause")
+        wait_for(lambda: state_of(pid) == "T")
+        campaign("continue")
+        wait_for(lambda: state_of(pid) != "T")
+        campaign("stop")
+        assert (run / "state.safetensors").exists()
+        assert "not running" in campaign("status")
+        campaign("start", str(shards), *QUICK)
+        wait_for(lambda: "resumed at step" in log())
+        os.killpg(int((run / "pid").read_text()), signal.SIGKILL)
+        wait_for(lambda: "not running" in campaign("status"))
+        campaign("finish", str(shards), str(release), "0.05", *QUICK)
+        wait_for(lambda: (release / "best.safetensors").exists())
+    finally:
+        for folder in (run, release):
+            if (folder / "pid").exists():
+                subprocess.run(["pkill", "-KILL", "-g", (folder / "pid").read_text().strip()], check=False)
+    last = [json.loads(line) for line in (release / "log.jsonl").read_text().splitlines()][-1]
+    assert last["step"] > 0
+    assert "psnr_t4" in last
+
+
+def test_wrong_words_show_the_usage() -> None:
+    done = subprocess.run(["bash", str(SCRIPT), "begin"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "campaign.sh start DATA" in done.stderr

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The long training of the generator, in the background at the lowest priority, on whatever cores are idle.
+#   training/campaign.sh start DATA        starts it, or goes on where it was stopped or killed
+#   training/campaign.sh status            its last lines
+#   training/campaign.sh pause | continue  frees the processor while something is timed
+#   training/campaign.sh stop              saves its state and ends it
+#   training/campaign.sh finish DATA OUT MINUTES   a copy of it whose learning rate comes down now, for a release
+# Its folder is runs/campaign (CAMPAIGN names another). Options of `python -m training.train` may follow DATA or MINUTES.
+set -euo pipefail
+invoked_from=$PWD
+cd "$(dirname "$0")/.."
+run=${CAMPAIGN:-runs/campaign}
+python=${PYTHON:-.venv/dev/bin/python}
+[[ -x $python ]] || python=python3
+recipe=(--samples 3000000 --workers 1)
+stages=(--stage 128:32:0.8 --stage 256:12:1.0)
+
+usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
+absolute() { (cd "$invoked_from" && realpath -m "$1"); }
+alive() { [[ -f $run/pid ]] && kill -0 -- "-$(cat "$run/pid")" 2>/dev/null; }
+
+start() { # FOLDER DATA [OPTIONS]
+    local folder=$1 data=$2
+    shift 2
+    mkdir -p "$folder"
+    # Waiting threads sleep, and the scheduler runs it only when nobody else wants to. A group of its own, so that the
+    # processes that draw holes are paused and stopped with it.
+    OMP_WAIT_POLICY=passive setsid nohup chrt --idle 0 nice -n 19 "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
+        >>"$folder/train.log" 2>&1 </dev/null &
+    echo $! >"$folder/pid"
+    echo "started; tail -f $folder/train.log"
+}
+
+stop() {
+    kill -CONT -- "-$(cat "$run/pid")"
+    kill -TERM "$(cat "$run/pid")"
+    while alive; do sleep 1; done
+    rm -f "$run/pid"
+}
+
+command=${1:-}
+shift || usage
+case $command in
+start)
+    [[ $# -ge 1 ]] || usage
+    if alive; then
+        echo "it is running already; tail -f $run/train.log"
+        exit 0
+    fi
+    data=$(absolute "$1")
+    shift
+    [[ " $* " == *" --stage "* ]] && stages=()
+    start "$run" "$data" "${stages[@]}" "$@"
+    ;;
+status) if alive; then echo running; else echo "not running"; fi; tail -n "${1:-3}" "$run/train.log" ;;
+pause) kill -STOP -- "-$(cat "$run/pid")" ;;
+continue) kill -CONT -- "-$(cat "$run/pid")" ;;
+stop) if alive; then stop; fi ;;
+finish)
+    [[ $# -ge 3 ]] || usage
+    if alive; then stop; fi # one training at a time
+    data=$(absolute "$1") out=$(absolute "$2") minutes=$3
+    shift 3
+    mkdir -p "$out"
+    [[ -f $out/state.safetensors ]] || cp "$run"/{state.safetensors,config.json,log.jsonl} "$out"
+    start "$out" "$data" --stage 256:12:1.0 --end-in "$minutes" "$@"
+    ;;
+*) usage ;;
+esac
