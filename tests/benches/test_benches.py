@@ -140,7 +140,7 @@ def test_factors(archive: Path, tmp_path: Path) -> None:
     image, hole = factors.cut_square(cases[0], 20, np.random.default_rng(0)) or pytest.fail("no room found")
     assert image.shape == (20, 20, 3)
     assert 0.05 < hole.mean() < 0.4
-    assert factors.main(["--data", str(archive), "--out", str(out), "--factors", "0.125"]) == 0
+    assert factors.main(["--data", str(archive), "--out", str(out), "--factors", "0.09375"]) == 0
     assert json.loads(out.read_text())["rows"][0]["pictures"] == 2
 
 

@@ -66,9 +66,9 @@ def test_list(cache: EngineCache, capsys: pytest.CaptureFixture[str]) -> None:
 def test_prune_removes_what_nothing_can_use(
     cache: EngineCache, installed: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plugin = cache.folder.parent / "plugin" / "libiic_rt_plugin.so"
-    plugin.parent.mkdir()
-    plugin.write_bytes(b"abc")
+    file = cache.folder.parent / "plugin" / "libiic_rt_plugin.so"
+    file.parent.mkdir()
+    file.write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     kept = [
         key(),
