@@ -14,10 +14,12 @@ Pixels = NDArray[np.uint8]
 Grow = int | Literal["auto"]
 
 LARGEST_GROWTH = 64  # pixels
-# "auto", from the look of hand-drawn and of tight masks (benchmarks.grow): an object's soft edge grows with its size.
-AUTO_SHARE = 0.02  # of the square root of an object's area
-AUTO_SMALLEST = 12.0  # pixels, of that root: dust and scratches are marked wholly or not at all
-AUTO_LARGEST = 12  # pixels
+# "auto", from the look of hand-drawn and of tight masks (benchmarks.grow). It goes by the square root of an object's
+# area: soft edges grow with the size, and on small objects three pixels would be much.
+AUTO_SHARE = 0.02
+AUTO_LEAST, AUTO_MOST = 3, 12  # pixels; the least for objects from 24 pixels up, below it goes by AUTO_SMALL_SHARE
+AUTO_SMALL_SHARE = 1 / 8
+AUTO_SMALLEST = 12.0  # pixels: dust and scratches are marked wholly or not at all
 
 
 def grow_hole(hole: Pixels, grow: Grow) -> Pixels:
@@ -32,7 +34,7 @@ def grow_hole(hole: Pixels, grow: Grow) -> Pixels:
     """
     if grow == 0 or not hole.any():
         return hole
-    margin = AUTO_LARGEST if grow == "auto" else grow
+    margin = AUTO_MOST if grow == "auto" else grow
     found = [np.flatnonzero(hole.any(axis)) for axis in (1, 0)]
     window = tuple(slice(max(0, f[0] - margin), f[-1] + 1 + margin) for f in found)
     part = hole[window]
@@ -41,7 +43,8 @@ def grow_hole(hole: Pixels, grow: Grow) -> Pixels:
     )
     if grow == "auto":
         size = np.sqrt(np.bincount(labels[part > 0], minlength=int(labels.max()) + 1))
-        radius = np.minimum(AUTO_LARGEST, np.ceil(AUTO_SHARE * size))
+        least = np.minimum(AUTO_LEAST, AUTO_SMALL_SHARE * size)
+        radius = np.minimum(AUTO_MOST, np.ceil(np.maximum(AUTO_SHARE * size, least)))
         radius[size < AUTO_SMALLEST] = 0
         near = distance <= radius[labels]
     else:

@@ -21,8 +21,8 @@ class InpaintOptions:
             every region always runs, since it fills the whole hole; the budget buys refinement.
         mask_hole: which end of the mask marks the pixels to remove, ``"white"`` or ``"black"``.
         grow: pixels by which the hole is grown beyond the mask, 0 to 64, or ``"auto"``: 2 % of the square root of each
-            object's area, 12 at most, and 0 for objects smaller than 12 by 12 pixels. What is known outside the *grown*
-            hole comes back bit for bit; ``InpaintResult.hole`` is the grown one.
+            object's area, 3 to 12, less for objects below 24 by 24 pixels and 0 for dust, below 12 by 12. What is
+            known outside the *grown* hole comes back bit for bit; ``InpaintResult.hole`` is the grown one.
         channel_order: order of the colours in the arrays, ``"rgb"`` or ``"bgr"`` (as OpenCV reads them).
         context: side of the square region around a hole, as a multiple of the hole's longer side, 1.25 or more.
         feather: width, inside the hole, over which the result is led into the known pixels; 0 for none. In working

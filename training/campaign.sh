@@ -4,14 +4,17 @@
 #   training/campaign.sh status            its last lines
 #   training/campaign.sh pause | continue  frees the processor while something is timed
 #   training/campaign.sh stop              saves its state and ends it
+#   training/campaign.sh milestone         writes its averaged weights to training/weights/campaign.safetensors, to be
+#                                          committed: where its folder is lost, start goes on from them
 #   training/campaign.sh finish DATA OUT MINUTES   a copy of it whose learning rate comes down now, for a release
-# Its folder is runs/campaign (CAMPAIGN names another). Options of `python -m training.train` may follow DATA or MINUTES.
+# Its folder is runs/campaign (CAMPAIGN and MILESTONE name others). Options of `python -m training.train` may follow DATA or MINUTES.
 set -euo pipefail
 invoked_from=$PWD
 cd "$(dirname "$0")/.."
 run=${CAMPAIGN:-runs/campaign}
 python=${PYTHON:-.venv/dev/bin/python}
 [[ -x $python ]] || python=python3
+milestone=${MILESTONE:-training/weights/campaign.safetensors}
 recipe=(--samples 3000000 --workers 1)
 stages=(--stage 128:32:0.8 --stage 256:12:1.0)
 
@@ -50,12 +53,14 @@ start)
     data=$(absolute "$1")
     shift
     [[ " $* " == *" --stage "* ]] && stages=()
+    [[ -f $milestone ]] && set -- --milestone "$milestone" "$@"
     start "$run" "$data" "${stages[@]}" "$@"
     ;;
 status) if alive; then echo running; else echo "not running"; fi; tail -n "${1:-3}" "$run/train.log" ;;
 pause) kill -STOP -- "-$(cat "$run/pid")" ;;
 continue) kill -CONT -- "-$(cat "$run/pid")" ;;
 stop) if alive; then stop; fi ;;
+milestone) "$python" -m training.milestone --run "$run" --out "$milestone" ;;
 finish)
     [[ $# -ge 3 ]] || usage
     if alive; then stop; fi # one training at a time

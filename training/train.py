@@ -27,6 +27,7 @@ from training.config import Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, Plan, StepPlans, validation_plan
 from training.generator_trainer import GeneratorTrainer
 from training.masks import ObjectShapes
+from training.milestone import begin_from
 from training.model.network import PRESETS
 from training.model.weights import load_generator
 from training.trainer import Trainer
@@ -224,6 +225,9 @@ def main(argv: list[str] | None = None) -> int:
         choices=sorted(PRESETS),
         help="of the generator; with --upsampler it is that of its generator",
     )
+    parser.add_argument(
+        "--milestone", type=Path, help="averaged weights of `training.milestone` that a run without a state begins with"
+    )
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")
@@ -264,6 +268,10 @@ def main(argv: list[str] | None = None) -> int:
     pictures = Pictures(options.data, cache=options.out.parent, device=options.device, validation=options.validation)
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
+    if options.milestone and not (options.out / "state.safetensors").exists():
+        assert isinstance(trainer, GeneratorTrainer)
+        begin_from(options.milestone, trainer)
+        print(f"began from {options.milestone}, {trainer.samples} pictures in", flush=True)
     run = Run(options.out, trainer, pictures, shapes)
     if options.end_in:
         run.end_early(options.end_in)

@@ -36,7 +36,9 @@ def state_of(pid: int) -> str:
 
 def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> None:
     run, release = tmp_path / "campaign", tmp_path / "release"
+    milestone = tmp_path / "milestone.safetensors"
     environment = os.environ | {"CAMPAIGN": str(run), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    environment["MILESTONE"] = str(milestone)
 
     def campaign(*arguments: str) -> str:
         command = ["bash", str(SCRIPT), *arguments]
@@ -59,10 +61,16 @@ def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> Non
         campaign("stop")
         assert (run / "state.safetensors").exists()
         assert "not running" in campaign("status")
+        campaign("milestone")
+        assert milestone.stat().st_size < 10e6
         campaign("start", str(shards), *QUICK)
         wait_for(lambda: "resumed at step" in log())
         os.killpg(int((run / "pid").read_text()), signal.SIGKILL)
         wait_for(lambda: "not running" in campaign("status"))
+        shutil.move(run, tmp_path / "lost")
+        campaign("start", str(shards), *QUICK)
+        wait_for(lambda: "began from" in log() and "min left" in log())
+        campaign("stop")
         campaign("finish", str(shards), str(release), "0.05", *QUICK)
         wait_for(lambda: (release / "best.safetensors").exists())
     finally:

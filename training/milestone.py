@@ -1,0 +1,59 @@
+"""Averaged weights of an unfinished run in one small file, so that little is lost when its folder is.
+
+``python -m training.milestone --run runs/campaign --out training/weights/campaign.safetensors``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from training.checkpoint import load_state
+from training.generator_trainer import GeneratorTrainer
+from training.model.network import PRESETS, Generator
+from training.model.weights import WeightsError, load_generator, save_generator
+
+__all__ = ["begin_from", "main", "write_milestone"]
+
+
+def write_milestone(run: Path, out: Path) -> dict[str, str]:
+    """Writes the average of ``run`` as FP16; returns the header: preset, step, pictures seen, minutes."""
+    preset = json.loads((run / "config.json").read_text())["preset"]
+    tensors, progress = load_state(run / "state.safetensors")
+    generator = Generator(PRESETS[preset])
+    generator.load_state_dict({k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")})
+    header = {name: str(progress[name]) for name in ("step", "samples", "minutes")}
+    save_generator(out, generator, preset=preset, training=header)
+    return header
+
+
+def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
+    """Puts a milestone's weights and its count of pictures into a trainer that has not begun.
+
+    The optimiser's moments are not in it, and come back within some hundred steps.
+
+    Raises:
+        WeightsError: the file cannot be used, or is of another preset.
+    """
+    generator, header = load_generator(path)
+    if header["preset"] != trainer.config.preset or "samples" not in header:
+        raise WeightsError(f"{path} is no milestone of preset {trainer.config.preset!r}")
+    for network in (trainer.generator, trainer.ema):
+        network.load_state_dict(generator.state_dict())
+    trainer.step, trainer.samples = int(float(header["step"])), int(float(header["samples"]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.milestone", description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    options = parser.parse_args(argv)
+    header = write_milestone(options.run, options.out)
+    print(f"wrote {options.out}: " + ", ".join(f"{name} {value}" for name, value in header.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
