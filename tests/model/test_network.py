@@ -9,7 +9,7 @@ from torch import Tensor
 
 from iic_rt.reference import iterate
 from training.losses import confidence_loss
-from training.model.blocks import AttentionBlock, ChannelNorm, GatedConv, ShuffleUp, prefill
+from training.model.blocks import AttentionBlock, ChannelNorm, GatedConv, ShuffleUp, enlarge_twice, prefill
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator, count_macs
 from training.model.step import Step
@@ -205,3 +205,9 @@ def test_known_cells_are_preferred() -> None:
     other = x.clone()
     other[..., 1:, 1:] = torch.rand(1, 32, 3, 3)  # unknown cells, which nobody looks at
     torch.testing.assert_close(block(x, known)[..., 0, :], block(other, known)[..., 0, :])
+
+
+def test_twice_as_large_is_bilinear() -> None:
+    x = torch.rand(2, 3, 5, 7)
+    expected = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(enlarge_twice(x), expected)

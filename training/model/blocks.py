@@ -129,7 +129,17 @@ class AttentionBlock(nn.Module):
 
 def enlarge_twice(x: Tensor) -> Tensor:
     """Bilinear, [B, C, H, W] -> [B, C, 2H, 2W]. A pixel shuffle in its place leaves a mesh (Odena et al. 2016)."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
+    if torch.compiler.is_exporting():
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear")  # one operator for the engines
+    # By hand, since torch.compile (2.13, CPU) loses the gradient of F.interpolate in a network of this size: everything
+    # in front of it then stays as it was initialised. tests/model/test_training.py compares the gradients.
+    for axis in (2, 3):
+        size = x.shape[axis]
+        before = torch.cat((x.narrow(axis, 0, 1), x.narrow(axis, 0, size - 1)), axis)
+        after = torch.cat((x.narrow(axis, 1, size - 1), x.narrow(axis, size - 1, 1)), axis)
+        halves = 0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after
+        x = torch.stack(halves, axis + 1).flatten(axis, axis + 1)
+    return x
 
 
 HALVINGS = 4  # levels of the pyramid below full resolution: 1/2 to 1/16
