@@ -33,7 +33,7 @@ class TrainConfig:
     learning_rate: float = 1e-3  # the paper's 1e-4 learns too slowly for a short budget
     final_learning_rate: float = 1e-5
     decay: float = 0.25  # last share of the run, over which the learning rate falls to the final one
-    warmup_steps: int = 200
+    warmup_steps: int = 50
     max_gradient_norm: float = 1.0
     lambda_: float = 0.1  # Eq. 3
     lambda_start: float = 0.2
