@@ -15,7 +15,6 @@ __all__ = ["PRESETS", "Generator", "GeneratorConfig", "count_macs"]
 
 STEM_FACTOR = 4  # space-to-depth of the input: layers at full resolution cost more in memory traffic than in MACs
 SIZE_MULTIPLE = 16  # height and width the generator accepts are multiples of this
-RESIDUAL_SCALE = 0.1  # of the last layer's weights at the start: what it adds to the prefilled image begins small
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,8 @@ class ImageDecoder(nn.Module):
 
     def forward(self, bottleneck: Tensor, skip: Tensor) -> Tensor:
         x = self.merge(enlarge_twice(self.squeeze(bottleneck)) + skip)
-        return self.to_rgb(F.relu(self.detail(enlarge_twice(x))))
+        # Leaky: at first nothing is better than any residual, and ReLUs would die of it, all 16 within 100 steps.
+        return self.to_rgb(F.leaky_relu(self.detail(enlarge_twice(x)), 0.1))
 
 
 class ConfidenceDecoder(nn.Module):
@@ -193,11 +193,6 @@ class Generator(nn.Module):
         self.confidence_decoder = ConfidenceDecoder(
             fine.channels, self.fine_encoder.layers_at_eighth, config.confidence_channels
         )
-        if config.prefill:
-            with torch.no_grad():
-                for decoder in (self.coarse_decoder, self.fine_decoder):
-                    decoder.to_rgb.conv.weight *= RESIDUAL_SCALE
-                    decoder.to_rgb.conv.bias *= RESIDUAL_SCALE
 
     def forward(self, z: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         known = 1 - m
