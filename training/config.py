@@ -36,8 +36,6 @@ class TrainConfig:
     warmup_steps: int = 50
     max_gradient_norm: float = 1.0
     lambda_: float = 0.1  # Eq. 3
-    lambda_start: float = 0.2
-    lambda_samples: int = 40_000  # pictures after which lambda has its final value
     l2_weight: float = 1.0
     known_weight: float = 0.2
     coarse_weight: float = 0.5

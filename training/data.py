@@ -85,6 +85,7 @@ class Pictures:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the map is read-only, and nothing writes to it
             self._buffer = torch.from_numpy(pixels).to(device)
+        self.device = self._buffer.device
         masks = dict(read_tar(folder / "salient-masks.tar"))
         self.salient = {
             i: decode(masks[name], cv2.IMREAD_GRAYSCALE) for i, name in enumerate(self.names) if name in masks

@@ -30,27 +30,14 @@ class Pass(NamedTuple):
     c: Tensor  # [B, 1, H, W]
 
 
-def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x: Tensor, lambda_: Tensor) -> Pass:
-    """The network and every loss but the adversarial one, in one function so that a compiler may fuse them.
-
-    ``lambda_`` is a tensor because it changes with the progress, and a compiler bakes numbers in.
-    """
+def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x: Tensor) -> Pass:
+    """The network and the losses that need no other network, in one function so that a compiler may fuse them."""
     g, c, coarse = (t.float() for t in model(z, m))
     weights = {"l2_weight": config.l2_weight, "known_weight": config.known_weight}
     l1 = reconstruction_loss(g, x, m, **weights)
-    confidence = confidence_loss(g, x, c, m, lambda_=lambda_, l2_weight=config.l2_weight)
+    confidence = confidence_loss(g, x, c, m, lambda_=config.lambda_, l2_weight=config.l2_weight)
     loss = l1 + confidence + config.coarse_weight * reconstruction_loss(coarse, x, m, **weights)
     return Pass(loss, l1.detach(), confidence.detach(), g, c)
-
-
-def confidence_lambda(config: TrainConfig, samples: int) -> float:
-    """Lambda of Eq. 3, geometrically from ``lambda_start`` to ``lambda_`` over the first ``lambda_samples`` pictures.
-
-    An untrained generator is wrong by more than 3 lambda everywhere: with the final lambda from the start, the
-    confidence runs into the flat end of its sigmoid at 0 and the second iteration sees nothing but the first.
-    """
-    share = min(1.0, samples / config.lambda_samples)
-    return config.lambda_start * (config.lambda_ / config.lambda_start) ** share
 
 
 class GeneratorTrainer(Trainer):
@@ -77,12 +64,11 @@ class GeneratorTrainer(Trainer):
         perceptual = config.perceptual_weight > 0 and self.samples >= config.perceptual_from
         self._start_step()
         y, c, hole = x * (1 - m), torch.zeros_like(m), m
-        lambda_ = torch.tensor(confidence_lambda(config, self.samples), device=x.device)
         losses: dict[str, Tensor] = {}
         for t in range(config.iterations):
             z = y * (1 - hole)
             with autocast(x.device):
-                out = self._pass(self.generator, config, z, hole, x, lambda_)
+                out = self._pass(self.generator, config, z, hole, x)
             loss = out.loss
             if perceptual:
                 difference = self._perceptual(out.g * m + x * (1 - m), x, m)

@@ -53,7 +53,7 @@ def reconstruction_loss(y: Tensor, x: Tensor, m: Tensor, *, l2_weight: float, kn
     return hole_mean(error, m) + known_weight * (error * (1 - m)).mean()
 
 
-def confidence_loss(y: Tensor, x: Tensor, c: Tensor, m: Tensor, *, lambda_: float | Tensor, l2_weight: float) -> Tensor:
+def confidence_loss(y: Tensor, x: Tensor, c: Tensor, m: Tensor, *, lambda_: float, l2_weight: float) -> Tensor:
     """Eq. 3 without its adversarial part: ``L(y*c + x*(1-c)) + lambda * (|(1-c)*m|_1 + |(1-c)*m|_2)``.
 
     ``y`` is taken as given, so the decoder learns to read the image and not to bend it. The second norm is taken

@@ -1,7 +1,8 @@
-"""Hole PSNR on the held-out pictures, and a sheet of samples to look at."""
+"""Hole PSNR and perceptual distance on the held-out pictures, and a sheet of samples to look at."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor
 
 from training.data import Pictures, Plan
+from training.losses import feature_distance
 from training.model.network import Generator
+from training.model.perceptual import PerceptualNetwork
 from training.model.step import Step
 
 __all__ = ["autocast", "batches", "hole_psnr", "iterate", "validate", "write_samples", "write_sheet"]
@@ -49,9 +52,24 @@ def batches(plan: Plan, size: int) -> Iterator[Plan]:
         )
 
 
+@functools.cache
+def perceptual_network(device: torch.device) -> PerceptualNetwork | None:
+    """The network of the perceptual distance, where the extra ``quality`` is installed."""
+    try:
+        return PerceptualNetwork().to(device)
+    except FileNotFoundError:
+        return None
+
+
 @torch.no_grad()
 def validate(model: Generator, pictures: Pictures, plan: Plan, *, batch: int = 16) -> dict[str, float]:
-    """Mean hole PSNR (dB) after one and after four iterations, and of the confident and the other pixels at T = 1."""
+    """Mean scores on the plan's pictures.
+
+    Returns:
+        hole PSNR (dB) after one and after four iterations, and of the confident and the other pixels at T = 1; the
+        perceptual distance after four, where its network is installed; the share of confident pixels.
+    """
+    network = perceptual_network(pictures.device)
     scores: dict[str, list[Tensor]] = {"psnr_t1": [], "psnr_t4": [], "psnr_sure": [], "psnr_unsure": []}
     shares = []
     for part in batches(plan, batch):
@@ -63,6 +81,10 @@ def validate(model: Generator, pictures: Pictures, plan: Plan, *, batch: int = 1
         shares.append((sure.sum() / m.sum()).reshape(1))
         scores["psnr_t1"].append(hole_psnr(y, x, m))
         scores["psnr_t4"].append(hole_psnr(states[-1][0], x, m))
+        if network is not None:
+            pairs = zip(network(states[-1][0]), network(x), strict=True)
+            tap_distances = [feature_distance(found, truth, m) for found, truth in pairs]
+            scores.setdefault("distance", []).append(torch.stack(tap_distances).mean().expand(len(x)))
         for name, area in (("psnr_sure", sure), ("psnr_unsure", m - sure)):
             some = area.sum((1, 2, 3)) > 0
             scores[name].append(hole_psnr(y, x, area)[some])

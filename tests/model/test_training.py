@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.config import Stage, TrainConfig
 from training.data import Pictures, StepPlans
-from training.generator_trainer import GeneratorTrainer, Pass, confidence_lambda, network_pass
+from training.generator_trainer import GeneratorTrainer, Pass, network_pass
 from training.masks import ObjectShapes
 from training.model.blocks import AttentionBlock
 from training.model.network import PRESETS, Generator
@@ -38,7 +38,7 @@ def shapes(shards: Path) -> ObjectShapes:
 
 
 def config(**changes: object) -> TrainConfig:
-    settings = {"samples": 12, "stages": STAGES, "warmup_steps": 2, "lambda_start": 0.6, **changes}
+    settings = {"samples": 12, "stages": STAGES, "warmup_steps": 2, "lambda_": 0.6, **changes}
     return TrainConfig(**settings)  # type: ignore[arg-type]
 
 
@@ -98,13 +98,11 @@ def test_it_learns(pictures: Pictures, shapes: ObjectShapes) -> None:
 
 
 def test_schedules() -> None:
-    settings = config(learning_rate=1e-3, final_learning_rate=1e-5, warmup_steps=10, lambda_samples=500)
+    settings = config(learning_rate=1e-3, final_learning_rate=1e-5, warmup_steps=10)
     assert learning_rate(settings, 0, 0.0) == pytest.approx(1e-4)
     assert learning_rate(settings, 10, 0.0) == pytest.approx(1e-3)
     assert learning_rate(settings, 99, 0.5) == pytest.approx((1e-3 + 1e-5) / 2)
     assert learning_rate(settings, 99, 1.0) == pytest.approx(1e-5)
-    assert confidence_lambda(settings, 0) == pytest.approx(settings.lambda_start)
-    assert confidence_lambda(settings, 500) == confidence_lambda(settings, 9000) == pytest.approx(settings.lambda_)
 
 
 def test_hole_psnr_by_hand() -> None:
@@ -187,7 +185,7 @@ def test_compiled_gradients_are_those_of_eager() -> None:
 
     def gradients(run: Callable[..., Pass]) -> dict[str, Tensor]:
         generator.zero_grad()
-        run(generator, config(), x * (1 - m), m, x, torch.tensor(0.2)).loss.backward()
+        run(generator, config(), x * (1 - m), m, x).loss.backward()
         return {name: p.grad.clone() for name, p in generator.named_parameters() if p.grad is not None}
 
     expected, found = gradients(network_pass), gradients(torch.compile(network_pass, dynamic=False))

@@ -101,30 +101,28 @@ class AttentionBlock(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.attention_norm(x)).chunk(3, 1)
+        parts = self.qkv(self.attention_norm(x)).unflatten(1, (3 * self.heads, -1)).chunk(3, 1)  # [B, heads, c, H, W]
+        bias = self.known_bias.reshape(-1, 1, 1)
         if self.axial:
-            half = self.heads // 2
-            split = half * (q.shape[1] // self.heads)
-            rows = self._rows(*(t[:, :split] for t in (q, k, v)), known, self.known_bias[:half])
-            turned = (t[:, split:].transpose(2, 3) for t in (q, k, v))
-            columns = self._rows(*turned, known.transpose(2, 3), self.known_bias[half:])
-            mixed = torch.cat((rows, columns.transpose(2, 3)), 1)
+            half, bias = self.heads // 2, bias.unsqueeze(1)
+            rows = (t[:, :half].transpose(2, 3) for t in parts)
+            columns = (t[:, half:].permute(0, 1, 4, 2, 3) for t in parts)
+            by_row = _attend(*rows, bias[:half] * known.unsqueeze(3)).transpose(2, 3)
+            by_column = _attend(*columns, bias[half:] * known.transpose(2, 3).unsqueeze(3)).permute(0, 1, 3, 4, 2)
+            mixed = torch.cat((by_row, by_column), 1)
         else:
-            size = q.shape
-            lines = (t.flatten(2).unsqueeze(2) for t in (q, k, v))
-            mixed = self._rows(*lines, known.flatten(2).unsqueeze(2), self.known_bias).reshape(size)
-        x = x + self.project(mixed)
+            mixed = _attend(*(t.flatten(3) for t in parts), bias * known.flatten(2).unsqueeze(2))
+        x = x + self.project(mixed.reshape(x.shape))
         return x + self.narrow(F.relu(self.near(self.widen(self.forward_norm(x)))))
 
-    @staticmethod
-    def _rows(q: Tensor, k: Tensor, v: Tensor, known: Tensor, bias: Tensor) -> Tensor:
-        """Attention within each row: [B, C, H, W] thrice and known [B, 1, H, W] -> [B, C, H, W]; one bias a head."""
-        heads = len(bias)
-        q, k, v = (t.unflatten(1, (heads, -1)).permute(0, 3, 1, 4, 2) for t in (q, k, v))  # [B, H, heads, W, c]
-        preferred = bias.reshape(heads, 1, 1) * known.permute(0, 2, 1, 3).unsqueeze(2)  # [B, H, heads, 1, W]
-        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + preferred
-        mixed = logits.softmax(-1, dtype=torch.float32).to(v.dtype) @ v
-        return mixed.permute(0, 2, 4, 1, 3).flatten(1, 2)
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, preferred: Tensor) -> Tensor:
+    """Attention among n cells: [..., c, n] thrice, and [..., 1, n] that is added to every row of logits.
+
+    The channels stay in front of the cells, as convolutions have them: engines then transpose within the products.
+    """
+    logits = (q * q.shape[-2] ** -0.5).transpose(-1, -2) @ k + preferred
+    return v @ logits.softmax(-1, dtype=torch.float32).to(v.dtype).transpose(-1, -2)
 
 
 def enlarge_twice(x: Tensor) -> Tensor:

@@ -41,11 +41,11 @@ class GeneratorConfig:
 
 PRESETS = {
     "edge": GeneratorConfig(
-        coarse=EncoderConfig((48, 96, 144), (1, 2), (0, 0), 2),
+        coarse=EncoderConfig((48, 96, 160), (1, 2), (0, 0), 2),
         fine=EncoderConfig((64, 128, 192), (1, 2), (0, 1), 3),
         detail_channels=16,
         confidence_channels=64,
-        head_channels=24,
+        head_channels=32,
     ),
     "base": GeneratorConfig(
         coarse=EncoderConfig((160, 320, 480), (1, 2, 4), (1, 1), 3),
@@ -74,6 +74,7 @@ PRESETS |= {
     ),
     "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), axial_blocks=(0, 0), global_blocks=0),
 }
+PRESETS["edge-plain"] = replace(PRESETS["edge-no-attention"], prefill=False)
 
 
 class Encoder(nn.Module):

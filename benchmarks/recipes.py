@@ -1,0 +1,104 @@
+"""Scores the runs of ``training.compare``: the loop alone, T = 4 at 256 x 256, on pictures held out from training.
+
+``python -m benchmarks.recipes --data FOLDER --runs runs/compare --out benchmarks/results/x86-2-cores/recipes.json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.metrics import hole_psnr, hole_sharpness
+from benchmarks.perceptual import hole_mesh, perceptual_distance
+from benchmarks.record import environment, write_record
+from benchmarks.synthetic import line_score, make_lines
+from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
+from training.checkpoint import load_state
+from training.compare import RECIPES
+from training.data import Pictures, validation_plan
+from training.masks import ObjectShapes
+from training.model.network import PRESETS, Generator
+from training.validate import autocast, batches, iterate
+
+__all__ = ["main", "score"]
+
+SIZE, COUNT, BATCH = 256, 128, 8
+Pixels = NDArray[np.uint8]
+
+
+def to_pixels(x: Tensor) -> Pixels:
+    """[B, 3, H, W] in [-1, 1] -> uint8 [B, H, W, 3]."""
+    return np.asarray(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+
+
+@torch.no_grad()
+def fill(generator: Generator, x: Tensor, m: Tensor) -> tuple[Pixels, Pixels]:
+    """Results after one and after four iterations."""
+    with autocast(x.device):
+        found = [y for y, _, _ in iterate(generator, x, m, 4)]
+    return to_pixels(found[0]), to_pixels(found[-1])
+
+
+def score(generator: Generator, pictures: Pictures, shapes: ObjectShapes) -> dict[str, float]:
+    """Mean scores on held-out photographs, and the share of drawn lines that go on where they belong."""
+    scores: dict[str, list[float]] = defaultdict(list)
+    plan = validation_plan(pictures, shapes, size=SIZE)
+    for number, part in enumerate(batches(plan, BATCH)):
+        if number * BATCH >= COUNT:
+            break
+        x, m = pictures.crops(part)
+        once, last = fill(generator, x, m)
+        for truth, hole, first, image in zip(to_pixels(x), m[:, 0].numpy() > 0, once, last, strict=True):
+            scores["psnr_t1"].append(hole_psnr(first, truth, hole))
+            scores["psnr"].append(hole_psnr(image, truth, hole))
+            scores["sharpness"].append(hole_sharpness(image, truth, hole))
+            scores["distance_t1"].append(perceptual_distance(first, truth, hole))
+            scores["distance"].append(perceptual_distance(image, truth, hole))
+            for lag, value in (hole_mesh(image, hole) or {}).items():
+                scores[f"mesh_{lag}"].append(value)
+    for case in make_lines():
+        x = torch.from_numpy(case.image).permute(2, 0, 1)[None].float() / 127.5 - 1
+        image = fill(generator, x, torch.from_numpy(case.hole)[None, None].float())[1][0]
+        scores["lines"].append(line_score(case, image))
+    return {name: round(float(np.mean(values)), 4) for name, values in scores.items()}
+
+
+def read_run(run: Path) -> tuple[Generator, dict[str, Any]]:
+    """The averaged weights at the end of a run, and what it was."""
+    config = json.loads((run / "config.json").read_text())
+    tensors, progress = load_state(run / "state.safetensors")
+    generator = Generator(PRESETS[config["preset"]])
+    generator.load_state_dict({k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")})
+    facts = {"samples": int(progress["samples"]), "minutes": round(progress["minutes"], 1), "seed": config["seed"]}
+    return generator.eval(), facts
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recipes", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the shards")
+    parser.add_argument("--runs", type=Path, required=True, help="the folder that `training.compare` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write; rows that it has are kept")
+    options = parser.parse_args(argv)
+    rows: dict[str, Any] = json.loads(options.out.read_text())["recipes"] if options.out.exists() else {}
+    pictures = Pictures(options.data, cache=options.runs.parent)
+    shapes = ObjectShapes(options.data / "objects.npz")
+    for name, arguments in RECIPES.items():
+        if (options.runs / name / "state.safetensors").exists() and name not in rows:
+            generator, facts = read_run(options.runs / name)
+            rows[name] = {"options": arguments} | facts | score(generator, pictures, shapes)
+            print(name, rows[name], file=sys.stderr, flush=True)
+            write_record(options.out, environment(load_bundle(DEFAULT_BUNDLE)) | {"recipes": rows})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
