@@ -70,7 +70,7 @@ def confidence_scores(cases: list[Case], inpainter: Inpainter) -> dict[str, floa
     for t in (1, 4):
         errors: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
         for case in cases:
-            result = inpainter.inpaint(case.image, case.hole, options=InpaintOptions(iterations=t, upsample=False))
+            result = inpainter.inpaint(case.image, case.hole, options=InpaintOptions(iterations=t, upsample=False, grow=0))
             error = ((result.image.astype(np.float64) - case.image) ** 2).mean(2)
             for sure in errors:
                 errors[sure].append(error[(case.hole > 0) & ((result.confidence > 0.5) == sure)])

@@ -37,14 +37,48 @@ def stale() -> list[str]:
 
 def scores(record: dict[str, Any], emphasised: str) -> list[str]:
     """A row for every method of a record of ``benchmarks.evaluate``."""
-    lines = ["| method | hole PSNR (dB) | L1 | SSIM in the hole | sharpness |", "|---|---|---|---|---|"]
+    lines = [
+        "| method | hole PSNR (dB) | distance | sharpness | L1 | SSIM in the hole | mesh at 4 / 8 pixels |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in record["methods"].items():
         mark = "**" if name == emphasised else ""
+        figures = f"{row['psnr']:.2f}", f"{row['distance']:.3f}", f"{row['sharpness']:.2f}"
+        marked = " | ".join(f"{mark}{figure}{mark}" for figure in (name, *figures))
         lines.append(
-            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {row['l1']:.4f} | {row['ssim']:.3f} "
-            f"| {mark}{row['sharpness']:.2f}{mark} |"
+            f"| {marked} | {row['l1']:.4f} | {row['ssim']:.3f} | {row['mesh_4']:+.2f} / {row['mesh_8']:+.2f} |"
         )
     return lines
+
+
+def synthetic_table() -> str:
+    record = read("synthetic")
+    lines = [
+        "| method | even: error above the ring's, mean / worst | even: fine detail, mean / worst | lines | textures |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in record["methods"].items():
+        mark = "**" if name == OURS else ""
+        lines.append(
+            f"| {mark}{name}{mark} | {row['even_above_ring']:.1f} / {row['even_above_ring_worst']:.1f} "
+            f"| {row['even_detail']:.2f} / {row['even_detail_worst']:.2f} | {row['lines']:.2f} "
+            f"| {row['textures_distance']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def recipes_table() -> str:
+    record = read("recipes")
+    lines = [
+        "| recipe | pictures seen | hole PSNR, T = 1 | T = 4 (dB) | distance | lines | mesh at 4 / 8 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in record["recipes"].items():
+        lines.append(
+            f"| {name}, seed {row['seed']} | {row['samples']} | {row['psnr_t1']:.2f} | {row['psnr']:.2f} "
+            f"| {row['distance']:.3f} | {row['lines']:.2f} | {row['mesh_4']:+.2f} / {row['mesh_8']:+.2f} |"
+        )
+    return "\n".join(lines)
 
 
 def quality_table() -> str:
@@ -57,8 +91,8 @@ def quality_table() -> str:
         f"{record['pictures']} pictures. Pixels the network is sure of (confidence above 0.5, "
         f"{100 * c['share_sure_t1']:.0f} % of the hole after one iteration) have {c['psnr_sure_t1']:.1f} dB, the rest "
         f"{c['psnr_unsure_t1']:.1f} dB.",
-        f"T = 4 against T = 1: {four['psnr'] - one['psnr']:+.3f} dB, L1 {four['l1'] - one['l1']:+.4f}, "
-        f"SSIM {four['ssim'] - one['ssim']:+.4f}.",
+        f"T = 4 against T = 1: {four['psnr'] - one['psnr']:+.3f} dB, distance "
+        f"{four['distance'] - one['distance']:+.4f}, SSIM {four['ssim'] - one['ssim']:+.4f}.",
         _other_backend(read("eval-public-openvino")),
     ]
     return "\n".join(lines)
