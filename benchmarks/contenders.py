@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.loop import State
-from iic_rt.paste import paste
-from iic_rt.regions import crop, find_regions
+from iic_rt.masks import Masks
+from iic_rt.pipeline.regions import crop, find_regions
 
 __all__ = ["ITERATIONS", "SIZE", "WEIGHTS", "Contender", "measure", "scene", "summary", "torch_call"]
 
@@ -55,7 +54,7 @@ def torch_call(
     if compiled:
         step, upsampler = (torch.compile(network, mode="reduce-overhead") for network in (step, upsampler))
     image, hole = scene()
-    (region,) = find_regions(hole, working_size=inpainter.working_size, context=InpaintOptions().context)
+    (region,) = find_regions(Masks(hole), working_size=inpainter.working_size, context=InpaintOptions().context)
     size = (inpainter.working_size, inpainter.working_size)
     first = [torch.full((1,), float(t == 0), device=device) for t in range(iterations)]
 
@@ -73,10 +72,9 @@ def torch_call(
                 y, m, c = (t.float().clone() for t in step(y, m, c, flag))  # type: ignore[attr-defined]
             made = upsampler(x, full_m, y.clamp(-1, 1), first_m).image  # type: ignore[attr-defined]
             detail = (made[0] * 127.5 + 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        state = State(*(t.cpu().numpy() for t in (y[0], m[0, 0], c[0, 0])))
-        confidence, left = np.ones(hole.shape, np.float32), np.zeros(hole.shape, np.uint8)
-        feather = InpaintOptions().feather
-        paste(image.copy(), confidence, left, hole, region, state, feather=feather, detail=detail)
+        filled, box = image.copy(), region.box.slices
+        inside = hole[box] > 0
+        filled[box][inside] = detail[region.box_inside.slices][inside]
         return (time.perf_counter() - started) * 1e3
 
     return run

@@ -22,7 +22,7 @@ from benchmarks.metrics import hole_l1, hole_psnr, hole_ssim, mean_laplacian
 from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["confidence_scores", "evaluate", "main"]
 
@@ -69,8 +69,9 @@ def confidence_scores(cases: list[Case], inpainter: Inpainter) -> dict[str, floa
     found: dict[str, float] = {}
     for t in (1, 4):
         errors: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
+        options = InpaintOptions(iterations=t, upsample=False, grow=0, outputs=("confidence",))
         for case in cases:
-            result = inpainter.inpaint(case.image, case.hole, options=InpaintOptions(iterations=t, upsample=False, grow=0))
+            result = inpainter.inpaint(case.image, case.hole, options=options)
             error = ((result.image.astype(np.float64) - case.image) ** 2).mean(2)
             for sure in errors:
                 errors[sure].append(error[(case.hole > 0) & ((result.confidence > 0.5) == sure)])

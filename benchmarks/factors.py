@@ -23,7 +23,7 @@ from benchmarks.methods import square_methods
 from benchmarks.metrics import hole_psnr, hole_sharpness
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter
-from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["cut_square", "main"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import environment, write_record
-from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 
 __all__ = ["PARTS", "Part", "main", "run_part"]
 

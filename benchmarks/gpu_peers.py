@@ -19,9 +19,9 @@ import numpy as np
 from benchmarks.contenders import ITERATIONS, SIZE, Contender, measure, scene, summary, torch_call
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.backends import BACKENDS
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
-from iic_rt.bundle import Bundle
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.manifest import Bundle
 from iic_rt.errors import BackendError
 
 __all__ = ["main"]

@@ -63,7 +63,7 @@ def square_methods(inpainter: Inpainter) -> dict[str, Method]:
     The whole square is one region, so that the loop sees what the paper's loop saw.
     """
     full = InpaintOptions(upsample=False, context=16.0, grow=0)
-    kept = InpaintOptions(keep_iterations=True, context=16.0, grow=0)
+    kept = InpaintOptions(outputs=("history",), context=16.0, grow=0)
     return {
         "Ours*: loop at full size": lambda image, hole: inpainter.inpaint(image, hole, options=full).image,
         "Ours: loop at 256, upsampled": lambda image, hole: inpainter.inpaint(image, hole, options=kept).image,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.data import load_cases
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.images import read_image, read_mask, write_image
+from iic_rt.image_io import read_image, read_mask, write_image
 
 __all__ = ["main"]
 
@@ -77,7 +77,7 @@ def cut_outs(inpainter: Inpainter, path: Path) -> Pixels:
     for name, (left, top) in CUT_OUTS.items():
         image = cv2.cvtColor(cases[name].image, cv2.COLOR_RGB2BGR)
         result = inpainter.inpaint(
-            image, cases[name].hole, options=InpaintOptions(channel_order="bgr", keep_iterations=True)
+            image, cases[name].hole, options=InpaintOptions(channel_order="bgr", outputs=("history",))
         )
         window = slice(top, top + WINDOW), slice(left, left + WINDOW)
         rows.append(row([p[window] for p in (image, result.history[-1].image, result.image)], None))

@@ -21,7 +21,7 @@ from benchmarks.metrics import hole_psnr, hole_sharpness
 from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from benchmarks.synthetic import line_score, make_lines
-from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 from training.checkpoint import load_state
 from training.compare import RECIPES
 from training.data import Pictures, validation_plan

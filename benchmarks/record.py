@@ -8,7 +8,7 @@ import onnxruntime
 
 from iic_rt.bench.environment import environment as bench_environment
 from iic_rt.bench.record import write_record
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
 
 __all__ = ["environment", "write_record"]
 

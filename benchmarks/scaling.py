@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from benchmarks.record import environment, write_record
 from benchmarks.timed import TimedBackend, timed_inpainter
 from iic_rt.bench.environment import peak_mib
-from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
-from iic_rt.images import read_image
-from iic_rt.patches import blend, windows
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
+from iic_rt.image_io import read_image
+from iic_rt.pipeline.patches import blend, windows
 
 __all__ = ["in_new_process", "main", "measure_call", "measure_replace", "plot"]
 
@@ -66,7 +66,6 @@ def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict
         "seconds": round(float(np.median(seconds[1:] or seconds)), 3),
         "upsample_seconds": round(t.upsample_ms / 1e3, 3),
         "loop_seconds": round((t.prepare_ms + sum(t.iterations_ms)) / 1e3, 3),
-        "paste_seconds": round(t.paste_ms / 1e3, 3),
         "graphs": {name: round(value, 3) for name, value in TimedBackend.seconds.items()},
         "peak_mib": peak_mib(),
     }

@@ -21,7 +21,7 @@ from benchmarks.methods import Method, classical_methods
 from benchmarks.perceptual import perceptual_distance
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter
-from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["Even", "Line", "even_scores", "line_score", "make_even", "make_lines", "make_textures"]
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from iic_rt import Inpainter
-from iic_rt.backends import BACKENDS
-from iic_rt.backends.base import Binding, Buffer
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.contract import Binding, Buffer
 
 __all__ = ["TimedBackend", "timed_inpainter"]
 

@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-import iic_rt.regions
 from benchmarks.data import load_cases
 from benchmarks.methods import RADIUS
 from benchmarks.metrics import hole_psnr, hole_sharpness
 from benchmarks.record import environment, write_record
-from iic_rt import Inpainter
-from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["draw_wires", "main"]
 
@@ -47,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     options = parser.parse_args(argv)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    rng = np.random.default_rng(11)
+    rng, exact = np.random.default_rng(11), InpaintOptions(grow=0)
     with Inpainter(DEFAULT_BUNDLE, backend="onnxruntime") as inpainter:
         for case in load_cases(options.data):
             scale = min(1.0, LONGEST / max(case.hole.shape))
@@ -55,13 +54,8 @@ def main(argv: list[str] | None = None) -> int:
             hole = draw_wires(rng, *image.shape[:2])
             results = {
                 "OpenCV Telea": np.asarray(cv2.inpaint(image, hole, RADIUS, cv2.INPAINT_TELEA), np.uint8),
-                "iic-rt": inpainter.inpaint(image, hole).image,
+                "iic-rt": inpainter.inpaint(image, hole, options=exact).image,
             }
-            thick, iic_rt.regions.THICK = iic_rt.regions.THICK, 10**9  # no hole is long enough to be cut
-            try:
-                results["iic-rt, wires not cut"] = inpainter.inpaint(image, hole).image
-            finally:
-                iic_rt.regions.THICK = thick
             for name, result in results.items():
                 found[name]["psnr"].append(hole_psnr(result, image, hole > 0))
                 found[name]["sharpness"].append(hole_sharpness(result, image, hole > 0))

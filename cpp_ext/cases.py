@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.patch_replace import patch_replace
+from iic_rt.reference.patch_replace import patch_replace
 
 __all__ = ["Operands", "check", "make_operands"]
 
 
 @dataclass(frozen=True)
 class Operands:
-    """Arguments of :func:`iic_rt.patch_replace.patch_replace` in its order, and ``scale``."""
+    """Arguments of :func:`iic_rt.reference.patch_replace.patch_replace` in its order, and ``scale``."""
 
     q: NDArray[np.generic]  # [B, N, D], float32 or float16
     k: NDArray[np.generic]  # [B, N, D]

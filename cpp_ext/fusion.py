@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from iic_rt.bundle import load_bundle
+from iic_rt.bundle.manifest import load_bundle
 
 __all__ = ["EngineLayer", "engine_layers"]
 

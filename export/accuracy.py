@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from export.rounding import rounded
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.bundle import MANIFEST, Bundle, file_sha256, load_bundle
+from iic_rt.bundle.manifest import MANIFEST, Bundle, file_sha256, load_bundle
 from iic_rt.errors import BackendError
-from iic_rt.images import IMAGE_SUFFIXES, read_image, read_mask
-from iic_rt.reference import area_weights, prepare
-from iic_rt.regions import crop, find_regions
+from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask
+from iic_rt.masks import Masks
+from iic_rt.pipeline.regions import crop, find_regions
+from iic_rt.reference.algorithm import prepare
+from iic_rt.resampling import area_weights
 
 __all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accuracy"]
 
@@ -129,8 +131,9 @@ def show_accuracy(report: dict[str, Any]) -> None:
 def _compare_steps(
     steps: list[onnxruntime.InferenceSession], image: NDArray[np.uint8], mask: NDArray[np.uint8], size: int
 ) -> dict[str, float]:
-    region = max(find_regions(mask, working_size=size, context=2.0), key=lambda r: r.side)
-    y, m = prepare(crop(image, region), crop(mask, region), area_weights(region.side / size))
+    region = max(find_regions(Masks(mask), working_size=size, context=2.0), key=lambda r: r.side)
+    weights = area_weights(region.side / size)
+    y, m = prepare(crop(image, region), 1 - crop(mask, region), weights, np.eye(3, dtype=np.float32))
     state, hole = (y, m, np.ones_like(m)), m[0, 0] > 0
     flips, differences = [], []
     for t in range(ITERATIONS):

@@ -13,12 +13,13 @@ from typing import Any
 import onnx
 
 from export.accuracy import Picture, check_accuracy
-from export.graphs import build_prepare, build_step, tensor_specs
+from export.graphs import build_step, tensor_specs
 from export.parity import check_parity
+from export.pixel_graphs import build_composite, build_prepare, build_seam
 from export.upsample_graphs import build_upsample_graphs
 from export.upsample_parity import check_upsample_parity
 from iic_rt._version import __version__
-from iic_rt.bundle import MANIFEST, SCHEMA, file_sha256, load_bundle
+from iic_rt.bundle.manifest import MANIFEST, SCHEMA, file_sha256, load_bundle
 from training.model.network import Generator
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import load_generator, load_upsampler
@@ -26,6 +27,7 @@ from training.model.weights import load_generator, load_upsampler
 __all__ = ["ParityError", "file_entry", "replace_folder", "write_bundle", "write_manifest"]
 
 WORKING_SIZE = 256
+PIXEL_GRAPHS = {"prepare": build_prepare, "seam": build_seam, "composite": build_composite}  # in every precision
 
 
 class ParityError(Exception):
@@ -62,7 +64,7 @@ def write_bundle(
     try:
         folder.chmod(0o755)
         precisions = {
-            precision: {"prepare": _save(build_prepare(), folder / "prepare.onnx")}
+            precision: {name: _save(build(), folder / f"{name}.onnx") for name, build in PIXEL_GRAPHS.items()}
             | {
                 name: _save(model, folder / f"{name}{suffix}.onnx")
                 for name, model in build_graphs(generator, upsampler, precision).items()

@@ -13,15 +13,15 @@ from typing import Any
 from export.accuracy import Picture, check_accuracy
 from export.bundle import ParityError, file_entry, replace_folder, write_manifest
 from export.recipes import Recipe
-from iic_rt.backends import BACKENDS
-from iic_rt.bundle import MANIFEST, Bundle, load_bundle
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.manifest import MANIFEST, PATCH_REPLACE_VERSION, Bundle, load_bundle
+from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.build import Progress, build_engine, describe_network
 from iic_rt.engines.cache import EngineCache
 from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.fits import built_for
 from iic_rt.engines.onnx_file import needs_plugin
-from iic_rt.engines.shapes import Shapes, engine_shapes
-from iic_rt.patch_replace import VERSION as PLUGIN_VERSION
+from iic_rt.engines.shapes import graph_shapes
 
 __all__ = ["LAYERS", "wanted_engines", "write_engine_bundle"]
 
@@ -85,7 +85,7 @@ def write_engine_bundle(
             options = recipe.options
             engine = build_engine(library, graph, shapes, options=options, timing_cache=timing, progress=progress)
             path.write_bytes(engine)
-            plugin = str(PLUGIN_VERSION) if needs_plugin(graph.path.read_bytes()) else None
+            plugin = str(PATCH_REPLACE_VERSION) if needs_plugin(graph.path.read_bytes()) else None
             engines.append(
                 file_entry(path)
                 | {"graph": graph_name, "precision": recipe.precision, "shapes": dict(shapes), "plugin": plugin}
@@ -116,17 +116,10 @@ def wanted_engines(bundle: Bundle, recipe: Recipe) -> dict[str, tuple[str, Shape
     The name has the first side that needs the engine, and a number where a side needs a graph in several shapes.
     """
     assert recipe.working_size is not None
-    backend = BACKENDS[recipe.target]
+    limits = BACKENDS[recipe.target].limits
     wanted: dict[str, tuple[str, Shapes]] = {}
     for side in sorted(recipe.sides):
-        pairs = engine_shapes(
-            bundle,
-            side,
-            working_size=recipe.working_size,
-            tile_pixels=backend.tile_pixels,
-            rows_bytes=backend.rows_bytes,
-        )
-        for graph, shapes in pairs:
+        for graph, shapes in graph_shapes(bundle, side, recipe.working_size, limits):
             if (graph, shapes) in wanted.values():
                 continue
             name, count = f"{graph}-{recipe.precision}-{side}", 1

@@ -10,7 +10,7 @@ from export.accuracy import EXAMPLES, load_pictures, show_accuracy
 from export.bundle import ParityError
 from export.engine_bundle import write_engine_bundle
 from export.recipes import PRECISIONS, RecipeError, read_recipe
-from iic_rt.bundle import load_bundle
+from iic_rt.bundle.manifest import load_bundle
 from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.errors import BackendError, IICError
 

@@ -1,4 +1,4 @@
-"""The ``prepare`` and ``step`` graphs as ONNX models."""
+"""The ``step`` graph as an ONNX model, and what every export from torch needs."""
 
 from __future__ import annotations
 
@@ -16,79 +16,10 @@ from torch import Tensor, nn
 from training.model.network import SIZE_MULTIPLE, Generator
 from training.model.step import Step
 
-__all__ = ["OPSET", "InHalf", "build_prepare", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
+__all__ = ["OPSET", "InHalf", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
 
 OPSET = 20  # the newest that TensorRT 10.3 (JetPack 6) reads
 IR_VERSION = 10
-
-
-PREPARE = f"""
-<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
-prepare (uint8[side, side, 3] image, uint8[side, side] mask, float[4, p] weights)
-    => (float[1, 3, size, size] y, float[1, 1, size, size] m)
-<int64[1] any = {{-1}}, int64[1] three = {{3}}, int64[1] four = {{4}}, int64[1] one = {{1}},
- float zero = {{0}}, float unit = {{1}}, float half_range = {{127.5}}>
-{{
-    side_ = Shape <start = 0, end = 1> (mask)
-    p_ = Shape <start = 1, end = 2> (weights)
-    groups = Div (side_, p_)
-    size_ = Mul (groups, four)
-    row = Mul (side_, three)
-    columns = Transpose <perm = [1, 0]> (weights)
-
-    pixels = Cast <to = 1> (image)
-    pixel_shape = Concat <axis = 0> (any, p_, row)
-    pixel_groups = Reshape (pixels, pixel_shape)
-    shrunk_rows = MatMul (weights, pixel_groups)
-    shrunk_shape = Concat <axis = 0> (any, side_, three)
-    shrunk = Reshape (shrunk_rows, shrunk_shape)
-    planes = Transpose <perm = [2, 0, 1]> (shrunk)
-    plane_shape = Concat <axis = 0> (any, p_)
-    plane_groups = Reshape (planes, plane_shape)
-    shrunk_planes = MatMul (plane_groups, columns)
-    y_shape = Concat <axis = 0> (one, three, size_, size_)
-    mean = Reshape (shrunk_planes, y_shape)
-    scaled = Div (mean, half_range)
-    centred = Sub (scaled, unit)
-
-    weight_covers = Greater (weights, zero)
-    cover = Cast <to = 1> (weight_covers)
-    cover_columns = Transpose <perm = [1, 0]> (cover)
-    mask_values = Cast <to = 1> (mask)
-    mask_shape = Concat <axis = 0> (any, p_, side_)
-    mask_groups = Reshape (mask_values, mask_shape)
-    covered_rows = MatMul (cover, mask_groups)
-    row_groups = Reshape (covered_rows, plane_shape)
-    covered = MatMul (row_groups, cover_columns)
-    m_shape = Concat <axis = 0> (one, one, size_, size_)
-    count = Reshape (covered, m_shape)
-    is_hole = Greater (count, zero)
-    m = Cast <to = 1> (is_hole)
-    known = Sub (unit, m)
-    y = Mul (centred, known)
-}}
-"""
-
-
-def build_prepare() -> onnx.ModelProto:
-    """The ``prepare`` graph, ``iic_rt.reference.prepare`` for every crop side and working size.
-
-    ========  ===========  =========================================================================
-    name      shape        meaning
-    ========  ===========  =========================================================================
-    image     [S, S, 3]    uint8, RGB
-    mask      [S, S]       uint8, nonzero = hole
-    weights   [4, p]       float32, ``iic_rt.reference.area_weights``; S is a multiple of p
-    returns:
-    y         [1, 3, s, s] float32 in [-1, 1], the hole zeroed; s = 4 * S / p
-    m         [1, 1, s, s] float32 in {0, 1}
-    ========  ===========  =========================================================================
-
-    Reshapes and small products instead of a resize operator: every engine runs them alike and exactly.
-    """
-    model = onnx.parser.parse_model(PREPARE)
-    onnx.checker.check_model(model, full_check=True)
-    return model
 
 
 class InHalf(nn.Module):

@@ -11,7 +11,8 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from iic_rt.reference import Array, area_weights, iterate, prepare
+from iic_rt.reference.algorithm import Array, iterate, prepare
+from iic_rt.resampling import area_weights
 from training.model.network import Generator
 from training.model.step import Step
 
@@ -87,8 +88,10 @@ def _check_mask(
     coarse = rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8)
     image = np.kron(coarse, np.ones((8, 8, 1), np.uint8))  # flat patches: white noise alone would be a strange picture
     weights = area_weights(side / SIZE)
-    expected = prepare(image, mask, weights)
-    y, m = sessions["prepare"].run(None, {"image": image, "mask": mask, "weights": weights})
+    order = np.eye(3, dtype=np.float32)[::-1].copy()  # of OpenCV
+    expected = prepare(image, 1 - mask, weights, order)
+    feeds = {"image": image, "visible": 1 - mask, "weights": weights, "order": order}
+    y, m = sessions["prepare"].run(None, feeds)
     row: dict[str, Any] = {
         "mask": name,
         "prepare": max(_largest(y - expected[0]), _largest(m - expected[1])),

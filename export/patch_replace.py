@@ -178,7 +178,7 @@ patch_replace (TYPE[B, N, D] q, TYPE[B, N, D] k, TYPE[B, N, Dv] v, float[B, N] h
 
 
 def build_patch_replace(scale: float, dtype: str = "float32") -> onnx.ModelProto:
-    """A model of the one node, as ``iic_rt.patch_replace`` defines it; ``dtype`` of q, k and v, float32 or float16."""
+    """A model of the one node, as the specification defines it; ``dtype`` of q, k and v, float32 or float16."""
     return _parse(SINGLE, scale, dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.engine_library import TARGETS
-from iic_rt.regions import ladder_side
+from iic_rt.geometry import ladder_side
 
 __all__ = ["Recipe", "RecipeError", "read_recipe"]
 
@@ -27,7 +27,7 @@ class Recipe:
     Attributes:
         target: ``"tensorrt"`` or ``"tensorrt-rtx"``.
         precision: ``"fp16"`` or ``"fp32"``.
-        sides: of regions in pixels that there are engines for, from the ladder of ``iic_rt.regions.ladder_side``. A
+        sides: of regions in pixels that there are engines for, from the ladder of ``iic_rt.geometry.ladder_side``. A
             bundle with engines takes no other, so a recipe has every side up to its largest.
         working_size: side in pixels the loop runs at; None for the bundle's.
         workspace_mib, optimization_level, hardware_compatible, version_compatible: as in

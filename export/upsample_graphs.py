@@ -16,7 +16,7 @@ features
 image       [h, w, 3]              uint8, RGB
 unknown     [h, w]                 uint8, nonzero = not to be looked at
 low         [1, 3, 4r + 6, 4c + 6] float32, the tile's part of ``low``
-weights     [p, 10]                float32, ``iic_rt.patches.base_weights``
+weights     [p, 10]                float32, ``iic_rt.pipeline.patches.base_weights``
 features    [1, 16, h/2, w/2]      float32, the last feature map
 inside      [1, 1, h/2, w/2]       float32 in {0, 1}, cells with an unknown pixel
 replace
@@ -24,16 +24,20 @@ q           [1, N, 76]             float32
 features    [1, C, S/2, S/2]       float32, any number of channels
 inside      [1, 1, S/2, S/2]       float32 in {0, 1}
 hole        [1, s/4, s/4]          float32 in {0, 1}, patches to replace
-weight      [1, s/4, s/4]          float32, ``iic_rt.patches.patch_weights``
-windows     [...]                  int64, ``iic_rt.patches.windows``
-first, second, share [S/2]         int64, int64, float32, ``iic_rt.patches.blend``
+weight      [1, s/4, s/4]          float32, ``iic_rt.pipeline.patches.patch_weights``
+windows     [...]                  int64, ``iic_rt.pipeline.patches.windows``
+first, second, share [S/2]         int64, int64, float32, ``iic_rt.pipeline.patches.blend``
 mixed       [1, C, S/2, S/2]       float32
 replaced    [1, s/4, s/4]          float32 in {0, 1}; 0 for a hole patch means: no patch was valid
 to_rgb
 mixed       [1, 16, h/2, w/2]      float32
 low         as in features
 weights     as in features
-image       [h, w, 3]              uint8
+image       as in features
+hole        [h, w]                 uint8, nonzero = filled
+order       [C, 3]                 float32, makes the image's channels of RGB
+keep        [C, 1, 1]              float32 in {0, 1}, 1 = this channel stays as it is
+filled      [h, w, C]              uint8, ``image`` with its hole filled
 ==========  =====================  ====================================================================
 
 In FP16 q, features, inside and mixed are float16, the rest is as above: the networks compute in FP16; the base, the
@@ -47,99 +51,49 @@ import onnx
 import torch
 from onnx import compose
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from export.graphs import InHalf, export_module, store_weights_as_fp16
 from export.patch_replace import build_replace, typed
-from iic_rt.patches import BASE_REACH, PATCH
+from export.pixel_graphs import BASE, BASE_CONSTANTS, HEAD, TAPS, TO_RGB, composite_text
+from iic_rt.resampling import BASE_REACH
 from training.model.upsampler import GuidedUpsampler, ReconstructionNetwork, SimilarityNetwork
 
 __all__ = ["build_upsample_graphs"]
 
-TAPS = PATCH + 2 * BASE_REACH
-HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
-
-# TensorRT takes uint8 at the borders of a graph only: a Cast comes first behind an input and last before an output.
-
-# low [1, 3, a, b] -> base [1, 3, h, S]: overlapping groups of 10 along either axis, each times the weights.
-BASE = """
-    low_rows = Reshape (low, as_rows)
-    row_taps = Conv <strides = [4, 1]> (low_rows, pick_rows)
-    row_groups = Transpose <perm = [0, 2, 1, 3]> (row_taps)
-    rows_of_groups = MatMul (weights, row_groups)
-    tall_shape = Concat <axis = 0> (planes, any, width_of_low)
-    tall = Reshape (rows_of_groups, tall_shape)
-    tall_planes = Unsqueeze (tall, one)
-    column_taps = Conv <strides = [1, 4]> (tall_planes, pick_columns)
-    column_groups = Transpose <perm = [0, 2, 3, 1]> (column_taps)
-    weight_columns = Transpose <perm = [1, 0]> (weights)
-    columns_of_groups = MatMul (column_groups, weight_columns)
-    p = Shape <start = 0, end = 1> (weights)
-    groups = Shape <start = 2, end = 3> (column_groups)
-    height = Shape <start = 1, end = 2> (column_groups)
-    width = Mul (p, groups)
-    base_shape = Concat <axis = 0> (one, planes, height, width)
-    base = Reshape (columns_of_groups, base_shape)
-"""
-IDENTITY = ", ".join(str(int(i == j)) for i in range(TAPS) for j in range(TAPS))
-CONSTANTS = f"""
- int64[4] as_rows = {{3, 1, -1, 0}}, int64[1] planes = {{3}}, int64[1] any = {{-1}}, int64[1] one = {{1}},
- int64[1] zero_axis = {{0}}, float half_range = {{127.5}},
- float[{TAPS}, 1, {TAPS}, 1] pick_rows = {{{IDENTITY}}}, float[{TAPS}, 1, 1, {TAPS}] pick_columns = {{{IDENTITY}}}"""
-
 INPUTS = f"""{HEAD}
-inputs (uint8[h, S, 3] image, uint8[h, S] unknown, float[1, 3, a, b] low, float[p, {TAPS}] weights)
-    => (float[1, 3, h, S] detail, float[1, 3, h, S] base, float[1, 1, h, S] unknown_float,
+inputs (uint8[h, S, C] image, uint8[h, S] visible, float[1, 3, a, b] low, float[p, {TAPS}] weights, float[3, C] order)
+    => (float[1, 3, h, S] detail, float[1, 3, h, S] base, float[1, 1, h, S] unknown,
         TYPE[1, 1, half_h, half_S] inside)
-<{CONSTANTS}, float zero = {{0}}, float unit = {{1}}, int64[2] front = {{0, 1}}>
+<{BASE_CONSTANTS}, float half_range = {{127.5}}, float zero = {{0}}, float unit = {{1}}, int64[2] front = {{0, 1}}>
 {{
-    width_of_low = Shape <start = 3, end = 4> (low)
     {BASE}
-    unknown_values = Cast <to = 1> (unknown)
-    is_unknown = Greater (unknown_values, zero)
-    unknown_plane = Cast <to = 1> (is_unknown)
-    unknown_float = Unsqueeze (unknown_plane, front)
-    inside_float = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (unknown_float)
+    {TO_RGB}
+    visible_values = Cast <to = 1> (visible)
+    is_visible = Greater (visible_values, zero)
+    known_plane = Cast <to = 1> (is_visible)
+    known = Unsqueeze (known_plane, front)
+    unknown = Sub (unit, known)
+    inside_float = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (unknown)
     inside = Cast <to = TYPE_NUMBER> (inside_float)
-    pixels = Cast <to = 1> (image)
-    planes_first = Transpose <perm = [2, 0, 1]> (pixels)
-    picture = Unsqueeze (planes_first, zero_axis)
-    scaled = Div (picture, half_range)
+    scaled = Div (rgb, half_range)
     centred = Sub (scaled, unit)
     difference = Sub (centred, base)
-    known = Sub (unit, unknown_float)
     detail = Mul (difference, known)
 }}
 """
 
-OUTPUT = f"""{HEAD}
-output (float[1, 3, h, S] detail, float[1, 3, a, b] low, float[p, {TAPS}] weights) => (uint8[h, S, 3] image)
-<{CONSTANTS}, float black = {{0}}, float white = {{255}}>
-{{
-    width_of_low = Shape <start = 3, end = 4> (low)
-    {BASE}
-    picture = Add (base, detail)
-    scaled = Mul (picture, half_range)
-    shifted = Add (scaled, half_range)
-    clipped = Clip (shifted, black, white)
-    rounded = Round (clipped)
-    plane = Squeeze (rounded, zero_axis)
-    colour_last = Transpose <perm = [1, 2, 0]> (plane)
-    image = Cast <to = 2> (colour_last)
-}}
-"""
+OUTPUT = composite_text("output", "float[1, 3, h, S] detail, ", "picture = Add (base, detail)")
 
 
 class Similarity(nn.Module):
-    """The similarity network, and the padded result that the other graphs make their base of."""
+    """The similarity network on the loop's result without its repeated border."""
 
     def __init__(self, network: SimilarityNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, y: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-        y = y.clamp(-1, 1)
-        return self.network(y, m), F.pad(y, (BASE_REACH,) * 4, mode="replicate")
+    def forward(self, low: Tensor, m: Tensor) -> Tensor:
+        return self.network(low[:, :, BASE_REACH:-BASE_REACH, BASE_REACH:-BASE_REACH], m)  # type: ignore[no-any-return]
 
 
 class ToRGB(nn.Module):
@@ -168,20 +122,21 @@ def build_upsample_graphs(upsampler: GuidedUpsampler, precision: str = "fp32") -
         return {2: multiple * torch.export.Dim("height", min=4), 3: multiple * torch.export.Dim("width", min=4)}
 
     size = dims(8)
+    padded = {axis: length + 2 * BASE_REACH for axis, length in size.items()}
     similarity = export_module(
         Similarity(network(upsampler.similarity, torch.float16)).eval(),
-        (torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96)),
-        ["y", "m"],
-        ["q", "low"],
-        {"y": size, "m": size},
+        (torch.zeros(1, 3, 64 + 2 * BASE_REACH, 96 + 2 * BASE_REACH), torch.zeros(1, 1, 64, 96)),
+        ["low", "m"],
+        ["q"],
+        {"low": padded, "m": size},
     )
     for axis, name in ((2, "padded_height"), (3, "padded_width")):
-        similarity.graph.output[1].type.tensor_type.shape.dim[axis].dim_param = name
+        similarity.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     similarity.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "patches"
     encoder = export_module(
         network(upsampler.reconstruction, torch.float16).eval(),
         (torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96)),
-        ["detail", "base", "unknown_float"],
+        ["detail", "base", "unknown"],
         ["features"],
         dict.fromkeys(("detail", "base", "unknown"), dims(4)),
     )
@@ -192,10 +147,10 @@ def build_upsample_graphs(upsampler: GuidedUpsampler, precision: str = "fp32") -
         ["detail"],
         {"mixed": dims(2)},
     )
-    names = ("detail", "base", "unknown_float")
+    names = ("detail", "base", "unknown")
     inputs = onnx.parser.parse_model(typed(INPUTS, dtype))
     features = _join(inputs, encoder, [(n, n) for n in names], ["features", "inside"], "features")
-    to_rgb = _join(decoder, onnx.parser.parse_model(OUTPUT), [("detail", "detail")], ["image"], "to_rgb")
+    to_rgb = _join(decoder, onnx.parser.parse_model(OUTPUT), [("detail", "detail")], ["filled"], "to_rgb")
     for model in (similarity, features, to_rgb):
         if not half:
             store_weights_as_fp16(model)

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from export.patch_replace import build_patch_replace
 from export.rounding import rounded
-from iic_rt.patch_replace import patch_replace
-from iic_rt.patches import base_weights, blend, patch_weights, windows
+from iic_rt.pipeline.patches import blend, patch_weights, windows
+from iic_rt.reference.patch_replace import patch_replace
+from iic_rt.resampling import BASE_REACH, base_weights
 from training.model.upsampler import GuidedUpsampler
 
 __all__ = ["check_upsample_parity"]
@@ -79,7 +80,8 @@ def _check_factor(
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
     inputs = x, torch.from_numpy(unknown)[None, None].float(), torch.from_numpy(y), torch.from_numpy(low_m)
     with torch.no_grad():
-        exact = _pixels(upsampler(*inputs).image)
+        made_in_torch = _pixels(upsampler(*inputs).image)
+    exact = np.where(unknown[..., None] > 0, made_in_torch, image)
     return {
         "factor": factor,
         # The graph gives bytes: what it may differ by before rounding is what torch lies off the byte.
@@ -99,14 +101,18 @@ def _in_onnx(
 ) -> NDArray[np.float64]:
     weights = base_weights(factor)
     p, groups = len(weights), WORKING // 4
-    q, low = sessions["similarity"].run(["q", "low"], {"y": y, "m": m})
-    base = {"low": low, "weights": weights}
-    features, inside = sessions["features"].run(["features", "inside"], base | {"image": image, "unknown": unknown})
+    low = np.pad(y, ((0, 0), (0, 0), (BASE_REACH, BASE_REACH), (BASE_REACH, BASE_REACH)), mode="edge")
+    order, visible = np.eye(3, dtype=np.float32), 1 - unknown
+    (q,) = sessions["similarity"].run(["q"], {"low": low, "m": m})
+    base = {"low": low, "weights": weights, "image": image, "order": order}
+    features, inside = sessions["features"].run(["features", "inside"], base | {"visible": visible})
     first, second, share = blend(groups, p)
-    feeds = {"q": q, "features": features, "inside": inside, "hole": hole, "weight": patch_weights(unknown, p)[None]}
+    feeds = {"q": q, "features": features, "inside": inside, "hole": hole, "weight": patch_weights(visible, p)[None]}
     feeds |= {"windows": windows(groups, p), "first": first, "second": second, "share": share}
     (mixed,) = sessions["replace"].run(["mixed"], feeds)
-    return np.asarray(sessions["to_rgb"].run(None, base | {"mixed": mixed})[0], np.float64)
+    keep = np.zeros((3, 1, 1), np.float32)
+    (filled,) = sessions["to_rgb"].run(["filled"], base | {"mixed": mixed, "hole": unknown, "keep": keep})
+    return np.asarray(filled, np.float64)
 
 
 def _check_replace(dtype: str, rng: Any) -> float:

@@ -4,6 +4,6 @@ from iic_rt._version import __version__
 from iic_rt.errors import IICError
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import InpaintOptions
-from iic_rt.types import InpaintResult
+from iic_rt.result import InpaintResult
 
 __all__ = ["IICError", "InpaintOptions", "InpaintResult", "Inpainter", "__version__"]

@@ -1,5 +1,7 @@
 """What can go wrong, one class for each kind of next step."""
 
+from dataclasses import dataclass
+
 __all__ = ["BackendError", "BundleError", "IICError", "InputError", "MaskWarning", "OutputError"]
 
 
@@ -23,5 +25,17 @@ class OutputError(IICError, OSError):
     """A result that could not be written; nothing was left half-written."""
 
 
-class MaskWarning(UserWarning):
-    """A mask that is legal and probably not what was meant: nothing marked, or almost everything."""
+@dataclass(frozen=True)
+class MaskWarning:
+    """A mask that is legal and probably not what was meant; in ``InpaintResult.warnings``.
+
+    Attributes:
+        kind: ``"empty"`` or ``"almost all"``.
+        text: what is odd, and what to do about it.
+    """
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,33 +1,41 @@
-"""The public class: removes what a mask marks from a picture."""
+"""The public class: removes what a mask marks from an image."""
 
 from __future__ import annotations
 
 import time
+import weakref
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends import open_backend
-from iic_rt.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from iic_rt.canvas import Canvas
-from iic_rt.checks import check_control, check_mask
+from iic_rt.backends.registry import open_backend
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
+from iic_rt.contract import Backend
 from iic_rt.errors import BackendError, InputError
-from iic_rt.filler import FilledRegion, Filler
-from iic_rt.grow import grow_hole
+from iic_rt.geometry import Box
+from iic_rt.masks import Masks, read_masks
 from iic_rt.options import InpaintOptions
-from iic_rt.picture import Picture, host_mask, open_picture
-from iic_rt.regions import Box, bounding_box, find_regions
-from iic_rt.specks import REACH, START_RADIUS, fill_specks, find_specks
-from iic_rt.types import InpaintResult, Snapshot, Timings
+from iic_rt.pipeline.image import Image, host_mask, open_image
+from iic_rt.pipeline.loop import State
+from iic_rt.pipeline.regions import Region, crop_masks, find_regions
+from iic_rt.pipeline.runner import Filled
+from iic_rt.pipeline.runners import Runners
+from iic_rt.pipeline.specks import REACH, START_RADIUS, fill_specks, find_specks
+from iic_rt.result import InpaintResult, Snapshot, Timings
 
 __all__ = ["Inpainter"]
 
+Pixels = NDArray[np.uint8]
+
 
 class Inpainter:
-    """Fills holes in pictures with a loaded bundle.
+    """Fills holes in images with a loaded bundle.
 
     Owns the backend and its buffers; use it as a context manager or call :meth:`close`. Not thread-safe: its buffers
     are reused from call to call, so give every thread its own.
@@ -65,10 +73,12 @@ class Inpainter:
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
         self.options = options or InpaintOptions()
         loaded = load_bundle(bundle)
-        self._backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
+        self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
         self.working_size = working_size or self.bundle.working_size
-        self._filler: Filler | None = Filler(self._backend, working_size=self.working_size)
+        runners = Runners(self._backend, working_size=self.working_size)
+        self._runners: Runners | None = runners
+        weakref.finalize(self, runners.close).atexit = False  # an inpainter that nobody closed must not hold memory
 
     @property
     def backend_name(self) -> str:
@@ -96,10 +106,9 @@ class Inpainter:
             image: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], any size; never written to. Alpha is kept as it is.
                 A numpy array with any strides; or, on a CUDA backend, an array on the device with
                 ``__cuda_array_interface__`` or DLPack (pycuda, CuPy, PyTorch, cuda-python) whose rows are contiguous:
-                only the pixels around holes are copied to the host, and the result is on the device too. Masks may be
-                on the device as well.
+                its pixels stay on the device, and the result is there too. Masks may be on the device as well.
             mask: bool or uint8, [H, W] or [H, W, 1]; white (from 128 up, or 1 in a mask of 0 and 1) is removed unless
-                ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning.
+                ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning in the result.
             avoid: like ``mask``, white = never copy from here. These pixels are treated as unknown: no network sees
                 them, and no value of theirs reaches the result.
             prefer: like ``mask``, white = copy detail from here only; the loop still sees the rest, and the hole joins
@@ -114,59 +123,64 @@ class Inpainter:
         """
         started = time.perf_counter()
         options = options or self.options
-        if self._filler is None:
+        if self._runners is None:
             raise BackendError("this Inpainter is closed; make a new one")
-        masks = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
-        picture = open_picture(image, out, self._backend, options.channel_order)
-        hole = grow_hole(check_mask(masks[0], picture.shape, options), options.grow)
-        hidden, barred = check_control(masks[1], masks[2], hole)
-        if options.keep_iterations:
-            picture.load(Box(0, 0, *hole.shape))
-        specks = find_specks(hole, hidden)
-        if specks.any():
-            self._fill_specks(picture, specks)
-        wide = hole - specks
-        before = picture.rgb.copy() if options.keep_iterations else picture.rgb
-        canvas = Canvas(picture.rgb, wide, hidden, barred, options)
-        regions = []
-        if wide.any():
-            closed = [mask for mask in (hidden, barred) if mask is not None]
-            regions = find_regions(
-                wide,
-                working_size=self.working_size,
-                context=options.context,
-                closed=np.maximum.reduce(closed) if closed else None,
-            )
-        filled = []
+        given = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
+        result = open_image(image, out, self._backend)
+        masks, warnings = read_masks(*given, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
+        work = _fill_specks(result, masks)
+        before = result.read(Box(0, 0, *work.hole.shape)) if "history" in options.outputs else None
+        regions = find_regions(work, working_size=self.working_size, context=options.context)
+        left, filled = work.hole.copy() if len(regions) > 1 else work.hole, []
         for i, region in enumerate(regions):
             deadline = None
             if options.budget_ms is not None:
                 now = time.perf_counter()
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
-            picture.load(canvas.reach(region, self.working_size))
-            filled.append(self._filler.fill(canvas, region, options, deadline=deadline))
-            picture.store(region.box, wide)
+            filled.append(self._fill(result, crop_masks(work, left, region), region, options, deadline))
+            if len(regions) > 1:
+                left[region.box.slices] = 0
+        found = list(zip(regions, filled, strict=True))
+        states = [(region, f.state) for region, f in found if f.state is not None]
         return InpaintResult(
-            image=picture.result(hole),
-            confidence=canvas.confidence,
-            hole=hole,
-            hole_left=canvas.hole_left,
-            iterations=max((f.first.iterations for f in filled), default=0),
+            image=result.array,
+            hole=masks.hole,
+            confidence=_confidence(work.hole, states) if "confidence" in options.outputs else None,
+            hole_left=_hole_left(work.hole, states) if "hole_left" in options.outputs else None,
+            history=() if before is None else _history(before.reshape(result.shape), work.hole, found),
+            warnings=warnings,
+            iterations=max((f.iterations for f in filled), default=0),
             regions=len(regions),
-            history=_history(before, wide, hole, hidden, picture, options, filled) if options.keep_iterations else (),
-            timings=_timings(started, filled, canvas.paste_ms),
+            timings=_timings(started, filled),
         )
 
-    @staticmethod
-    def _fill_specks(picture: Picture, specks: NDArray[np.uint8]) -> None:
-        box = bounding_box(specks)
-        picture.load(box.grown(START_RADIUS + REACH, *specks.shape))
-        fill_specks(picture.rgb, specks)
-        picture.store(box, specks)
+    def _fill(
+        self, image: Image, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
+    ) -> Filled:
+        assert self._runners is not None
+        runner = self._runners.runner(region.side, channels=image.channels, options=options)
+        runner.stage(image.take_region(region, runner.image), masks)
+        # What runs ahead of the host gets all its work at once, where nobody has to look at it in between.
+        at_once = not self._backend.synchronous and deadline is None and "history" not in options.outputs
+        if at_once and runner.runs_at_once:
+            runner.enqueue(options)
+            if image.on_device:
+                image.store_region(region, runner.filled)  # behind it, so that one wait is enough
+            filled = runner.collect()
+            if image.on_device and not filled.is_changed:
+                return filled
+        else:
+            filled = runner.run(options, deadline=deadline)
+        image.store_region(region, runner.filled)
+        if image.on_device:
+            self._backend.wait()
+        return filled
 
     def close(self) -> None:
         """Releases the backend and its buffers; a second call does nothing."""
-        self._filler = None
+        if self._runners is not None:
+            self._runners.close()
+        self._runners = None
         self._backend.close()
 
     def __enter__(self) -> Inpainter:
@@ -178,34 +192,74 @@ class Inpainter:
         self.close()
 
 
-def _history(
-    rgb: NDArray[np.uint8],
-    wide: NDArray[np.uint8],
-    hole: NDArray[np.uint8],
-    hidden: NDArray[np.uint8] | None,
-    picture: Picture,
-    options: InpaintOptions,
-    filled: list[FilledRegion],
-) -> tuple[Snapshot, ...]:
-    """The whole picture after each iteration; a region that ended early stays as it ended."""
+def _fill_specks(image: Image, masks: Masks) -> Masks:
+    """Interpolates the specks; what is left of the masks, in which the specks are known pixels."""
+    specks = find_specks(masks.hole, masks.visible)
+    if not specks:
+        return masks
+    hole = masks.hole.copy()
+    known = [None if mask is None else mask.copy() for mask in (masks.visible, masks.copyable)]
+    for speck in specks:
+        window = speck.box.grown(START_RADIUS + REACH, *hole.shape)
+        inside = speck.box.moved(-window.top, -window.left).slices
+        pixels = image.read(window)
+        own = np.zeros(pixels.shape[:2], np.uint8)
+        own[inside] = speck.mask
+        fill_specks(pixels[..., :3], own)  # alpha stays
+        image.write(speck.box, pixels[inside])
+        hole[speck.box.slices] &= 1 - speck.mask
+        for mask in known:
+            if mask is not None:
+                mask[speck.box.slices] |= speck.mask
+    return replace(masks, hole=hole, visible=known[0], copyable=known[1])
+
+
+def _confidence(hole: Pixels, states: list[tuple[Region, State]]) -> NDArray[np.float32]:
+    """The confidence at the image's resolution, 1 outside the hole."""
+    confidence = np.ones(hole.shape, np.float32)
+    for region, state in states:
+        box = region.box.slices
+        inside = hole[box] > 0
+        # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
+        large = cv2.resize(state.c, (region.side, region.side), interpolation=cv2.INTER_LINEAR)
+        confidence[box][inside] = large[region.box_inside.slices][inside]
+    return confidence
+
+
+def _hole_left(hole: Pixels, states: list[tuple[Region, State]]) -> Pixels:
+    """What is left of the hole, at the image's resolution."""
+    left = np.zeros(hole.shape, np.uint8)
+    for region, state in states:
+        box = region.box.slices
+        large = cv2.resize(state.m, (region.side, region.side), interpolation=cv2.INTER_NEAREST)
+        left[box] = (large[region.box_inside.slices] > 0) & (hole[box] > 0)
+    return left
+
+
+def _history(before: Pixels, hole: Pixels, found: list[tuple[Region, Filled]]) -> tuple[Snapshot, ...]:
+    """The whole image after each iteration; a region that ended early stays as it ended."""
     snapshots = []
-    for t in range(max((len(f.first.states) for f in filled), default=0)):
-        canvas = Canvas(rgb.copy(), wide, hidden, None, options)
-        for f in filled:
-            canvas.paste(f.region, f.first.states[min(t, len(f.first.states) - 1)])
-        snapshots.append(Snapshot(picture.on_host(canvas.image, hole), canvas.confidence, canvas.hole_left))
+    for t in range(max((f.iterations for _, f in found), default=0)):
+        image, states = before.copy(), []
+        for region, filled in found:
+            pixels, state = filled.history[min(t, filled.iterations - 1)]
+            part = pixels[region.box_inside.slices]
+            inside = hole[region.box.slices] > 0
+            image[region.box.slices][inside] = part.reshape(*inside.shape, *image.shape[2:])[inside]
+            states.append((region, state))
+        snapshots.append(Snapshot(image, _confidence(hole, states), _hole_left(hole, states)))
     return tuple(snapshots)
 
 
-def _timings(started: float, filled: list[FilledRegion], paste_ms: float) -> Timings:
-    passes = [f.first for f in filled]
-    longest = max((p.iterations for p in passes), default=0)
+def _timings(started: float, filled: list[Filled]) -> Timings:
+    times = [f.times for f in filled]
+    by_iteration = zip_longest(*(t.iterations for t in times), fillvalue=0.0)
     return Timings(
         total_ms=(time.perf_counter() - started) * 1e3,
-        copy_in_ms=sum(p.copy_in_ms for p in passes),
-        prepare_ms=sum(p.prepare_ms for p in passes),
-        iterations_ms=tuple(sum(p.iterations_ms[t] for p in passes if t < p.iterations) for t in range(longest)),
-        upsample_ms=sum(f.upsample_ms for f in filled),
-        copy_out_ms=sum(f.copy_out_ms for f in filled),
-        paste_ms=paste_ms,
+        copy_in_ms=sum(t.copy_in for t in times),
+        prepare_ms=sum(t.prepare for t in times),
+        iterations_ms=tuple(sum(column) for column in by_iteration),
+        upsample_ms=sum(t.upsample for t in times),
+        composite_ms=sum(t.composite for t in times),
+        copy_out_ms=sum(t.copy_out for t in times),
     )

@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.backends import open_backend
-from iic_rt.backends.base import Backend
-from iic_rt.bundle import load_bundle
+from iic_rt.backends.registry import open_backend
+from iic_rt.bundle.manifest import load_bundle
+from iic_rt.contract import Backend
 
 
 def has_gpu() -> bool:
@@ -63,7 +63,8 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def inpainter() -> Iterator[Inpainter]:
     """The shipped bundle at a small working size, so that a call takes milliseconds; the mask is the hole."""
-    with Inpainter(backend="onnxruntime", working_size=64, options=InpaintOptions(grow=0)) as shared:
+    options = InpaintOptions(grow=0, outputs=("confidence", "hole_left"))
+    with Inpainter(backend="onnxruntime", working_size=64, options=options) as shared:
         yield shared
 
 

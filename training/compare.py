@@ -27,8 +27,6 @@ RECIPES: dict[str, list[str]] = {
     "all-seed-1": ["--seed", "1"],
     "no-prefill": ["--preset", "edge-no-prefill"],
     "no-attention": ["--preset", "edge-no-attention"],
-    "no-axial": ["--preset", "edge-no-axial"],
-    "more-axial": ["--preset", "edge-more-axial"],
     "no-drawn": ["--drawn", "0"],
     "small-first": ["--stage", "64:32:0.5", "--stage", "128:16:1.0"],
     "large-batch": ["--stage", "128:32:1.0"],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iic_rt.patches import PATCH
+from iic_rt.resampling import PATCH
 from training.config import UpsamplerConfig
 from training.data import Pictures, Plan
 from training.losses import (

@@ -22,7 +22,7 @@ from cpp_ext.bench.device import DeviceCase, milliseconds
 from cpp_ext.cases import Operands, check, make_operands
 from cpp_ext.kernel_library import LIBRARY_SOURCES, PatchReplaceLibrary, build_device
 from iic_rt.bench.environment import commit
-from iic_rt.images import write_bytes
+from iic_rt.image_io import write_bytes
 
 __all__ = ["CHECKED", "check_all", "main"]
 

@@ -6,8 +6,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from iic_rt.backends.base import Backend, Mark
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
+from iic_rt.bundle.shapes import Limits
+from iic_rt.contract import Backend, Mark
 from iic_rt.cuda.driver import Driver, load_api
 from iic_rt.cuda.frames import CudaFrame, Staging
 from iic_rt.cuda.graphs import CudaMark, CudaProgram, capture
@@ -31,8 +32,7 @@ class CudaBackend(Backend):
     """
 
     synchronous: ClassVar[bool] = False
-    tile_pixels: ClassVar[int] = 1 << 22
-    rows_bytes: ClassVar[int] = 1 << 27  # a crop of 2048 x 2048 in FP16 goes through at once
+    limits = Limits(tile_pixels=1 << 22, rows_bytes=1 << 27)  # a region of 2048 x 2048 in FP16 goes through at once
 
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         offered = self.precisions()

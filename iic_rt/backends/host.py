@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Backend, Buffer, Mark, Program
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
+from iic_rt.contract import Backend, Buffer, Mark, Program
 from iic_rt.errors import BackendError
 
 __all__ = ["HostBackend", "HostBuffer", "host_buffers"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from iic_rt.backends.base import Binding, Buffer
 from iic_rt.backends.host import HostBackend, HostBuffer, host_buffers
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
+from iic_rt.contract import Binding, Buffer
 from iic_rt.errors import BackendError
 
 __all__ = ["OnnxRuntimeBackend"]

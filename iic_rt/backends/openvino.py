@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from iic_rt.backends.base import Binding, Buffer
 from iic_rt.backends.host import HostBackend, HostBuffer, host_buffers
 from iic_rt.backends.openvino_replace import ReplaceBinding, attention_model, read_scale
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
+from iic_rt.contract import Binding, Buffer
 from iic_rt.errors import BackendError
 
 __all__ = ["OpenVinoBackend"]

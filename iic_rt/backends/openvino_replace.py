@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Binding
 from iic_rt.backends.host import HostBuffer
+from iic_rt.contract import Binding
 from iic_rt.errors import BackendError
 
 __all__ = ["ReplaceBinding", "attention_model", "read_scale"]

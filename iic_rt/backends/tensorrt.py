@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from iic_rt.backends.base import Binding, Buffer
 from iic_rt.backends.cuda import CudaBackend
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
+from iic_rt.contract import Binding, Buffer
 from iic_rt.cuda.driver import load_api
 from iic_rt.cuda.memory import Block, CudaBuffer
 from iic_rt.cuda.queue import Queue

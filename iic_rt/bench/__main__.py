@@ -17,7 +17,7 @@ from iic_rt.bench.plot import plot, require_matplotlib
 from iic_rt.bench.record import SCHEMA, TOOL, failures, problems, read_record, write_record
 from iic_rt.bench.table import report
 from iic_rt.bench.worker import measure_apart
-from iic_rt.bundle import DEFAULT_BUNDLE, load_bundle
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 from iic_rt.errors import IICError
 
 __all__ = ["main"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InputError
-from iic_rt.images import read_image, read_mask
+from iic_rt.image_io import read_image, read_mask
 
 __all__ = ["Case", "Scene", "cases", "pairs", "read_scene", "synthetic"]
 

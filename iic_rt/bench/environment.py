@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from iic_rt._version import __version__
+from iic_rt.backends.registry import backend_versions
 from iic_rt.bench.jetson import power_mode
 from iic_rt.bench.nvml import gpu_facts
 from iic_rt.bench.sensor import Absent, or_absent
-from iic_rt.bundle import Bundle
-from iic_rt.cli.info import collect
+from iic_rt.bundle.manifest import Bundle
 
 __all__ = ["commit", "environment", "machine", "peak_mib", "processor", "usable_threads"]
 
@@ -45,7 +45,7 @@ def machine(bundle: str) -> dict[str, Any]:
     """What else decides how fast this machine is; what it does not have is absent with the reason."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "backends": collect(bundle)["backends"],
+        "backends": backend_versions(),
         "usable_threads": usable_threads(),
         "load_average": or_absent(_load_average),
         "governor": or_absent(_governor),

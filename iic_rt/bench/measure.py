@@ -20,7 +20,7 @@ from iic_rt.errors import BackendError
 
 __all__ = ["STAGES", "Contender", "Sample", "alternate", "ratio", "run_case", "run_pair", "summary"]
 
-STAGES = ("copy_in", "prepare", "upsample", "copy_out", "paste")  # of ``Timings``, the iterations aside
+STAGES = ("copy_in", "prepare", "upsample", "composite", "copy_out")  # of ``Timings``, the iterations aside
 SETTLE_SECONDS = 0.02  # engines let their threads spin for a while after a call; the next in turn shall not pay for it
 
 
@@ -52,7 +52,7 @@ class Contender:
             precision=case.precision,
             threads=threads,
             working_size=case.working_size,
-            options=InpaintOptions(grow=0, iterations=case.iterations),
+            options=InpaintOptions(grow=0, iterations=case.iterations, outputs=("confidence",)),
         )
         self.open_ms = (time.perf_counter() - started) * 1e3
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from iic_rt.bench.record import timed
 from iic_rt.bench.table import bars
 from iic_rt.errors import InputError, OutputError
-from iic_rt.images import write_bytes
+from iic_rt.image_io import write_bytes
 
 __all__ = ["plot", "require_matplotlib"]
 
@@ -19,7 +19,7 @@ COLOURS = {
     "prepare": "#2171b5",
     "upsample": "#238b45",
     "copy out": "#a1d99b",
-    "paste": "#fdae6b",
+    "composite": "#fdae6b",
     "rest": "#bdbdbd",
 }
 DARK = {"#54278f", "#756bb1", "#2171b5", "#238b45"}  # a number on these is white

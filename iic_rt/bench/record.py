@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import InputError
-from iic_rt.images import write_bytes
+from iic_rt.image_io import write_bytes
 
 __all__ = ["SCHEMA", "TOOL", "failures", "name", "problems", "read_record", "timed", "write_record"]
 
@@ -36,7 +36,7 @@ ASKED = {
     "working_size": (int, None),
     "bundle": str,
 }
-STAGES = dict.fromkeys(("copy_in", "prepare", "upsample", "copy_out", "paste", "rest"), TIMES)
+STAGES = dict.fromkeys(("copy_in", "prepare", "upsample", "composite", "copy_out", "rest"), TIMES)
 TIMED = {
     "backend": str,
     "precision": str,

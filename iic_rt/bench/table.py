@@ -35,7 +35,7 @@ def bars(row: dict[str, Any]) -> dict[str, float]:
     stages = row["stages_ms"]
     found = {"copy in": stages["copy_in"], "prepare": stages["prepare"]}
     found |= {f"iteration {i}": times for i, times in enumerate(stages["iterations"], 1)}
-    found |= {"upsample": stages["upsample"], "copy out": stages["copy_out"], "paste": stages["paste"]}
+    found |= {"upsample": stages["upsample"], "composite": stages["composite"], "copy out": stages["copy_out"]}
     return {stage: times["mean"] for stage, times in (found | {"rest": stages["rest"]}).items()}
 
 
@@ -43,7 +43,7 @@ _CASES = (
     "case", "iterations", "mode", "threads", "p50 (ms)", "p90", "p99", "pictures/s", "host peak (MiB)", "device (MiB)",
     "J/picture", "against the reference (dB)",
 )  # fmt: skip
-_STAGES = ("mean ms", "copy in", "prepare", "iterations", "upsample", "copy out", "paste", "rest", "end to end")
+_STAGES = ("mean ms", "copy in", "prepare", "iterations", "upsample", "composite", "copy out", "rest", "end to end")
 
 
 def _case(row: dict[str, Any]) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def _sensors(row: dict[str, Any], field: str, form: str) -> str:
 def _stages(title: str, row: dict[str, Any]) -> tuple[str, ...]:
     found = bars(row)
     iterations = " + ".join(_ms(ms) for stage, ms in found.items() if stage.startswith("iteration"))
-    rest = [_ms(found[stage]) for stage in ("upsample", "copy out", "paste", "rest")]
+    rest = [_ms(found[stage]) for stage in ("upsample", "composite", "copy out", "rest")]
     end = _ms(row["end_to_end_ms"]["mean"])
     return (title, _ms(found["copy in"]), _ms(found["prepare"]), iterations, *rest, end)
 

@@ -9,16 +9,16 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from iic_rt.backends import BACKENDS
-from iic_rt.bundle import DEFAULT_BUNDLE, file_sha256, load_bundle
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, file_sha256, load_bundle
 from iic_rt.engines.cache import CacheEntry, EngineCache
 from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.engines.fits import fits_version
 from iic_rt.engines.folders import plugin_path
-from iic_rt.engines.shapes import engine_shapes
+from iic_rt.engines.shapes import graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.errors import BackendError, InputError
-from iic_rt.regions import ladder_side
+from iic_rt.geometry import ladder_side
 
 __all__ = ["add_engines"]
 
@@ -115,14 +115,8 @@ def run_build(arguments: argparse.Namespace) -> int:
         if side != allowed:
             raise InputError(f"no region has {side} pixels; the next larger one has {allowed}")
     library = open_library(arguments.target)
-    backend = BACKENDS[arguments.target]
-    wanted = [
-        pair
-        for side in arguments.sides
-        for pair in engine_shapes(
-            bundle, side, working_size=working, tile_pixels=backend.tile_pixels, rows_bytes=backend.rows_bytes
-        )
-    ]
+    limits = BACKENDS[arguments.target].limits
+    wanted = [pair for side in arguments.sides for pair in graph_shapes(bundle, side, working, limits)]
     cache = EngineCache()
     before = {entry.path for entry in cache.entries()}
     store = EngineStore(bundle, library, compute_capability=_compute_capability(arguments.target), cache=cache)

@@ -5,34 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from iic_rt._version import __version__
-from iic_rt.backends import BACKENDS
-from iic_rt.bundle import load_bundle
-from iic_rt.errors import BackendError, BundleError
+from iic_rt.backends.registry import backend_versions
+from iic_rt.bundle.manifest import load_bundle
+from iic_rt.errors import BundleError
 
 __all__ = ["run_info"]
 
 
 def collect(bundle_name: str) -> dict[str, Any]:
     """Versions, backends (version, or the reason why one is missing) and the bundle (or why it does not load)."""
-    backends: dict[str, dict[str, str]] = {}
-    for name, backend in BACKENDS.items():
-        try:
-            backends[name] = {"version": backend.version()}
-        except BackendError as error:
-            backends[name] = {"missing": str(error)}
     report: dict[str, Any] = {
         "iic_rt": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "backends": backends,
+        "backends": backend_versions(),
     }
     try:
         bundle = load_bundle(bundle_name)
@@ -58,6 +53,6 @@ def run_info(arguments: argparse.Namespace) -> int:
         print(f"\nbundle {bundle['name']}: {bundle['error']}")
         return 1
     precisions = " and ".join(bundle["precisions"])
-    print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {precisions}, sha256 {bundle['sha256'][:16]})\n")
-    print("\n".join(line for line in bundle["card"].splitlines() if not line.startswith("<!--")))
+    print(f"\nbundle {bundle['name']}  ({bundle['folder']}, {precisions}, sha256 {bundle['sha256'][:16]})")
+    print(f"model card: {Path(bundle['folder']) / 'card.md'}")
     return 0

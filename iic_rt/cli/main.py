@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from iic_rt._version import __version__
-from iic_rt.backends import BACKENDS
-from iic_rt.bundle import DEFAULT_BUNDLE
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 from iic_rt.cli.engines import add_engines
 from iic_rt.cli.info import run_info
 from iic_rt.cli.remove import run_remove
 from iic_rt.errors import IICError
-from iic_rt.grow import Grow
+from iic_rt.masks import Grow
 from iic_rt.options import InpaintOptions
 
 __all__ = ["main"]

@@ -6,17 +6,16 @@ import argparse
 import json
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from iic_rt.errors import IICError, InputError, MaskWarning, OutputError
-from iic_rt.figures import confidence_overlay, iterations_strip
-from iic_rt.images import IMAGE_SUFFIXES, read_image, read_mask, write_image
+from iic_rt.cli.figures import confidence_overlay, iterations_strip
+from iic_rt.errors import IICError, InputError, OutputError
+from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
 from iic_rt.inpainter import Inpainter
-from iic_rt.options import InpaintOptions
+from iic_rt.options import InpaintOptions, Output
 
 __all__ = ["run_remove"]
 
@@ -93,16 +92,16 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """Fills one picture and writes its files; returns what ``--json`` says about it."""
     image = read_image(job.image)
     mask = read_mask(job.mask)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", MaskWarning)
-        result = inpainter.inpaint(
-            image,
-            mask,
-            avoid=None if job.avoid is None else read_mask(job.avoid),
-            prefer=None if job.prefer is None else read_mask(job.prefer),
-        )
+    result = inpainter.inpaint(
+        image,
+        mask,
+        avoid=None if job.avoid is None else read_mask(job.avoid),
+        prefer=None if job.prefer is None else read_mask(job.prefer),
+    )
+    assert result.confidence is not None
+    assert result.hole_left is not None
     hole = result.hole
-    messages = sorted({*job.warnings, *(str(w.message) for w in caught)})
+    messages = sorted({*job.warnings, *map(str, result.warnings)})
     write_image(job.out, result.image)
     if job.confidence is not None:
         write_image(job.confidence, confidence_overlay(result, hole))
@@ -126,6 +125,9 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments)
+    outputs: tuple[Output, ...] = ("confidence", "hole_left")
+    if arguments.iterations_strip is not None:
+        outputs = (*outputs, "history")
     options = InpaintOptions(
         iterations=arguments.iterations,
         budget_ms=arguments.budget_ms,
@@ -133,7 +135,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
         grow=arguments.grow,
         channel_order="bgr",
         upsample=not arguments.no_upsample,
-        keep_iterations=arguments.iterations_strip is not None,
+        outputs=outputs,
     )
     if arguments.image.is_dir():
         for folder in (arguments.out, arguments.confidence, arguments.iterations_strip):

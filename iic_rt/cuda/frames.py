@@ -7,9 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Frame
+from iic_rt.contract import Buffer, Frame
 from iic_rt.cuda.arrays import DeviceArray, as_device_array, copy_pixels, make_device_array
-from iic_rt.cuda.memory import Memory
+from iic_rt.cuda.dlpack import dense_strides
+from iic_rt.cuda.memory import CudaBuffer, Memory
+from iic_rt.geometry import Box
 
 __all__ = ["CudaFrame", "Staging"]
 
@@ -38,7 +40,7 @@ class _Owner:
 
 
 class CudaFrame(Frame):
-    """A picture where it lies on the device. Every call is done when it returns.
+    """An image where it lies on the device.
 
     Args:
         array: as the application has it.
@@ -50,8 +52,8 @@ class CudaFrame(Frame):
         self._pixels = as_device_array(array, self._memory.queue)
         self.array, self.shape = array, self._pixels.shape
 
-    def read(self, rows: slice, columns: slice) -> Pixels:
-        part = self._part(rows, columns)
+    def read(self, box: Box) -> Pixels:
+        part = self._part(box)
         host, address = self._staging.take(part.shape)
         stream = self._memory.queue.begin(part)
         width, height = part.row_bytes, part.shape[0]
@@ -60,8 +62,8 @@ class CudaFrame(Frame):
         self._memory.queue.wait()
         return np.array(host)
 
-    def write(self, rows: slice, columns: slice, pixels: Pixels) -> None:
-        part = self._part(rows, columns)
+    def write(self, box: Box, pixels: Pixels) -> None:
+        part = self._part(box)
         host, address = self._staging.take(part.shape)
         np.copyto(host, pixels)
         stream = self._memory.queue.begin(part)
@@ -82,5 +84,18 @@ class CudaFrame(Frame):
             copy_pixels(self._pixels, other._pixels)
             self._memory.queue.wait()
 
-    def _part(self, rows: slice, columns: slice) -> DeviceArray:
-        return self._pixels.window(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+    def copy_part_to(self, box: Box, buffer: Buffer, top: int, left: int) -> None:
+        copy_pixels(self._part(box), self._in_buffer(box, buffer, top, left))
+
+    def copy_part_from(self, box: Box, buffer: Buffer, top: int, left: int) -> None:
+        copy_pixels(self._in_buffer(box, buffer, top, left), self._part(box))
+
+    def _part(self, box: Box) -> DeviceArray:
+        return self._pixels.window(box.top, box.left, box.bottom - box.top, box.right - box.left)
+
+    def _in_buffer(self, box: Box, buffer: Buffer, top: int, left: int) -> DeviceArray:
+        if not isinstance(buffer, CudaBuffer) or buffer.queue is not self._memory.queue:
+            raise TypeError("images are copied to and from buffers of their own backend")
+        shape = (*buffer.shape[:2], *self.shape[2:])  # a grey image has no third axis
+        whole = DeviceArray(buffer.queue, buffer.address, shape, dense_strides(shape), buffer)
+        return whole.window(top, left, box.bottom - box.top, box.right - box.left)

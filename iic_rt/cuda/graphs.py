@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from iic_rt.backends.base import Mark, Program
+from iic_rt.contract import Mark, Program
 from iic_rt.cuda.memory import CopiedBuffer
 from iic_rt.cuda.queue import Queue
 

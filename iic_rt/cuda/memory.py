@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.backends.base import Buffer
+from iic_rt.contract import Buffer
 from iic_rt.cuda.driver import Driver, mib
 from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError
@@ -136,14 +136,12 @@ class CudaBuffer(Buffer):
 
     Attributes:
         address: on the device.
-        nbytes: of the content.
     """
 
     address: int
 
     def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.nbytes = math.prod(shape) * self.dtype.itemsize
         self.queue, self._memory = memory.queue, memory
 
     def stage(self, array: NDArray[Any]) -> None:

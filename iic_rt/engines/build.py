@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iic_rt.bundle import Graph
+from iic_rt.bundle.manifest import Graph
+from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
-from iic_rt.engines.shapes import Shapes
 from iic_rt.errors import BackendError
-from iic_rt.images import write_bytes
+from iic_rt.image_io import write_bytes
 
 __all__ = ["BuildOptions", "Progress", "build_engine", "describe_network"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from iic_rt.engines.folders import cache_folder
 from iic_rt.errors import BackendError, OutputError
-from iic_rt.images import write_bytes
+from iic_rt.image_io import write_bytes
 
 __all__ = ["CacheEntry", "EngineCache", "EngineKey"]
 

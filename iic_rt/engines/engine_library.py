@@ -11,10 +11,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from iic_rt.bundle import file_sha256
+from iic_rt.bundle.manifest import PATCH_REPLACE_VERSION, file_sha256
 from iic_rt.engines.folders import plugin_path
 from iic_rt.errors import BackendError
-from iic_rt.patch_replace import VERSION
 
 __all__ = ["TARGETS", "EngineLibrary", "open_library"]
 
@@ -83,7 +82,7 @@ class EngineLibrary:
         return self._plugin_sha256
 
     def _knows_plugin(self) -> bool:
-        creator = self.trt.get_plugin_registry().get_creator("PatchReplace", str(VERSION), "iic")
+        creator = self.trt.get_plugin_registry().get_creator("PatchReplace", str(PATCH_REPLACE_VERSION), "iic")
         return creator is not None
 
 
@@ -93,7 +92,7 @@ def _why_not(path: Path) -> str:
         ctypes.CDLL(str(path))
     except OSError as error:
         return str(error)
-    return f"it does not hold iic::PatchReplace, version {VERSION}"
+    return f"it does not hold iic::PatchReplace, version {PATCH_REPLACE_VERSION}"
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:
@@ -133,7 +132,7 @@ def open_library(target: str) -> EngineLibrary:
         needed = ".".join(map(str, oldest))
         raise BackendError(f"{target} {version} is too old, {needed} or newer is needed; {INSTALL[target]}")
     if target == "tensorrt-rtx":
-        from iic_rt.cuda.rtx_library import prepare_rtx_library
+        from iic_rt.engines.rtx_library import prepare_rtx_library
 
         prepare_rtx_library()
     return EngineLibrary(target, trt)

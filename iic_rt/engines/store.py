@@ -6,15 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 
-from iic_rt.bundle import Bundle, EngineFile
+from iic_rt.bundle.manifest import PATCH_REPLACE_VERSION, Bundle, EngineFile
+from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.build import BuildOptions, build_engine
 from iic_rt.engines.cache import EngineCache, EngineKey
 from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.fits import built_for, fits_device, fits_version
 from iic_rt.engines.onnx_file import needs_plugin
-from iic_rt.engines.shapes import Shapes
 from iic_rt.errors import BundleError
-from iic_rt.patch_replace import VERSION as PLUGIN_VERSION
 
 __all__ = ["EngineStore"]
 
@@ -95,7 +94,7 @@ class EngineStore:
         """The bundle's engine that fits, or an error that says which demand none of them meets."""
         library, device = self._library, self._compute_capability
         wanted = {name: tuple(shape) for name, shape in shapes.items()}
-        plugin = str(PLUGIN_VERSION)
+        plugin = str(PATCH_REPLACE_VERSION)
         demands: list[tuple[str, object, Callable[[EngineFile], bool]]] = [
             ("graph", graph_name, lambda engine: engine.graph == graph_name),
             ("precision", self._bundle.precision, lambda engine: engine.precision == self._bundle.precision),

@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from iic_rt import InpaintResult
-from iic_rt.backends import BACKENDS
-from iic_rt.backends.base import Binding, Buffer
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.backends.registry import BACKENDS
 from iic_rt.bench.cases import Case, Scene
 from iic_rt.bench.check import IDENTICAL_DB, TOLERANCES, Reference, check
 from iic_rt.bench.worker import measure
+from iic_rt.contract import Binding, Buffer
 from iic_rt.errors import BackendError
-from iic_rt.types import Timings
+from iic_rt.result import Timings
 
 
 def result(image: NDArray[np.uint8], confidence: NDArray[np.float32]) -> InpaintResult:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from iic_rt.backends import BACKENDS
+from iic_rt.backends.registry import BACKENDS
 from iic_rt.bench import __main__ as command
 from iic_rt.bench.cases import Case, Scene, synthetic
 from iic_rt.bench.check import Reference

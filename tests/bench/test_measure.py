@@ -16,7 +16,7 @@ from iic_rt.bench.cases import Case, Scene
 from iic_rt.bench.check import Reference
 from iic_rt.bench.measure import Contender, Sample, alternate, ratio, run_case, run_pair, stages, summary
 from iic_rt.errors import BackendError
-from iic_rt.types import Timings
+from iic_rt.result import Timings
 
 
 class FakeInpainter:
@@ -37,7 +37,7 @@ class FakeInpainter:
         self.calls.append(threading.get_ident())
         left = np.zeros(image.shape[:2], np.uint8)
         timings = Timings(
-            total_ms=40, copy_in_ms=1, prepare_ms=2, iterations_ms=(8, 4), upsample_ms=16, copy_out_ms=3, paste_ms=5
+            total_ms=40, copy_in_ms=1, prepare_ms=2, iterations_ms=(8, 4), upsample_ms=16, copy_out_ms=3, composite_ms=5
         )
         return InpaintResult(
             image=self.expected.image,
@@ -75,7 +75,7 @@ def test_a_time_that_is_no_number_is_an_error(wrong: float) -> None:
 
 def test_stages_and_rest_add_up() -> None:
     zero = dict.fromkeys(module.STAGES, 0.0)
-    samples = [Sample(20, zero | {"upsample": 10.0}, (4.0, 2.0)), Sample(30, zero | {"paste": 6.0}, (8.0,))]
+    samples = [Sample(20, zero | {"upsample": 10.0}, (4.0, 2.0)), Sample(30, zero | {"composite": 6.0}, (8.0,))]
     found = stages(samples)
     assert [times["mean"] for times in found["iterations"]] == [6, 1]  # the second ran in one call of two
     assert found["rest"]["mean"] == (4 + 16) / 2
@@ -88,7 +88,7 @@ def test_a_unit_sums_its_batch(fake: type[FakeInpainter], case: Case, scene: Sce
     fake.calls.clear()
     sample = contender.unit()
     assert len(fake.calls) == 3
-    assert sample.stages == {"copy_in": 3, "prepare": 6, "upsample": 48, "copy_out": 9, "paste": 15}
+    assert sample.stages == {"copy_in": 3, "prepare": 6, "upsample": 48, "copy_out": 9, "composite": 15}
     assert sample.iterations == (24, 12)
 
 

@@ -125,7 +125,7 @@ def test_sharpness_by_hand() -> None:
 
 def test_scaling(tmp_path: Path) -> None:
     record = scaling.measure_call(300, 320, 0.25, repeats=1)
-    assert {"prepare", "step", "similarity", "features", "replace", "to_rgb"} == record["graphs"].keys()
+    assert {"prepare", "step", "seam", "similarity", "features", "replace", "to_rgb"} == record["graphs"].keys()
     assert record["peak_mib"] > 50
     rows = scaling.measure_replace(repeats=1)
     assert [row["hole"] for row in rows] == list(scaling.SHARES)
@@ -150,7 +150,7 @@ def test_wires(archive: Path, tmp_path: Path) -> None:
     assert hole.any(0).all()  # from edge to edge
     out = tmp_path / "wires.json"
     assert wires.main(["--data", str(archive), "--out", str(out)]) == 0
-    assert json.loads(out.read_text())["methods"].keys() == {"OpenCV Telea", "iic-rt", "iic-rt, wires not cut"}
+    assert json.loads(out.read_text())["methods"].keys() == {"OpenCV Telea", "iic-rt"}
 
 
 def test_squared_finds_one_of_two_holes_far_apart() -> None:

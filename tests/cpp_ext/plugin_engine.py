@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from iic_rt.cuda.rtx_library import prepare_rtx_library
+from iic_rt.engines.rtx_library import prepare_rtx_library
 
 
 def build(trt: Any, builder: Any, log: Any, request: dict[str, Any]) -> dict[str, Any]:

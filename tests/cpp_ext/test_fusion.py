@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cpp_ext.fusion import STEP_SHAPES, engine_layers
-from iic_rt.bundle import load_bundle
+from iic_rt.bundle.manifest import load_bundle
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX")
 

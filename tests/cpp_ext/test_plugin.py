@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 from export.patch_replace import build_patch_replace
-from iic_rt.patches import blend, windows
+from iic_rt.pipeline.patches import blend, windows
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -85,7 +85,7 @@ def open_inpainter(
     def open_on(api: FakeApi, **options: object) -> Inpainter:
         install(api)
         chosen: dict[str, object] = {"backend": "tensorrt", "precision": "fp32", "working_size": SIZE}
-        chosen["options"] = InpaintOptions(grow=0)
+        chosen["options"] = InpaintOptions(grow=0, outputs=("confidence", "hole_left"))
         opened.append(Inpainter(**(chosen | options)))
         return opened[-1]
 

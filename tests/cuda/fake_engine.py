@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from iic_rt.bundle import Bundle
+from iic_rt.bundle.manifest import Bundle
 from tests.cuda.fake_driver import FakeApi
 
 SCRATCH = 1000  # bytes that an engine asks for; not a multiple of anything

@@ -97,6 +97,24 @@ def test_frames_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> Non
     assert counts[0] == counts[1] == counts[2]
 
 
+def test_no_pixel_crosses_and_the_host_waits_once(open_inpainter, discrete: FakeApi) -> None:
+    """One region of a frame on the device: masks go in, a flag for each patch comes out."""
+    shape = (160, 300, 3)
+    on_device, picture = open_inpainter(discrete, options=InpaintOptions(grow=0)), Interface(discrete, shape)
+    mask = np.zeros(shape[:2], np.uint8)
+    mask[40:60, 50:80] = 255
+    on_device.inpaint(picture, mask, out=picture)  # captures
+    before = discrete.counts()
+    del discrete.done[:]
+    on_device.inpaint(picture, mask, out=picture)
+    calls = discrete.counts() - before
+    assert calls["cuEventSynchronize"] == 1
+    assert calls["cuGraphLaunch"] == 1
+    assert discrete.done.count("copy rows") == 2  # the region to its buffer, the box back
+    assert discrete.done.count("copy in") == 4  # visible, hole, and two values a patch
+    assert discrete.done.count("copy out") == 1  # which patches were replaced
+
+
 def test_what_is_refused(open_inpainter, api: FakeApi) -> None:
     on_device = open_inpainter(api)
     with pytest.raises(InputError, match=r"must be \[H, W\]"):

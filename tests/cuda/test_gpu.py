@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.backends import BACKENDS
+from iic_rt.backends.registry import BACKENDS
 from iic_rt.cuda.arrays import DeviceArray, as_device_array, copy_pixels, make_device_array
 from iic_rt.cuda.driver import Driver, load_api
 from iic_rt.cuda.graphs import CudaMark, capture
@@ -16,7 +16,7 @@ from iic_rt.cuda.memory import MappedBuffer, Memory, driver_allocator
 from iic_rt.cuda.queue import Queue
 from iic_rt.errors import BackendError
 from tests.cuda.conftest import of_buffer
-from tests.runtime.test_filler import scene
+from tests.pipeline.test_runner import scene
 
 pytestmark = pytest.mark.gpu
 
@@ -95,7 +95,7 @@ def test_the_inpainter(name: str, precision: str, rng: np.random.Generator) -> N
         with open_backend(name, precision=precision) as ours:
             for side in (256, 640, 1000, 640):
                 image, mask = scene(side, rng)
-                settings: tuple[dict[str, object], ...] = ({}, {"budget_ms": 1e6}, {"keep_iterations": True})
+                settings: tuple[dict[str, object], ...] = ({}, {"budget_ms": 1e6}, {"outputs": ("history",)})
                 variants = [InpaintOptions(grow=0, **changes) for changes in settings]
                 expected = reference.inpaint(image, mask).image
                 results = [ours.inpaint(image, mask, options=options).image for options in variants]

@@ -12,11 +12,13 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.tensorrt import TensorRTBackend
+from iic_rt.bundle.shapes import Limits, patch_cells
 from iic_rt.errors import BackendError
-from iic_rt.filler import MAX_PROGRAMS
+from iic_rt.pipeline import runners
+from iic_rt.pipeline.runner import MOST_PROGRAMS
 from tests.cuda.conftest import SIZE, is_empty
 from tests.cuda.fake_driver import FakeApi
-from tests.runtime.test_filler import scene
+from tests.pipeline.test_runner import scene
 
 Open = Callable[..., Inpainter]
 MADE = ("cuMemAlloc", "cuMemHostRegister", "cuEventCreate", "cuStreamCreate", "cuGraphInstantiate")
@@ -31,7 +33,8 @@ def assert_equal(first: object, second: object) -> None:
 def test_captured(
     open_inpainter: Open, api: FakeApi, inpainter: Inpainter, rng: np.random.Generator, side: int, upsample: bool
 ) -> None:
-    ours, options = open_inpainter(api), InpaintOptions(grow=0, upsample=upsample)
+    ours = open_inpainter(api)
+    options = InpaintOptions(grow=0, upsample=upsample, outputs=("confidence", "hole_left"))
     made, waits = {}, 0
     for call in range(3):  # the first call captures, later ones give the same graph other pictures
         image, mask = scene(side, rng)
@@ -49,9 +52,7 @@ def test_half_precision(open_inpainter: Open, api: FakeApi, rng: np.random.Gener
     """The bundle's FP16 graphs, which is what a device gets where nobody asks for another precision."""
     ours = open_inpainter(api, precision=None)
     assert ours.precision == "fp16"
-    with Inpainter(
-        backend="onnxruntime", precision="fp16", working_size=SIZE, options=InpaintOptions(grow=0)
-    ) as theirs:
+    with Inpainter(backend="onnxruntime", precision="fp16", working_size=SIZE, options=ours.options) as theirs:
         for _ in range(2):
             image, mask = scene(320, rng)
             assert_equal(ours.inpaint(image, mask), theirs.inpaint(image, mask))
@@ -63,14 +64,13 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     del discrete.done[:]
     timings = ours.inpaint(*scene(320, rng), options=options).timings
     graphs = [name for name in discrete.done if name not in ("event", "event in graph")]
-    copies_in, upsampling = ["copy in"] * 2, ["copy in"] * 2 + ["similarity", "features", "replace", "to_rgb"]
-    assert graphs == [*copies_in, "prepare", "step", "step", *upsampling, *["copy out"] * 5]
+    upsampling = ["seam", "similarity", "features", "replace", "to_rgb"]
+    assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, *["copy out"] * 2]
     assert discrete.done.count("event in graph") == 7  # the program's marks
     assert discrete.done[-2:] == ["event", "event"]  # the program's end, and the one wait
     # A piece of work on the fake device takes 1 ms, a mark too.
-    assert (timings.copy_in_ms, timings.prepare_ms, timings.iterations_ms) == (3, 2, (2, 2))
-    assert timings.copy_out_ms == 6
-    assert 7 <= timings.upsample_ms < 8  # with the host's share
+    assert (timings.copy_in_ms, timings.prepare_ms, timings.iterations_ms) == (6, 2, (2, 2))
+    assert (timings.upsample_ms, timings.copy_out_ms) == (6, 3)
 
 
 def test_several_sizes_and_options_in_turn(
@@ -78,7 +78,7 @@ def test_several_sizes_and_options_in_turn(
 ) -> None:
     ours = open_inpainter(api)
     for side, iterations in [(320, 4), (48, 1), (192, 3), (320, 4), (320, 1), (48, 1), (448, 2), (192, 3)]:
-        options = InpaintOptions(grow=0, iterations=iterations)
+        options = InpaintOptions(grow=0, iterations=iterations, outputs=("confidence", "hole_left"))
         image, mask = scene(side, rng)
         assert_equal(ours.inpaint(image, mask, options=options), inpainter.inpaint(image, mask, options=options))
     assert api.counts()["cuStreamEndCapture"] == 5
@@ -86,7 +86,10 @@ def test_several_sizes_and_options_in_turn(
 
 @pytest.mark.parametrize(
     "options",
-    [InpaintOptions(grow=0, keep_iterations=True), InpaintOptions(grow=0, budget_ms=1e6)],
+    [
+        InpaintOptions(grow=0, outputs=("confidence", "hole_left", "history")),
+        InpaintOptions(grow=0, budget_ms=1e6, outputs=("confidence", "hole_left")),
+    ],
     ids=["keep", "budget"],
 )
 def test_graph_by_graph(
@@ -97,7 +100,7 @@ def test_graph_by_graph(
     for call in range(4):
         first, second = (i.inpaint(image, mask, options=options) for i in (ours, inpainter))
         assert_equal(first, second)
-        if options.keep_iterations:  # where nobody looks at the hole, iterations that change nothing are made too
+        if "history" in options.outputs:  # where nobody looks at the hole, iterations that change nothing are made too
             assert len(first.history) >= len(second.history)
             for snapshot, other in zip(first.history, second.history, strict=False):
                 np.testing.assert_array_equal(snapshot.image, other.image)
@@ -120,14 +123,14 @@ def test_partly_known_patches(
         assert api.done.count("replace") >= 2  # the picture, and what in it was unknown
 
 
-@pytest.mark.parametrize("limit", ["tile_pixels", "rows_bytes"])
+@pytest.mark.parametrize("limits", [Limits(tile_pixels=1 << 14), Limits(rows_bytes=1 << 18)])
 def test_tiles(
-    open_inpainter: Open, api: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, limit: str
+    open_inpainter: Open, api: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
     for backend in (TensorRTBackend, OnnxRuntimeBackend):
-        monkeypatch.setattr(backend, limit, 1 << 14 if limit == "tile_pixels" else 1 << 18)
+        monkeypatch.setattr(backend, "limits", limits)
     ours = open_inpainter(api)
-    with Inpainter(backend="onnxruntime", working_size=SIZE, options=InpaintOptions(grow=0)) as theirs:
+    with Inpainter(backend="onnxruntime", working_size=SIZE, options=ours.options) as theirs:
         for _ in range(2):
             image, mask = scene(320, rng)
             assert_equal(ours.inpaint(image, mask), theirs.inpaint(image, mask))
@@ -160,9 +163,9 @@ def test_the_stream_of_the_caller(
 
 def test_captured_graphs_go_when_others_come(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
     ours = open_inpainter(api)
-    for iterations in range(1, MAX_PROGRAMS + 4):
+    for iterations in range(1, MOST_PROGRAMS + 4):
         ours.inpaint(*scene(64, rng), options=InpaintOptions(grow=0, iterations=iterations))
-        assert len(api.graphs) <= MAX_PROGRAMS
+        assert len(api.graphs) <= MOST_PROGRAMS
     assert api.counts()["cuGraphExecDestroy"] == 3
 
 
@@ -170,7 +173,7 @@ def test_memory_of_a_size_goes_before_that_of_the_next_comes(
     open_inpainter: Open, discrete: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A captured graph must not keep the buffers of a size that had to go."""
-    monkeypatch.setattr(TensorRTBackend, "tile_pixels", 224 * 224)
+    monkeypatch.setattr(runners, "MOST_BYTES", 1)
     ours = open_inpainter(discrete)
     free = []
     for side in (448, 384, 448, 384):
@@ -256,6 +259,6 @@ def test_a_device_that_fails(open_inpainter: Open, api: FakeApi, rng: np.random.
 def test_a_crop_of_2048_goes_through_at_once() -> None:
     side, working_size, groups = 2048, 256, 64
     p = side * 4 // working_size
-    half, margin = p // 2, p // 8
-    assert side * side <= CudaBackend.tile_pixels
-    assert 16 * 2 * (groups * (half + 2 * margin)) ** 2 <= CudaBackend.rows_bytes
+    half, margin = patch_cells(p)
+    assert side * side <= CudaBackend.limits.tile_pixels
+    assert 16 * 2 * (groups * (half + 2 * margin)) ** 2 <= CudaBackend.limits.rows_bytes

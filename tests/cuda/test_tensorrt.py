@@ -12,10 +12,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from iic_rt.backends import BACKENDS, open_backend, tensorrt
+from iic_rt.backends import tensorrt
+from iic_rt.backends.registry import BACKENDS, backend_versions, open_backend
 from iic_rt.backends.tensorrt import TensorRTBackend
-from iic_rt.bundle import Bundle, load_bundle
-from iic_rt.cli.info import collect
+from iic_rt.bundle.manifest import Bundle, load_bundle
 from iic_rt.errors import BackendError, BundleError
 from tests.cuda.conftest import SIZE, is_empty
 from tests.cuda.fake_driver import FakeApi
@@ -86,7 +86,7 @@ def test_binding_refuses_what_does_not_fit(backend: TensorRTBackend, bundle: Bun
     other = backend.allocate((1, 1, SIZE, SIZE), "float16")
     flat = backend.allocate((1, 1, SIZE, SIZE // 2), "float32")
     cases = [
-        ("steps", inputs, outputs, "no graph 'steps'; it has: prepare, step"),
+        ("steps", inputs, outputs, "no graph 'steps'; it has: prepare, seam"),
         ("step", {"y": inputs["y"]}, outputs, "'step' has y, m, c, first, not y"),
         ("step", inputs | {"m": other}, outputs, "'m' of 'step' is float32, and the buffer float16"),
         ("step", inputs, outputs | {"m_out": flat}, r"'m_out' of 'step' has shape .* and the buffer"),
@@ -252,9 +252,9 @@ def test_auto_passes_over_engines_that_do_not_fit(
 
 def test_info_tells_version_or_reason(install: Install, discrete: FakeApi) -> None:
     install(discrete)
-    assert collect("edge")["backends"]["tensorrt"] == {"version": "11.0.0"}
+    assert backend_versions()["tensorrt"] == {"version": "11.0.0"}
     discrete.version = 11040
-    assert "update the driver" in collect("edge")["backends"]["tensorrt-rtx"]["missing"]
+    assert "update the driver" in backend_versions()["tensorrt-rtx"]["missing"]
 
 
 def test_the_store_is_asked_for_this_device(

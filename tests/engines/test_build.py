@@ -10,15 +10,16 @@ from typing import Any
 import onnx
 import pytest
 
-from iic_rt.bundle import Graph, load_bundle
+from iic_rt.bundle.manifest import Graph, load_bundle
+from iic_rt.bundle.shapes import Limits, Shapes
 from iic_rt.engines.build import BuildOptions, build_engine, describe_network
 from iic_rt.engines.engine_library import EngineLibrary, open_library
-from iic_rt.engines.shapes import Shapes, engine_shapes
+from iic_rt.engines.shapes import graph_shapes
 from iic_rt.errors import BackendError
 from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 
 GRAPHS = load_bundle("edge").graphs
-SHAPES = engine_shapes(load_bundle("edge"), 128, working_size=64, tile_pixels=3 << 19, rows_bytes=1 << 25)
+SHAPES = graph_shapes(load_bundle("edge"), 128, 64, Limits())
 
 
 @pytest.fixture(scope="module")

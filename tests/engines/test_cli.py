@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from iic_rt.bundle import load_bundle
+from iic_rt.bundle.manifest import load_bundle
 from iic_rt.cli import engines as cli
 from iic_rt.cli.main import main
 from iic_rt.engines.cache import EngineCache
@@ -109,8 +109,8 @@ def test_build_fills_the_cache(
     command = ["engines", "build", "--target", "tensorrt-rtx", "--sides", "256", "--precision", "fp32"]
     assert main(command) == 0
     first = capsys.readouterr()
-    assert "256 pixels is there, 7 of them new" in first.out
-    assert first.err.count("iic-rt: building the tensorrt-rtx engine of") == 7
+    assert "256 pixels is there, 9 of them new" in first.out
+    assert first.err.count("iic-rt: building the tensorrt-rtx engine of") == 9
     assert {entry.key.graph for entry in cache.entries()} == set(load_bundle("edge").graphs)
     assert {entry.key.compute_capability for entry in cache.entries()} == {"any"}
     assert main(command) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from iic_rt.bundle import load_bundle
+from iic_rt.bundle.manifest import load_bundle
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
 
 

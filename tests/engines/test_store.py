@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iic_rt.bundle import Bundle, EngineFile, load_bundle
+from iic_rt.bundle.manifest import Bundle, EngineFile, load_bundle
 from iic_rt.engines import store as store_module
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.cache import EngineCache

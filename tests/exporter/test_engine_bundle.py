@@ -12,12 +12,13 @@ from export.__main__ import main
 from export.bundle import ParityError
 from export.engine_bundle import LAYERS, wanted_engines, write_engine_bundle
 from export.recipes import Recipe, RecipeError, read_recipe
-from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
+from iic_rt.bundle.manifest import SHIPPED, file_sha256, load_bundle
+from iic_rt.bundle.shapes import Limits
 from iic_rt.engines.build import build_engine, describe_network
 from iic_rt.engines.engine_library import EngineLibrary, open_library
-from iic_rt.engines.shapes import engine_shapes
+from iic_rt.engines.shapes import graph_shapes
 from iic_rt.engines.store import EngineStore
-from iic_rt.regions import ladder_side
+from iic_rt.geometry import ladder_side
 from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 
 ENGINES = Path(__file__).parents[2] / "engines"
@@ -99,14 +100,17 @@ def test_a_side_off_the_ladder() -> None:
 def test_engines_are_named_and_wanted_once() -> None:
     wanted = wanted_engines(HALF, Recipe(target="tensorrt-rtx", sides=(384, 256)).at(256))
     assert list(wanted) == [
-        "step-fp16-256",
-        "similarity-fp16-256",
         "prepare-fp16-256",
+        "step-fp16-256",
+        "seam-fp16-256",
+        "composite-fp16-256",
+        "similarity-fp16-256",
         "features-fp16-256",
         "replace-fp16-256",
         "replace-fp16-256-2",
         "to_rgb-fp16-256",
         "prepare-fp16-384",
+        "composite-fp16-384",
         "features-fp16-384",
         "replace-fp16-384",
         "replace-fp16-384-2",
@@ -118,7 +122,7 @@ def test_engines_are_named_and_wanted_once() -> None:
 
 @pytest.mark.parametrize("name", ["step", "similarity", "features", "to_rgb"])
 def test_fp16_graphs_build_in_fp16(name: str, rtx: EngineLibrary) -> None:
-    pairs = engine_shapes(HALF, 128, working_size=64, tile_pixels=1 << 22, rows_bytes=1 << 27)
+    pairs = graph_shapes(HALF, 128, 64, Limits(1 << 22, 1 << 27))
     shapes = next(shapes for graph, shapes in pairs if graph == name)
     assert len(build_engine(rtx, HALF.graphs[name], shapes)) > 100_000
     layers = describe_network(rtx, HALF.graphs[name], shapes)
@@ -148,7 +152,7 @@ def test_the_bundle_is_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["built"]
     assert not (out / "old.engine").exists()
     assert made.name == "built"
-    assert len(made.engines) == 12
+    assert len(made.engines) == 15
     assert {engine.graph for engine in made.engines} == set(HALF.graphs)
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision

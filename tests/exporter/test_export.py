@@ -14,20 +14,21 @@ from onnx import numpy_helper
 
 from export.__main__ import main
 from export.accuracy import EXAMPLES, load_pictures
-from export.bundle import ParityError, write_bundle
-from export.graphs import OPSET, build_prepare, build_step
+from export.bundle import PIXEL_GRAPHS, ParityError, write_bundle
+from export.graphs import OPSET, build_step
 from export.parity import check_parity, parity_masks
+from export.pixel_graphs import build_composite, build_prepare, build_seam
 from export.upsample_graphs import build_upsample_graphs
 from iic_rt import Inpainter
-from iic_rt.bundle import SHIPPED, file_sha256, load_bundle
+from iic_rt.bundle.manifest import SHIPPED, file_sha256, load_bundle
 from training.model.network import EncoderConfig, Generator, GeneratorConfig
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import WeightsError, load_generator, load_upsampler, save_generator, save_upsampler
 
 WEIGHTS = Path(__file__).parents[2] / "training" / "weights" / "edge.safetensors"
 TINY = GeneratorConfig(
-    coarse=EncoderConfig((8, 8, 8), (1,), (0, 0), 1),
-    fine=EncoderConfig((8, 8, 8), (1, 2), (0, 1), 1),
+    coarse=EncoderConfig((8, 8, 8), (1,), 1),
+    fine=EncoderConfig((8, 8, 8), (1, 2), 1),
     detail_channels=4,
     confidence_channels=16,
     head_channels=4,
@@ -73,7 +74,7 @@ def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def graphs(_generator: object, _upsampler: object, precision: str) -> dict[str, onnx.ModelProto]:
         entries = load_bundle(bundle).precisions[precision]
-        return {name: onnx.load(graph.path) for name, graph in entries.items() if name != "prepare"}
+        return {name: onnx.load(graph.path) for name, graph in entries.items() if name not in PIXEL_GRAPHS}
 
     monkeypatch.setattr("export.bundle.build_graphs", graphs)
 
@@ -136,6 +137,7 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
     write(tiny_weights, out, pictures)
     assert sorted(p.name for p in out.iterdir()) == [
         "card.md",
+        "composite.onnx",
         "features.fp16.onnx",
         "features.onnx",
         "manifest.json",
@@ -143,6 +145,7 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
         "prepare.onnx",
         "replace.fp16.onnx",
         "replace.onnx",
+        "seam.onnx",
         "similarity.fp16.onnx",
         "similarity.onnx",
         "step.fp16.onnx",
@@ -156,7 +159,8 @@ def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
     generator, _ = load_generator(tiny_weights)
     upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
     halves = build_step(generator, "fp16"), *build_upsample_graphs(upsampler, "fp16").values()
-    for model in (build_prepare(), build_step(generator), *build_upsample_graphs(upsampler).values(), *halves):
+    exact = build_step(generator), *build_upsample_graphs(upsampler).values()
+    for model in (build_prepare(), build_seam(), build_composite(), *exact, *halves):
         content = model.SerializeToString()
         assert b"site-packages" not in content
         assert b"/home" not in content

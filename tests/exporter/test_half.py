@@ -16,12 +16,14 @@ from onnx import TensorProto, helper
 from export.accuracy import EXAMPLES, check_accuracy, load_pictures
 from export.rounding import rounded
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.bundle import MANIFEST, SHIPPED, file_sha256, load_bundle
+from iic_rt.bundle.manifest import MANIFEST, SHIPPED, file_sha256, load_bundle
 
 EDGE = SHIPPED / "edge"
-# What computes in float32 in the FP16 graphs: the base is enlarged by two products and two selections of rows.
+# What computes in float32 in the FP16 graphs: the base is enlarged by two products and two selections of rows, and the
+# colours are put in order.
 BASE = {"row_taps", "rows_of_groups", "column_taps", "columns_of_groups"}
-FLOAT32 = {"step": set(), "similarity": set(), "features": BASE, "replace": set(), "to_rgb": BASE}
+FLOAT32 = {"step": set(), "similarity": set(), "replace": set()}
+FLOAT32 |= {"features": BASE | {"flat_rgb"}, "to_rgb": BASE | {"flat_channels"}}
 
 
 def graphs(precision: str) -> dict[str, onnx.ModelProto]:

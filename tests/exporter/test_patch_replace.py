@@ -14,7 +14,8 @@ import torch
 from export.patch_replace import ROWS_PER_BLOCK, build_patch_replace, build_replace
 from export.upsample_graphs import build_upsample_graphs
 from export.upsample_parity import check_upsample_parity
-from iic_rt.patch_replace import VERSION, patch_replace
+from iic_rt.bundle.manifest import PATCH_REPLACE_VERSION
+from iic_rt.reference.patch_replace import patch_replace
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import load_upsampler, save_upsampler
 
@@ -94,7 +95,8 @@ def test_the_node_is_one_that_the_plugin_can_take() -> None:
     (node,) = [n for n in model.graph.node if n.domain == "iic"]
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     assert node.op_type == "PatchReplace"
-    assert attributes == {"scale": 40.0, "plugin_namespace": b"iic", "plugin_version": str(VERSION).encode()}
+    version = str(PATCH_REPLACE_VERSION).encode()
+    assert attributes == {"scale": 40.0, "plugin_namespace": b"iic", "plugin_version": version}
     (function,) = model.functions
     assert (function.domain, function.name) == ("iic", "PatchReplace")
     assert {n.domain for n in function.node} <= {"", "ai.onnx"}

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iic_rt.patch_replace import patch_replace
-from iic_rt.patches import base_weights, blend, patch_cells, patch_weights, windows
+from iic_rt.pipeline.patches import blend, patch_cells, patch_weights, windows
+from iic_rt.reference.patch_replace import patch_replace
+from iic_rt.resampling import base_weights
 from training.config import Stage, UpsamplerConfig
 from training.data import Pictures, StepPlans
 from training.losses import match_loss, patch_shapes, patch_textures
@@ -143,7 +144,7 @@ def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) ->
     x, m, y, low_m = scene(96)
     share = upsampler(x, m, y, low_m).share[0]
     q = upsampler.similarity(y, low_m)
-    weight = patch_weights(m[0, 0].numpy().astype(np.uint8), 8).reshape(1, -1)
+    weight = patch_weights(1 - m[0, 0].numpy().astype(np.uint8), 8).reshape(1, -1)
     v, hole = np.eye(len(share))[None], np.ones((1, len(share)))
     expected, _ = patch_replace(q.detach(), q.detach(), v, hole, weight, scale=float(upsampler.scale))
     np.testing.assert_allclose(share.detach(), expected[0], atol=1e-5)

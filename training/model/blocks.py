@@ -82,13 +82,11 @@ class AttentionBlock(nn.Module):
     Args:
         channels: C, a multiple of ``head_channels``.
         head_channels: channels of one head.
-        axial: a cell sees its row (one half of the heads) and its column (the other half) instead of the whole map.
-            Cost and memory then grow with the side to the power of three, not four, whatever the resolution.
     """
 
-    def __init__(self, channels: int, *, head_channels: int, axial: bool) -> None:
+    def __init__(self, channels: int, *, head_channels: int) -> None:
         super().__init__()
-        self.heads, self.axial = channels // head_channels, axial
+        self.heads = channels // head_channels
         self.attention_norm, self.forward_norm = ChannelNorm(channels), ChannelNorm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
         self.known_bias = nn.Parameter(torch.ones(self.heads))
@@ -101,28 +99,14 @@ class AttentionBlock(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        parts = self.qkv(self.attention_norm(x)).unflatten(1, (3 * self.heads, -1)).chunk(3, 1)  # [B, heads, c, H, W]
-        bias = self.known_bias.reshape(-1, 1, 1)
-        if self.axial:
-            half, bias = self.heads // 2, bias.unsqueeze(1)
-            rows = (t[:, :half].transpose(2, 3) for t in parts)
-            columns = (t[:, half:].permute(0, 1, 4, 2, 3) for t in parts)
-            by_row = _attend(*rows, bias[:half] * known.unsqueeze(3)).transpose(2, 3)
-            by_column = _attend(*columns, bias[half:] * known.transpose(2, 3).unsqueeze(3)).permute(0, 1, 3, 4, 2)
-            mixed = torch.cat((by_row, by_column), 1)
-        else:
-            mixed = _attend(*(t.flatten(3) for t in parts), bias * known.flatten(2).unsqueeze(2))
+        # [B, heads, c, N]: channels stay in front of the cells, as convolutions have them, so that engines transpose
+        # within the products.
+        q, k, v = self.qkv(self.attention_norm(x)).flatten(2).unflatten(1, (3 * self.heads, -1)).chunk(3, 1)
+        preferred = self.known_bias.reshape(-1, 1, 1) * known.flatten(2).unsqueeze(2)
+        logits = (q * q.shape[2] ** -0.5).transpose(2, 3) @ k + preferred
+        mixed = v @ logits.softmax(-1, dtype=torch.float32).to(v.dtype).transpose(2, 3)
         x = x + self.project(mixed.reshape(x.shape))
         return x + self.narrow(F.relu(self.near(self.widen(self.forward_norm(x)))))
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, preferred: Tensor) -> Tensor:
-    """Attention among n cells: [..., c, n] thrice, and [..., 1, n] that is added to every row of logits.
-
-    The channels stay in front of the cells, as convolutions have them: engines then transpose within the products.
-    """
-    logits = (q * q.shape[-2] ** -0.5).transpose(-1, -2) @ k + preferred
-    return v @ logits.softmax(-1, dtype=torch.float32).to(v.dtype).transpose(-1, -2)
 
 
 def enlarge_twice(x: Tensor) -> Tensor:
@@ -171,7 +155,7 @@ def prefill(z: Tensor, known: Tensor) -> Tensor:
     for dilation in DILATIONS:
         level = F.conv2d(level, tent, padding=dilation, dilation=dilation, groups=4)
         pyramid.append(level)
-    filled = mean[:, :3] / (mean[:, 3:] + 1e-8)
+    filled = mean[:, :3] / mean[:, 3:].clamp_min(1e-7)  # not a sum: the exporter drops an addend so small
     for i, level in enumerate(reversed(pyramid)):
         if i > len(DILATIONS):
             filled = enlarge_twice(filled)

@@ -23,8 +23,7 @@ class EncoderConfig:
 
     channels: tuple[int, int, int]
     dilations: tuple[int, ...]  # of the convolutions at 1/8
-    axial_blocks: tuple[int, int]  # attention along rows and columns at 1/8, before and after the level at 1/16
-    global_blocks: int  # attention over the whole map at 1/16
+    attention_blocks: int  # over the whole map at 1/16
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,15 @@ class GeneratorConfig:
 
 PRESETS = {
     "edge": GeneratorConfig(
-        coarse=EncoderConfig((48, 96, 160), (1, 2), (0, 0), 2),
-        fine=EncoderConfig((64, 128, 192), (1, 2), (0, 1), 3),
+        coarse=EncoderConfig((48, 96, 160), (1, 2), 2),
+        fine=EncoderConfig((64, 128, 192), (1, 2), 3),
         detail_channels=16,
         confidence_channels=64,
         head_channels=32,
     ),
     "base": GeneratorConfig(
-        coarse=EncoderConfig((160, 320, 480), (1, 2, 4), (1, 1), 3),
-        fine=EncoderConfig((224, 448, 672), (1, 2, 4), (2, 2), 5),
+        coarse=EncoderConfig((160, 320, 480), (1, 2, 4), 3),
+        fine=EncoderConfig((224, 448, 672), (1, 2, 4), 5),
         detail_channels=48,
         confidence_channels=128,
         head_channels=32,
@@ -66,13 +65,7 @@ def _without(name: str, **changes: object) -> GeneratorConfig:
 # What each part is worth: compared in the model card, never released.
 PRESETS |= {
     "edge-no-prefill": replace(PRESETS["edge"], prefill=False),
-    "edge-no-axial": _without("edge", axial_blocks=(0, 0)),
-    "edge-more-axial": replace(
-        PRESETS["edge"],
-        coarse=replace(PRESETS["edge"].coarse, axial_blocks=(1, 0)),
-        fine=replace(PRESETS["edge"].fine, axial_blocks=(1, 1)),
-    ),
-    "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), axial_blocks=(0, 0), global_blocks=0),
+    "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), attention_blocks=0),
 }
 PRESETS["edge-plain"] = replace(PRESETS["edge-no-attention"], prefill=False)
 
@@ -94,38 +87,26 @@ class Encoder(nn.Module):
             kernel[channel, :, channel] = cell[:, 0]
         self.register_buffer("unshuffle", kernel.flatten(0, 1), persistent=False)
 
-        def blocks(channels: int, count: int, axial: bool) -> nn.ModuleList:
-            return nn.ModuleList(
-                AttentionBlock(channels, head_channels=head_channels, axial=axial) for _ in range(count)
-            )
-
         self.down = GatedConv(quarter, eighth, stride=2)
         self.context = nn.ModuleList(ResidualGatedConv(eighth, dilation=d) for d in config.dilations)
-        self.axial_before = blocks(eighth, config.axial_blocks[0], axial=True)
-        if config.global_blocks:
+        if config.attention_blocks:
             self.down_again = GatedConv(eighth, sixteenth, stride=2)
-            self.deep = blocks(sixteenth, config.global_blocks, axial=False)
+            self.deep = nn.ModuleList(
+                AttentionBlock(sixteenth, head_channels=head_channels) for _ in range(config.attention_blocks)
+            )
             self.up = nn.Conv2d(sixteenth, eighth, 1)
-        self.axial_after = blocks(eighth, config.axial_blocks[1], axial=True)
-        self.layers_at_eighth = (
-            1 + len(config.dilations) + sum(config.axial_blocks) + (1 if config.global_blocks else 0)
-        )
+        self.layers_at_eighth = 1 + len(config.dilations) + bool(config.attention_blocks)
 
     def forward(self, x: Tensor, known: Tensor) -> list[Tensor]:
-        known_eighth = F.avg_pool2d(known, 8)
         layers = [self.stem(F.conv2d(x, self.unshuffle, stride=STEM_FACTOR))]
         layers.append(self.down(layers[0]))
         for layer in self.context:
             layers.append(layer(layers[-1]))
-        for block in self.axial_before:
-            layers.append(block(layers[-1], known_eighth))
         if hasattr(self, "deep"):
-            deep, known_sixteenth = self.down_again(layers[-1]), F.avg_pool2d(known_eighth, 2)
+            deep, known_deep = self.down_again(layers[-1]), F.avg_pool2d(known, 16)
             for block in self.deep:
-                deep = block(deep, known_sixteenth)
+                deep = block(deep, known_deep)
             layers.append(layers[-1] + enlarge_twice(self.up(deep)))
-        for block in self.axial_after:
-            layers.append(block(layers[-1], known_eighth))
         return layers
 
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iic_rt.patches import FEW, PATCH, base_weights, patch_cells
+from iic_rt.bundle.shapes import patch_cells
+from iic_rt.pipeline.patches import FEW
+from iic_rt.resampling import PATCH, base_weights
 
 __all__ = ["GuidedUpsampler", "Replaced", "enlarge", "patch_rows", "unpatch_rows"]
 
@@ -133,7 +135,7 @@ def enlarge(low: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         low: the low-resolution result with 3 pixels of margin on every side.
-        weights: [p, 10] of ``iic_rt.patches.base_weights``.
+        weights: [p, 10] of ``iic_rt.resampling.base_weights``.
     """
     taps, p = weights.shape[1], weights.shape[0]
     for axis in (2, 3):

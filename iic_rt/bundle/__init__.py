@@ -1,0 +1,1 @@
+"""Bundles: graphs, what they are, and the shapes they are given."""

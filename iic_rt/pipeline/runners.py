@@ -1,0 +1,67 @@
+"""The runners of one backend, kept by what they take."""
+
+from __future__ import annotations
+
+from iic_rt.bundle.shapes import RegionShapes
+from iic_rt.contract import Backend
+from iic_rt.options import InpaintOptions
+from iic_rt.pipeline.loop import Loop
+from iic_rt.pipeline.runner import RegionRunner
+from iic_rt.pipeline.upsample import Descriptors
+
+__all__ = ["LARGEST_LOOP", "MOST_BYTES", "Runners"]
+
+LARGEST_LOOP = 1024  # side in pixels up to which the loop runs at a region's own resolution, without upsampling
+MOST_BYTES = 1 << 28  # of buffers that are kept, beside those of the runner in use
+
+Key = tuple[int, int, bool, bool]
+
+
+class Runners:
+    """Makes runners, and keeps those used last; close the backend after their last use."""
+
+    def __init__(self, backend: Backend, *, working_size: int) -> None:
+        self._backend, self._size = backend, working_size
+        self._loop = Loop(backend, working_size=working_size)
+        self._descriptors = Descriptors(backend, self._loop)
+        self._full: Loop | None = None  # at a region's own resolution
+        self._kept: dict[Key, RegionRunner] = {}  # the one used last is last
+
+    def runner(self, side: int, *, channels: int, options: InpaintOptions) -> RegionRunner:
+        """The runner for regions of ``side`` pixels of an image with so many channels."""
+        bgr = options.channel_order == "bgr" and channels != 1
+        key = side, channels, bgr, options.upsample
+        found = self._kept.pop(key, None)
+        if found is None:
+            loop = self._loop if options.upsample else self._loop_at(side)
+            feature_bytes = 2 if self._backend.bundle.precision == "fp16" else 4
+            shapes = RegionShapes(side, loop.working_size, channels, self._backend.limits, feature_bytes)
+            self._make_room(side * side * channels)
+            descriptors = self._descriptors if options.upsample else None
+            found = RegionRunner(self._backend, shapes, loop, descriptors, bgr=bgr)
+        self._kept[key] = found
+        return found
+
+    def close(self) -> None:
+        """Drops all runners."""
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+    def _make_room(self, wanted: int) -> None:
+        """Drops the runners used longest ago, so that the memory goes back before the next one takes its own."""
+        while self._kept and sum(r.nbytes for r in self._kept.values()) + wanted > MOST_BYTES:
+            self._kept.pop(next(iter(self._kept))).close()
+
+    def _loop_at(self, side: int) -> Loop:
+        size = side
+        while size > LARGEST_LOOP:
+            size //= 2
+        if size == self._size:
+            return self._loop
+        if self._full is None or self._full.working_size != size:
+            # One loop at full resolution at a time; the runners that use the one before go with it.
+            for key in [key for key in self._kept if not key[3]]:
+                self._kept.pop(key).close()
+            self._full = None
+            self._full = Loop(self._backend, working_size=size)
+        return self._full

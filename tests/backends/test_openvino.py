@@ -1,0 +1,228 @@
+"""OpenVINO computes what ONNX Runtime does: in float32 to the last digits, in bf16 nearly, and without side effects."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends.openvino import OpenVinoBackend
+from iic_rt.backends.registry import open_backend
+from iic_rt.bundle.manifest import load_bundle
+from iic_rt.contract import Backend
+from iic_rt.errors import BackendError
+from iic_rt.pipeline.loop import Loop
+from iic_rt.pipeline.patches import blend, windows
+
+openvino = pytest.importorskip("openvino")
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GROUPS = 16
+BF16 = "bf16" in OpenVinoBackend.precisions()
+needs_bf16 = pytest.mark.skipif(not BF16, reason="needs a CPU with bf16")
+precisions = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[Backend]:
+    opened = open_backend("onnxruntime", load_bundle("edge"), threads=2)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[dict[str, OpenVinoBackend]]:
+    found = {}
+    for precision in OpenVinoBackend.precisions():
+        found[precision] = OpenVinoBackend(load_bundle("edge"), precision=precision, threads=2, stream=None)
+    yield found
+    for backend in found.values():
+        backend.close()
+
+
+def grid(rng: np.random.Generator, p: int, channels: int) -> dict[str, np.ndarray]:
+    """Inputs of ``replace`` with a hole in the middle whose border cells partly lie in patches that are known."""
+    cells = GROUPS * p // 2
+    q = rng.standard_normal((1, GROUPS**2, 76)).astype(np.float32)
+    hole = np.zeros((1, GROUPS, GROUPS), np.float32)
+    hole[0, 4:9, 5:12] = 1
+    weight = rng.choice(np.float32([0, 0.25, 1]), hole.shape) * (1 - hole)
+    inside = np.kron(hole[0], np.ones((p // 2, p // 2), np.float32))[None, None]
+    inside[:, :, -3:, -2:] = 1  # unknown, but in no patch that is to be replaced
+    first, second, share = blend(GROUPS, p)
+    return {
+        "q": q / np.linalg.norm(q, axis=-1, keepdims=True),
+        "features": rng.standard_normal((1, channels, cells, cells)).astype(np.float32),
+        "inside": inside,
+        "hole": hole,
+        "weight": weight,
+        "windows": windows(GROUPS, p),
+        "first": first,
+        "second": second,
+        "share": share,
+    }
+
+
+class Replace:
+    """The ``replace`` graph of a backend on buffers of its own; a call gives mixed and replaced."""
+
+    def __init__(self, backend: Backend, arrays: dict[str, np.ndarray]) -> None:
+        self.inputs = {name: backend.allocate(value.shape, str(value.dtype)) for name, value in arrays.items()}
+        shapes = {"mixed": arrays["features"].shape, "replaced": arrays["hole"].shape}
+        self.outputs = {name: backend.allocate(shape, "float32") for name, shape in shapes.items()}
+        self.binding = backend.bind("replace", self.inputs, self.outputs)
+
+    def __call__(self, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        for name, value in arrays.items():
+            self.inputs[name].write(value)
+        self.binding.enqueue()
+        return self.outputs["mixed"].read().copy(), self.outputs["replaced"].read().copy()
+
+
+@precisions
+@pytest.mark.parametrize(("p", "channels"), [(6, 16), (8, 16), (16, 3), (20, 1)])
+def test_replace_equals_the_graph(
+    reference: Backend, opened: dict, rng: np.random.Generator, precision: str, p: int, channels: int
+) -> None:
+    arrays = grid(rng, p, channels)
+    mixed, replaced = Replace(opened[precision], arrays)(arrays)
+    expected, expected_replaced = Replace(reference, arrays)(arrays)
+    # With q and k simply rounded to bf16 the shares, and with them the result, would be off by more than 1.
+    np.testing.assert_allclose(mixed, expected, atol=1e-4 if precision == "fp32" else 0.03)
+    np.testing.assert_array_equal(replaced, expected_replaced)
+    known = np.broadcast_to(arrays["inside"] == 0, mixed.shape)
+    np.testing.assert_array_equal(mixed[known], arrays["features"][known])
+
+
+@precisions
+@pytest.mark.parametrize("valid", [0, 1])
+def test_replace_with_hardly_anything_to_copy(
+    reference: Backend, opened: dict, rng: np.random.Generator, precision: str, valid: int
+) -> None:
+    arrays = grid(rng, 8, 16)
+    few = arrays | {"weight": np.zeros_like(arrays["weight"])}
+    few["weight"].ravel()[:valid] = 0.5
+    few["features"] = np.where(few["inside"] > 0, np.float32(np.nan), few["features"])
+    ours, graph = (Replace(backend, arrays) for backend in (opened[precision], reference))
+    mixed, replaced = ours(few)
+    assert (replaced.sum() > 0) == bool(valid)
+    assert np.isfinite(mixed).all()
+    for later in (arrays, few | {"hole": np.zeros_like(few["hole"])}):  # OpenVINO's own state must not have suffered
+        mixed, replaced = ours(later)
+        expected, expected_replaced = graph(later)
+        finite = np.isfinite(expected)
+        np.testing.assert_allclose(mixed[finite], expected[finite], atol=1e-4 if precision == "fp32" else 0.03)
+        np.testing.assert_array_equal(replaced, expected_replaced)
+
+
+def example(name: str) -> tuple[np.ndarray, np.ndarray]:
+    image = cv2.cvtColor(cv2.imread(str(EXAMPLES / f"{name}.jpg")), cv2.COLOR_BGR2RGB)
+    return image, cv2.imread(str(EXAMPLES / f"{name}-mask.png"), cv2.IMREAD_GRAYSCALE)
+
+
+@pytest.mark.parametrize("name", ["dune", "otters", "wren"])
+@pytest.mark.parametrize(
+    ("precision", "psnr", "steps", "flips"),
+    [("fp32", 70, 0.01, 0.001), pytest.param("bf16", 42, 0.6, 0.05, marks=needs_bf16)],
+)
+def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: float, steps: float, flips: float) -> None:
+    image, mask = example(name)
+    results = []
+    for settings in ({"backend": "onnxruntime"}, {"backend": "openvino", "precision": precision}):
+        with Inpainter(threads=2, **settings) as inpainter:
+            results.append(inpainter.inpaint(image, mask, options=InpaintOptions(outputs=("confidence",))))
+    first, second = results
+    inside = first.hole > 0
+    np.testing.assert_array_equal(second.image[~inside], image[~inside])
+    difference = (first.image.astype(float) - second.image)[inside]
+    assert 10 * np.log10(255**2 / max(1e-9, np.square(difference).mean())) > psnr
+    assert np.abs(difference).mean() < steps
+    assert ((first.confidence > 0.5) != (second.confidence > 0.5))[inside].mean() < flips
+
+
+@precisions
+def test_known_pixels_of_the_loop_are_kept_bit_for_bit(opened: dict, rng: np.random.Generator, precision: str) -> None:
+    loop = Loop(opened[precision], working_size=64)
+    m = np.zeros((1, 1, 64, 64), np.float32)
+    m[..., 15:45, 20:50] = 1
+    y = rng.uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32) * (1 - m)
+    loop.y.write(y)
+    loop.hole.write(m)
+    loop.start()
+    for _ in range(3):
+        loop.enqueue_step()
+        loop.download()
+        assert (loop.state().c[m[0, 0] == 0] == 1).all()
+    loop.enqueue_seam()
+    inner = loop.low.read()[:, :, 3:-3, 3:-3]
+    np.testing.assert_array_equal(inner[(m == 0).repeat(3, 1)], y[(m == 0).repeat(3, 1)])
+    assert np.abs(inner[(m > 0).repeat(3, 1)]).max() > 0.01
+
+
+def test_bindings_share_models_and_give_them_back(opened: dict) -> None:
+    backend = opened["fp32"]
+    gc.collect()
+    before = len(backend._compiled)
+    loop = Loop(backend, working_size=96)
+    gc.collect()
+    assert len(backend._compiled) == before + 2  # three bindings of step, two of seam
+    del loop
+    gc.collect()
+    assert len(backend._compiled) == before
+
+
+def test_threads_are_as_many_as_asked_for_and_free_to_move() -> None:
+    backend = OpenVinoBackend(load_bundle("edge"), precision=None, threads=1, stream=None)
+    loop = Loop(backend, working_size=64)
+    for model in list(backend._compiled.values()):
+        assert model.get_property("INFERENCE_NUM_THREADS") == 1
+        assert not model.get_property("ENABLE_CPU_PINNING")
+    del loop
+
+
+def test_it_is_named_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match=r"pip install 'iic-rt\[openvino\]'"):
+        open_backend("openvino", load_bundle("edge"))
+    with Inpainter(working_size=64) as inpainter:
+        assert inpainter.backend_name == "onnxruntime"
+
+
+def test_auto_takes_it_before_onnxruntime() -> None:
+    with Inpainter(working_size=64) as inpainter:
+        assert inpainter.backend_name == "openvino"
+        assert inpainter.precision == next(iter(OpenVinoBackend.precisions()))
+
+
+def test_a_cpu_without_bf16_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OpenVinoBackend, "precisions", staticmethod(lambda: {"fp32": "fp32"}))
+    with pytest.raises(BackendError, match=r"fp32 on this CPU, not in 'bf16'.*FP32"):
+        open_backend("openvino", load_bundle("edge"), precision="bf16")
+    monkeypatch.undo()
+    with pytest.raises(BackendError, match="int4"):
+        open_backend("openvino", load_bundle("edge"), precision="int4")
+
+
+@pytest.mark.parametrize("graph", ["step", "replace"])
+def test_a_graph_it_cannot_read_is_named(tmp_path: Path, graph: str) -> None:
+    bundle = load_bundle("edge")
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    broken = dataclasses.replace(bundle.graphs[graph], path=tmp_path / "broken.onnx")
+    spoilt = dataclasses.replace(bundle, precisions={"fp32": {**bundle.graphs, graph: broken}})
+    with pytest.raises(BackendError, match=r"refuses .*broken\.onnx"):
+        open_backend("openvino", spoilt)
+
+
+def test_a_closed_backend_binds_nothing() -> None:
+    backend = OpenVinoBackend(load_bundle("edge"), precision=None, threads=1, stream=None)
+    backend.close()
+    backend.close()
+    with pytest.raises(BackendError, match="no open graph"):
+        backend.bind("step", {}, {})

@@ -1,0 +1,132 @@
+"""Regions cover every hole once, stay on the ladder, and are few."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iic_rt.components import MOST_COMPONENTS
+from iic_rt.geometry import Box, ladder_side
+from iic_rt.masks import Masks
+from iic_rt.pipeline.regions import crop, find_regions
+
+
+def holes(height: int, width: int, *boxes: tuple[int, int, int, int]) -> np.ndarray:
+    hole = np.zeros((height, width), np.uint8)
+    for top, left, bottom, right in boxes:
+        hole[top:bottom, left:right] = 1
+    return hole
+
+
+def check(hole: np.ndarray, working_size: int = 64, context: float = 2.0) -> list:
+    regions = find_regions(Masks(hole), working_size=working_size, context=context)
+    covered = np.zeros(hole.shape, int)
+    for region in regions:
+        covered[region.box.slices] += 1
+        assert ladder_side(region.side, working_size) == region.side
+        assert region.side >= max(working_size, region.box.longest)
+        # the window holds its box, with something known around it unless the picture ends there
+        assert region.top <= region.box.top
+        assert region.box.bottom <= region.top + region.side
+        assert region.left <= region.box.left
+        assert region.box.right <= region.left + region.side
+        assert crop(hole, region).shape == (region.side, region.side)
+    assert (covered[hole > 0] == 1).all()
+    assert covered.max() <= 1
+    return regions
+
+
+def test_one_small_hole_gets_the_working_size() -> None:
+    (region,) = check(holes(300, 400, (100, 200, 120, 230)))
+    assert region.side == 64
+    assert (region.top, region.left) == (110 - 32, 215 - 32)
+
+
+def test_context_follows_the_hole() -> None:
+    (region,) = check(holes(500, 500, (100, 100, 200, 200)))
+    assert region.side == ladder_side(200, 64) == 224
+    (wide,) = check(holes(500, 500, (100, 100, 200, 200)), context=3)
+    assert wide.side == 320
+
+
+def test_far_holes_are_apart_and_near_ones_together() -> None:
+    assert len(check(holes(300, 600, (10, 10, 30, 30), (200, 500, 220, 520)))) == 2
+    assert len(check(holes(300, 600, (10, 10, 30, 30), (15, 32, 30, 40)))) == 1
+
+
+def test_overlapping_boxes_are_merged() -> None:
+    ring = holes(400, 400, (50, 50, 300, 300))
+    ring[120:230, 120:230] = 0
+    ring[150:170, 150:170] = 1  # a hole inside the ring: its box lies in the ring's
+    assert len(check(ring)) == 1
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (64, 64), (5, 900), (900, 5), (100, 1), (333, 77)])
+def test_any_size_and_aspect(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    hole = np.zeros(shape, np.uint8)
+    hole[tuple(rng.integers(n) for n in shape)] = 1
+    check(hole)
+    hole[:, : max(1, shape[1] // 3)] = 1
+    check(hole)
+
+
+def test_noise_costs_few_regions(rng: np.random.Generator) -> None:
+    hole = (rng.random((400, 600)) < 0.02).astype(np.uint8)
+    assert len(check(hole)) <= MOST_COMPONENTS
+
+
+def test_random_masks(rng: np.random.Generator) -> None:
+    for _ in range(40):
+        shape = tuple(int(n) for n in rng.integers(40, 500, 2))
+        boxes = []
+        for _ in range(int(rng.integers(1, 7))):
+            top, left = (int(rng.integers(n - 1)) for n in shape)
+            boxes.append((top, left, top + int(rng.integers(1, 120)), left + int(rng.integers(1, 120))))
+        check(holes(*shape, *boxes))
+
+
+def test_ladder() -> None:
+    sides = sorted({ladder_side(n, 256) for n in range(1, 2049)})
+    assert sides == [256, 384, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048]
+
+
+def test_the_crop_outside_the_picture_is_its_mirror() -> None:
+    image = np.arange(20 * 64, dtype=np.uint32).reshape(20, 64).astype(np.uint8)
+    (region,) = find_regions(Masks(holes(20, 64, (5, 5, 8, 8))), working_size=64, context=2)
+    window = crop(image, region)
+    top = -region.top
+    np.testing.assert_array_equal(window[top : top + 20], image)
+    np.testing.assert_array_equal(window[top - 1], image[1])
+
+
+def test_box_arithmetic() -> None:
+    a, b = Box(0, 0, 10, 10), Box(9, 9, 12, 30)
+    assert a.meets(b)
+    assert not a.meets(Box(10, 0, 12, 10))
+    assert a.union(b) == Box(0, 0, 12, 30)
+    assert b.moved(-9, 1) == Box(0, 10, 3, 31)
+    assert b.grown(5, 14, 100) == Box(4, 4, 14, 35)
+
+
+def test_a_wire_is_cut_and_a_blob_is_not() -> None:
+    wire = np.zeros((600, 1000), np.uint8)
+    for x in range(1000):
+        wire[100 + x // 3 : 104 + x // 3, x] = 1
+    regions = check(wire)
+    assert 8 <= len(regions) <= MOST_COMPONENTS
+    assert max(region.side for region in regions) <= 160  # 1280 in one piece
+    blob = holes(600, 1000, (100, 100, 200, 450))
+    assert len(check(blob)) == 1
+
+
+def test_several_wires_are_cut_as_one_is() -> None:
+    hole = np.zeros((1000, 1600), np.uint8)
+    for row in (100, 400, 700):
+        hole[row : row + 5] = 1
+    regions = find_regions(Masks(hole), working_size=256, context=2)
+    assert len(regions) > 20
+    assert {region.side for region in regions} == {256}
+    covered = np.zeros_like(hole)
+    for region in regions:
+        covered[region.box.slices] += 1
+    assert (covered[hole > 0] == 1).all()

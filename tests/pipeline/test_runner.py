@@ -1,0 +1,123 @@
+"""A pass enqueued at once gives what the same pass gives graph by graph."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.contract import Program
+from iic_rt.pipeline import runners
+
+SIZE = 64
+
+
+class AheadBackend(OnnxRuntimeBackend):
+    """Says of itself that it runs ahead of the host, and counts what is captured."""
+
+    synchronous: ClassVar[bool] = False
+    captured: ClassVar[list[Program]] = []
+
+    def capture(self, work):
+        self.captured.append(super().capture(work))
+        return self.captured[-1]
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(BACKENDS, "ahead", AheadBackend)
+    AheadBackend.captured.clear()
+    options = InpaintOptions(grow=0, outputs=("confidence", "hole_left"))
+    with Inpainter(backend="ahead", working_size=SIZE, options=options) as inpainter:
+        yield inpainter
+
+
+def scene(side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    small = rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8)
+    mask = np.zeros((side, side), np.uint8)
+    mask[side // 3 : side // 3 + side // 4, side // 4 : side // 2] = 1
+    return np.kron(small, np.ones((8, 8, 1), np.uint8)), mask
+
+
+@pytest.mark.parametrize("side", [48, 64, 128, 192, 320])
+@pytest.mark.parametrize("upsample", [True, False])
+@pytest.mark.parametrize("iterations", [1, 4])
+def test_at_once_equals_stepwise(
+    ahead: Inpainter, inpainter: Inpainter, rng: np.random.Generator, side: int, upsample: bool, iterations: int
+) -> None:
+    image, mask = scene(side, rng)
+    options = InpaintOptions(grow=0, upsample=upsample, iterations=iterations, outputs=("confidence", "hole_left"))
+    first, second = (i.inpaint(image, mask, options=options) for i in (ahead, inpainter))
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.confidence, second.confidence)
+    np.testing.assert_array_equal(first.hole_left, second.hole_left)
+    assert len(first.timings.iterations_ms) == iterations  # no look at the hole in between
+    assert AheadBackend.captured
+
+
+def test_partly_known_patches_are_filled_again(
+    ahead: Inpainter, inpainter: Inpainter, rng: np.random.Generator
+) -> None:
+    image, mask = scene(320, rng)
+    avoid = np.zeros_like(mask)
+    avoid[::8, ::8] = 1
+    first, second = (i.inpaint(image, mask, avoid=avoid) for i in (ahead, inpainter))
+    np.testing.assert_array_equal(first.image, second.image)
+
+
+def test_a_pass_is_captured_once_for_its_side_and_iterations(ahead: Inpainter, rng: np.random.Generator) -> None:
+    for _ in range(3):
+        ahead.inpaint(*scene(128, rng))
+    assert len(AheadBackend.captured) == 1
+    for iterations in (1, 2, 4, 1):
+        ahead.inpaint(*scene(128, rng), options=InpaintOptions(grow=0, iterations=iterations))
+    assert len(AheadBackend.captured) == 4  # without confidence it is another program
+
+
+def test_sides_in_rotation_do_not_evict_each_other(ahead: Inpainter, rng: np.random.Generator) -> None:
+    sides = (64, 192, 256, 320, 384, 448, 512)  # regions of 64 to 256 pixels
+    for side in sides:
+        ahead.inpaint(*scene(side, rng))
+    before = len(AheadBackend.captured)
+    assert before >= 5
+    for side in 2 * sides:
+        ahead.inpaint(*scene(side, rng))
+    assert len(AheadBackend.captured) == before
+
+
+def test_a_pass_is_captured_again_when_its_buffers_have_gone(
+    ahead: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "MOST_BYTES", 1)
+    expected = ahead.inpaint(*scene(128, np.random.default_rng(1)))
+    ahead.inpaint(*scene(192, rng))
+    before = len(AheadBackend.captured)
+    again = ahead.inpaint(*scene(128, np.random.default_rng(1)))
+    assert len(AheadBackend.captured) == before + 1
+    np.testing.assert_array_equal(again.image, expected.image)
+
+
+def test_what_must_be_looked_at_goes_graph_by_graph(ahead: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(128, rng)
+    ahead.inpaint(image, mask, options=InpaintOptions(grow=0, outputs=("history",)))
+    ahead.inpaint(image, mask, options=InpaintOptions(grow=0, budget_ms=1e6))
+    assert not AheadBackend.captured
+
+
+def test_a_spent_budget_still_fills_the_hole(inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(128, rng)
+    result = inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=6, budget_ms=1e-6))
+    assert result.iterations == 1
+    assert (result.image != image).any()
+
+
+def test_an_empty_hole_stops_the_loop(inpainter: Inpainter) -> None:
+    flat, mask = np.full((128, 128, 3), 90, np.uint8), np.zeros((128, 128), np.uint8)
+    mask[60:70, 60:70] = 1
+    result = inpainter.inpaint(flat, mask, options=InpaintOptions(grow=0, iterations=40, outputs=("hole_left",)))
+    assert result.hole_left is not None
+    assert result.iterations < 40 or result.hole_left.any()

@@ -1,0 +1,132 @@
+"""Guided upsampling on a backend: tiles and channels change nothing, and what is not valid never shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from iic_rt.bundle.shapes import REACH, Limits, RegionShapes, spans
+from iic_rt.contract import Backend
+from iic_rt.masks import Masks
+from iic_rt.pipeline.loop import Loop
+from iic_rt.pipeline.patches import patch_weights
+from iic_rt.pipeline.upsample import Descriptors, RegionBuffers, Upsampling, constant
+
+SIZE = 64
+
+
+def picture(side: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return np.kron(rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+
+
+def box(side: int) -> np.ndarray:
+    hole = np.zeros((side, side), np.uint8)
+    hole[side // 3 : side // 2 + 3, side // 4 : side // 2] = 1
+    return hole
+
+
+class Upsampled(NamedTuple):
+    image: np.ndarray
+    missing: np.ndarray | None
+    found: bool
+
+
+def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarray, limits: Limits | None = None):
+    """Upsamples from a smooth low-resolution result that does not depend on the image."""
+    loop = Loop(backend, working_size=SIZE)
+    ramp = np.linspace(-0.8, 0.8, SIZE + 6, dtype=np.float32)
+    planes = (
+        np.broadcast_to(ramp, (SIZE + 6, SIZE + 6)),
+        np.zeros((SIZE + 6, SIZE + 6), np.float32),
+        ramp[:, None] * ramp,
+    )
+    loop.low.write(np.stack(planes)[None])
+    loop.hole.write(np.zeros((1, 1, SIZE, SIZE), np.float32))
+    descriptors = Descriptors(backend, loop)
+    side = image.shape[0]
+    shapes = RegionShapes(side, SIZE, 3, limits or Limits())
+    eye = np.eye(3, dtype=np.float32)
+    visible = 1 - unknown
+    arrays = {"image": image, "visible": visible, "hole": hole, "filled": image, "order": eye, "order_back": eye}
+    arrays["keep"] = np.zeros((3, 1, 1), np.float32)
+    region = RegionBuffers(**{name: constant(backend, np.ascontiguousarray(a)) for name, a in arrays.items()})
+    upsampling = Upsampling(backend, shapes, loop, descriptors, region)
+    masks = Masks(hole, visible, visible)
+    upsampling.stage(masks)
+    descriptors.enqueue()
+    if shapes.whole:
+        upsampling.upload()
+        upsampling.enqueue()
+        upsampling.download()
+    else:
+        upsampling.run_tiles(image, masks)
+    backend.wait()
+    return Upsampled(region.filled.host.copy(), upsampling.missing(hole), upsampling.is_found(hole))
+
+
+@pytest.mark.parametrize(
+    ("groups", "p"), [(64, 6), (64, 16), (64, 24), (64, 32), (64, 64), (64, 96), (16, 128), (128, 10), (128, 14)]
+)
+def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
+    found = spans(groups, p, Limits().tile_pixels)
+    kept = [i for span in found for i in range(span.first, span.last)]
+    assert kept == list(range(groups))
+    assert len({span.stop - span.start for span in found}) == 1
+    for span in found:
+        assert span.start * p % 4 == 0
+        assert 0 <= span.start <= span.first < span.last <= span.stop <= groups
+        assert span.start == 0 or (span.first - span.start) * p >= REACH
+        assert span.stop == groups or (span.stop - span.last) * p >= REACH
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_tiles_and_channels_give_what_one_run_gives(backend: Backend, factor: int) -> None:
+    side = SIZE * factor
+    image, hole = picture(side), box(side)
+    whole = run(backend, image, hole, hole)
+    limits = Limits(tile_pixels=(side // 2) ** 2, rows_bytes=1)
+    assert len(RegionShapes(side, SIZE, 3, limits).spans) > 1
+    parts = run(backend, image, hole, hole, limits)
+    difference = np.abs(whole.image.astype(int) - parts.image)
+    assert difference.max() <= 1  # a sum in another order may round to the next byte
+    assert (difference[hole > 0] > 0).mean() < 1e-3
+    np.testing.assert_array_equal(parts.image[hole == 0], image[hole == 0])
+    assert whole.missing is parts.missing is None
+
+
+def test_unknown_pixels_never_show(backend: Backend) -> None:
+    side = 192
+    image, hole = picture(side), box(side)
+    unknown = hole.copy()
+    unknown[100:170, 20:150] = 1
+    spoilt = image.copy()
+    spoilt[unknown > 0] = 255 - spoilt[unknown > 0]
+    first, second = (run(backend, i, unknown, hole) for i in (image, spoilt))
+    np.testing.assert_array_equal(first.image[hole > 0], second.image[hole > 0])
+    shown = run(backend, spoilt, hole, hole)
+    assert (shown.image[hole > 0] != first.image[hole > 0]).any()
+
+
+def test_where_no_patch_is_whole_the_others_serve_and_what_they_lack_is_told(backend: Backend) -> None:
+    side, p = 128, 8
+    image, hole = picture(side), np.zeros((128, 128), np.uint8)
+    hole[16:48, 16:48] = 1
+    assert run(backend, image, hole, hole).missing is None
+    speckled = hole.copy()
+    speckled[::p, ::p] = 1  # every patch has an unknown pixel now
+    weights = patch_weights(1 - speckled, p)
+    assert 0.9 < weights.max() < 1
+    made = run(backend, image, speckled, hole)
+    assert made.found
+    assert made.missing is not None
+    assert 0 < made.missing.sum() < 0.2 * hole.sum()  # a cell of 2 x 2 pixels in each patch of 8 x 8
+    assert (made.missing <= hole).all()
+
+
+def test_nothing_valid_is_told(backend: Backend) -> None:
+    everything = np.ones((128, 128), np.uint8)
+    assert not run(backend, picture(128), everything, box(128)).found
+    assert run(backend, picture(128), box(128), box(128)).found
