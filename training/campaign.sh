@@ -16,8 +16,9 @@ python=${PYTHON:-.venv/dev/bin/python}
 [[ -x $python ]] || python=python3
 milestone=${MILESTONE:-training/weights/campaign.safetensors}
 recipe=(--samples 3000000 --workers 1)
-# Small crops first: in the same time the network sees several times as many (benchmarks.recipes).
-stages=(--stage 64:32:0.035 --stage 128:16:0.8 --stage 256:12:1.0)
+# Small crops first: in the same time the network sees several times as many (benchmarks.recipes). Batches are as large
+# as it takes to keep both cores busy.
+stages=(--stage 64:64:0.05 --stage 128:16:0.8 --stage 256:12:1.0)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
 absolute() { (cd "$invoked_from" && realpath -m "$1"); }
@@ -27,9 +28,9 @@ start() { # FOLDER DATA [OPTIONS]
     local folder=$1 data=$2
     shift 2
     mkdir -p "$folder"
-    # Waiting threads sleep, and the scheduler runs it only when nobody else wants to. A group of its own, so that the
+    # The scheduler runs it only when nobody else wants to. A group of its own, so that the
     # processes that draw holes are paused and stopped with it.
-    OMP_WAIT_POLICY=passive setsid nohup chrt --idle 0 nice -n 19 "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
+    setsid nohup chrt --idle 0 nice -n 19 "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
         >>"$folder/train.log" 2>&1 </dev/null &
     echo $! >"$folder/pid"
     echo "started; tail -f $folder/train.log"
