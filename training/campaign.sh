@@ -28,8 +28,8 @@ start() { # FOLDER DATA [OPTIONS]
     local folder=$1 data=$2
     shift 2
     mkdir -p "$folder"
-    # The scheduler runs it only when nobody else wants to. A group of its own, so that the
-    # processes that draw holes are paused and stopped with it.
+    # The scheduler runs it only when nobody else wants to. A group of its own, so that the processes that draw holes
+    # are paused and stopped with it.
     setsid nohup chrt --idle 0 nice -n 19 "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
         >>"$folder/train.log" 2>&1 </dev/null &
     echo $! >"$folder/pid"
