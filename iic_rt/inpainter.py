@@ -78,7 +78,8 @@ class Inpainter:
         self.working_size = working_size or self.bundle.working_size
         runners = Runners(self._backend, working_size=self.working_size)
         self._runners: Runners | None = runners
-        weakref.finalize(self, runners.close).atexit = False  # an inpainter that nobody closed must not hold memory
+        self._release = weakref.finalize(self, runners.close)  # an inpainter that nobody closed must not hold memory
+        self._release.atexit = False
 
     @property
     def backend_name(self) -> str:
@@ -178,8 +179,7 @@ class Inpainter:
 
     def close(self) -> None:
         """Releases the backend and its buffers; a second call does nothing."""
-        if self._runners is not None:
-            self._runners.close()
+        self._release()
         self._runners = None
         self._backend.close()
 

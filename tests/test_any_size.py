@@ -7,6 +7,7 @@ import pytest
 
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.masks import Masks
+from iic_rt.pipeline.loop import Loop
 from iic_rt.pipeline.runner import RegionRunner
 
 
@@ -104,3 +105,19 @@ def test_what_partly_known_patches_lack_is_filled_in_a_second_run(monkeypatch: p
     mask[96:160, 96:160] = True
     with Inpainter(backend="onnxruntime", working_size=64, options=options) as inpainter:
         assert inpainter.inpaint(image, mask).regions == len(holes) == 1
+
+
+def test_the_second_run_keeps_to_the_budget_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = picture(256, 256), np.zeros((256, 256), bool)
+    mask[::8] = mask[:, :1] = True  # no patch is wholly known
+    mask[96:160, 96:160] = True
+    steps, passes = [], []
+    step, start = Loop.enqueue_step, Loop.start
+    monkeypatch.setattr(Loop, "enqueue_step", lambda self: (steps.append(1), step(self))[1])
+    monkeypatch.setattr(Loop, "start", lambda self: (passes.append(1), start(self))[1])
+    options = InpaintOptions(grow=0, iterations=30, budget_ms=1e-6)
+    with Inpainter(backend="onnxruntime", working_size=64, options=options) as inpainter:
+        assert len(passes) == 0
+        result = inpainter.inpaint(image, mask)
+    assert len(passes) > result.regions
+    assert len(steps) == len(passes)  # one iteration each

@@ -77,8 +77,7 @@ class Filled:
 class RegionRunner:
     """Buffers, bindings and captured programs for regions of one side, one number of channels and one loop.
 
-    Use: :meth:`stage`, or :meth:`stage_masks` where the image is on the device already; then :meth:`run`, or
-    :meth:`enqueue` and later :meth:`collect`.
+    Use: :meth:`stage`, then :meth:`run`, or :meth:`enqueue` and later :meth:`collect`.
 
     Args:
         backend: that computes.
@@ -172,7 +171,13 @@ class RegionRunner:
             deadline: ``time.perf_counter()`` value; an iteration that would end later is not started, save the first.
         """
         history: list[tuple[Pixels, State]] = []
-        keep = "history" in options.outputs
+        self._running = *self._run_until(options, deadline, history), options
+        return self._collected(history, deadline)
+
+    def _run_until(
+        self, options: InpaintOptions, deadline: float | None, history: list[tuple[Pixels, State]]
+    ) -> tuple[list[Stage], list[Mark]]:
+        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the marks."""
         # A backend that runs ahead of the host is asked only when somebody needs to know: asking makes it wait.
         look = self._backend.synchronous or deadline is not None
         before, done = time.perf_counter(), False
@@ -185,22 +190,22 @@ class RegionRunner:
             marks.append(self._backend.mark())
             if stage.name != "iteration":
                 continue
-            if keep:
+            if "history" in options.outputs:
                 history.append(self._snapshot())
             done = look and not self._loop.is_hole_left()
             if deadline is not None:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now
         self._backend.wait()
-        self._running = ran, marks, options
-        return self._collected(history)
+        return ran, marks
 
     def enqueue(self, options: InpaintOptions) -> None:
         """Enqueues the whole pass for the staged region, as one program that is captured once."""
         assert self._staged is not None
         partial = self._upsampling is not None and self._upsampling.partial
         key = options.iterations, options.outputs, partial, self._staged[0] is None
-        if key not in self._programs:
+        found = self._programs.pop(key, None)
+        if found is None:
             while len(self._programs) >= MOST_PROGRAMS:
                 del self._programs[next(iter(self._programs))]
             stages = self._stages(options)
@@ -212,22 +217,22 @@ class RegionRunner:
                     marks.append(self._backend.mark())
                 return marks
 
-            self._programs[key] = stages, self._backend.capture(work)
-        stages, program = self._programs[key]
+            found = stages, self._backend.capture(work)
+        self._programs[key] = stages, program = found  # the one used last is last
         self._loop.iterations = options.iterations  # a replay does not count them
         self._running = stages, program.enqueue(), options
 
     def collect(self) -> Filled:
         """Waits for what :meth:`enqueue` enqueued."""
         self._backend.wait()
-        return self._collected([])
+        return self._collected([], None)
 
     def close(self) -> None:
         """Gives up the programs, which hold the runner as the runner holds them: so its memory goes at once."""
         self._programs.clear()
         self._staged = self._running = None
 
-    def _collected(self, history: list[tuple[Pixels, State]]) -> Filled:
+    def _collected(self, history: list[tuple[Pixels, State]], deadline: float | None) -> Filled:
         assert self._running is not None
         assert self._staged is not None
         stages, marks, options = self._running
@@ -236,17 +241,17 @@ class RegionRunner:
         times.add(stages, marks)
         iterations = len(times.iterations)
         state = self._loop.state() if _wants_state(options) else None
-        hole, is_changed = self._staged[1].hole, False
-        if self._upsampling is not None and not self._upsampling.is_found(hole):
+        is_changed = False
+        if self._upsampling is not None and not self._upsampling.is_found():
             self._composite().enqueue()
             self._download_filled()
             self._backend.wait()
             is_changed = True
-        elif self._upsampling is not None and (missing := self._upsampling.missing(hole)) is not None:
-            is_changed = self._fill_again(missing, options)
+        elif self._upsampling is not None and (missing := self._upsampling.missing(self._staged[1].hole)) is not None:
+            is_changed = self._fill_again(missing, options, deadline)
         return Filled(iterations, state, history, times, is_changed)
 
-    def _fill_again(self, missing: Pixels, options: InpaintOptions) -> bool:
+    def _fill_again(self, missing: Pixels, options: InpaintOptions, deadline: float | None) -> bool:
         """Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more."""
         assert self._staged is not None
         on_device, masks = self._staged[0] is None, self._staged[1]
@@ -257,9 +262,7 @@ class RegionRunner:
         found = masks.hole - missing
         again = Masks(missing, masks.visible | found, masks.copyable | found)
         self.stage(np.array(self.filled.read()), again)
-        for stage in self._stages(InpaintOptions(iterations=options.iterations)):
-            stage.enqueue()
-        self._backend.wait()
+        self._run_until(InpaintOptions(iterations=options.iterations), deadline, [])
         self._staged = (None if on_device else self._staged[0]), masks
         return True
 

@@ -126,13 +126,10 @@ class Upsampling:
         assert masks.copyable is not None
         weights = patch_weights(masks.copyable, self._shapes.p)
         self.partial = bool(((weights > 0) & (weights < 1)).any())
-        self._hole.stage(self._patch_hole(masks.hole)[None].astype(np.float32))
-        self._weight.stage(weights[None])
-
-    def _patch_hole(self, hole: Pixels) -> NDArray[np.bool_]:
         groups = self._shapes.groups
-        mean = cv2.resize(hole.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
-        return np.asarray(mean > 0)
+        share = cv2.resize(masks.hole.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
+        self._hole.stage((share > 0)[None].astype(np.float32))
+        self._weight.stage(weights[None])
 
     def upload(self) -> None:
         self._hole.upload()
@@ -151,9 +148,9 @@ class Upsampling:
         for buffer in (self._replaced, *([self._missing] if self.partial else [])):
             buffer.download()
 
-    def is_found(self, hole: Pixels) -> bool:
+    def is_found(self) -> bool:
         """Whether there was a patch to copy, once the download is done; otherwise the hole holds a blur."""
-        return bool((self._replaced.host[0] >= self._patch_hole(hole)).all())
+        return bool((self._replaced.host >= self._hole.host).all())
 
     def missing(self, hole: Pixels) -> Pixels | None:
         """Hole pixels [S, S] that were rebuilt mostly from pixels that were unknown themselves; None: none were."""
@@ -180,7 +177,7 @@ class Upsampling:
         self._replaced.read()
         result = self._region.filled
         result.stage(image)
-        patch_hole = self._patch_hole(masks.hole)
+        patch_hole = self._hole.host[0] > 0
         for rows, columns in self._tiles:
             if patch_hole[rows.to(1), columns.to(1)].any():
                 self._run_rgb(rows, columns, features, image, masks.hole, result.host)

@@ -64,7 +64,7 @@ def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarr
     else:
         upsampling.run_tiles(image, masks)
     backend.wait()
-    return Upsampled(region.filled.host.copy(), upsampling.missing(hole), upsampling.is_found(hole))
+    return Upsampled(region.filled.host.copy(), upsampling.missing(hole), upsampling.is_found())
 
 
 @pytest.mark.parametrize(
