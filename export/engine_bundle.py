@@ -119,7 +119,7 @@ def wanted_engines(bundle: Bundle, recipe: Recipe) -> dict[str, tuple[str, Shape
     limits = BACKENDS[recipe.target].limits
     wanted: dict[str, tuple[str, Shapes]] = {}
     for side in sorted(recipe.sides):
-        for graph, shapes in graph_shapes(bundle, side, recipe.working_size, limits):
+        for graph, shapes in graph_shapes(bundle, side, recipe.working_size, limits, recipe.channels):
             if (graph, shapes) in wanted.values():
                 continue
             name, count = f"{graph}-{recipe.precision}-{side}", 1

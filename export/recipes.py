@@ -9,6 +9,7 @@ from typing import Any
 
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.engine_library import TARGETS
+from iic_rt.engines.shapes import CHANNELS
 from iic_rt.geometry import ladder_side
 
 __all__ = ["Recipe", "RecipeError", "read_recipe"]
@@ -29,6 +30,7 @@ class Recipe:
         precision: ``"fp16"`` or ``"fp32"``.
         sides: of regions in pixels that there are engines for, from the ladder of ``iic_rt.geometry.ladder_side``. A
             bundle with engines takes no other, so a recipe has every side up to its largest.
+        channels: of the images that there are engines for: 1 for grey, 3 for colour, 4 with alpha.
         working_size: side in pixels the loop runs at; None for the bundle's.
         workspace_mib, optimization_level, hardware_compatible, version_compatible: as in
             ``iic_rt.engines.build.BuildOptions``.
@@ -38,6 +40,7 @@ class Recipe:
     target: str
     precision: str = "fp16"
     sides: tuple[int, ...] = (256, 384, 512, 640, 768, 896, 1024)
+    channels: tuple[int, ...] = CHANNELS
     working_size: int | None = None
     workspace_mib: int | None = None
     optimization_level: int | None = None
@@ -52,6 +55,8 @@ class Recipe:
             raise RecipeError(f"precision is {self.precision!r}; allowed: {', '.join(PRECISIONS)}")
         if not self.sides or not all(_whole(side, 1) for side in self.sides):
             raise RecipeError(f"sides is {list(self.sides)}; name whole numbers, such as [256, 512]")
+        if not self.channels or not set(self.channels) <= set(CHANNELS):
+            raise RecipeError(f"channels is {list(self.channels)}; allowed: some of {list(CHANNELS)}")
         for name, least, most in (("working_size", 64, None), ("workspace_mib", 1, None), ("optimization_level", 0, 5)):
             value = getattr(self, name)
             if value is not None and not _whole(value, least, most):
@@ -106,10 +111,11 @@ def read_recipe(path: Path | None, changes: dict[str, Any]) -> Recipe:
     unknown = [name for name in facts if name not in known]
     if unknown:
         raise RecipeError(f"{path} has {', '.join(unknown)}, which there is not; there are: {', '.join(known)}")
-    if not isinstance(facts.get("sides", []), (list, tuple)):
-        raise RecipeError(f"sides is {facts['sides']!r}; give a list of whole numbers, such as [256, 512]")
-    if "sides" in facts:
-        facts["sides"] = tuple(facts["sides"])
+    for name, example in (("sides", [256, 512]), ("channels", [3])):
+        if not isinstance(facts.get(name, []), (list, tuple)):
+            raise RecipeError(f"{name} is {facts[name]!r}; give a list of whole numbers, such as {example}")
+        if name in facts:
+            facts[name] = tuple(facts[name])
     return Recipe(**facts)
 
 

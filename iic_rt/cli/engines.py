@@ -15,7 +15,7 @@ from iic_rt.engines.cache import CacheEntry, EngineCache
 from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.engines.fits import fits_version
 from iic_rt.engines.folders import plugin_path
-from iic_rt.engines.shapes import graph_shapes
+from iic_rt.engines.shapes import CHANNELS, graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import ladder_side
@@ -43,6 +43,9 @@ def add_engines(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     build.add_argument("--target", choices=TARGETS, required=True, help="the library the engines are for")
     build.add_argument("--sides", type=sides, default=(256, 512), metavar="N,N", help="of regions, default 256,512")
+    build.add_argument(
+        "--channels", type=int, nargs="+", choices=CHANNELS, default=[3], help="of the images, default 3; 4 with alpha"
+    )
     build.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
     build.add_argument("--precision", default="fp16", choices=("fp16", "fp32"), help="default %(default)s")
     build.set_defaults(run=run_build)
@@ -116,7 +119,11 @@ def run_build(arguments: argparse.Namespace) -> int:
             raise InputError(f"no region has {side} pixels; the next larger one has {allowed}")
     library = open_library(arguments.target)
     limits = BACKENDS[arguments.target].limits
-    wanted = [pair for side in arguments.sides for pair in graph_shapes(bundle, side, working, limits)]
+    wanted = [
+        pair
+        for side in arguments.sides
+        for pair in graph_shapes(bundle, side, working, limits, tuple(arguments.channels))
+    ]
     cache = EngineCache()
     before = {entry.path for entry in cache.entries()}
     store = EngineStore(bundle, library, compute_capability=_compute_capability(arguments.target), cache=cache)

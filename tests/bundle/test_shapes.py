@@ -61,7 +61,7 @@ def test_shapes_are_those_that_filling_binds(
     monkeypatch.setattr(RecordingBackend, "limits", limits)
     real = bound_by_filling(side, working_size)
     assert ("image", (side, side, 3)) in next(shapes for graph, shapes in real if graph == "prepare").items()
-    found = graph_shapes(load_bundle("edge"), side, working_size, limits)
+    found = graph_shapes(load_bundle("edge"), side, working_size, limits, (3,))
     # Bound when there is nothing to copy.
     assert unique([pair for pair in found if pair[0] != "composite"]) == unique(real)
     assert len(unique(found)) == len(found)  # nothing is built twice
@@ -77,7 +77,7 @@ def test_without_upsampling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_usual_case_by_hand() -> None:
     """A wrong formula in the runtime itself would be in both halves of the test above."""
-    found = graph_shapes(load_bundle("edge"), 512, 256, Limits())
+    found = graph_shapes(load_bundle("edge"), 512, 256, Limits(), (3,))
     loop = {"y": (1, 3, 256, 256), "m": (1, 1, 256, 256)}
     base = {"low": (1, 3, 262, 262), "weights": (8, 10), "image": (512, 512, 3)}
     back = {"hole": (512, 512), "order": (3, 3), "keep": (3, 1, 1)}

@@ -19,7 +19,7 @@ from iic_rt.errors import BackendError
 from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 
 GRAPHS = load_bundle("edge").graphs
-SHAPES = graph_shapes(load_bundle("edge"), 128, 64, Limits())
+SHAPES = graph_shapes(load_bundle("edge"), 128, 64, Limits(), (3,))
 
 
 @pytest.fixture(scope="module")

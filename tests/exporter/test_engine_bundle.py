@@ -23,7 +23,7 @@ from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixtu
 
 ENGINES = Path(__file__).parents[2] / "engines"
 RECIPES = sorted(ENGINES.glob("*.json"))
-SMALL = Recipe(target="tensorrt-rtx", sides=(64, 128), working_size=64)
+SMALL = Recipe(target="tensorrt-rtx", sides=(64, 128), channels=(3,), working_size=64)
 HALF = load_bundle("edge").at("fp16")
 
 
@@ -97,8 +97,18 @@ def test_a_side_off_the_ladder() -> None:
         Recipe(target="tensorrt", sides=(256, 300)).at(256)
 
 
+def test_every_number_of_channels_has_its_engines() -> None:
+    recipe = Recipe(target="tensorrt-rtx", sides=(256,))
+    wanted = wanted_engines(HALF, recipe.at(256)).values()
+    for graph in ("prepare", "features", "composite", "to_rgb"):
+        assert [shapes["image"][2] for name, shapes in wanted if name == graph] == [1, 3, 4]
+    assert sum(name == "step" for name, _ in wanted) == 1
+    with pytest.raises(RecipeError, match=r"channels is \[2\]; allowed: some of \[1, 3, 4\]"):
+        Recipe(target="tensorrt", channels=(2,))
+
+
 def test_engines_are_named_and_wanted_once() -> None:
-    wanted = wanted_engines(HALF, Recipe(target="tensorrt-rtx", sides=(384, 256)).at(256))
+    wanted = wanted_engines(HALF, Recipe(target="tensorrt-rtx", sides=(384, 256), channels=(3,)).at(256))
     assert list(wanted) == [
         "prepare-fp16-256",
         "step-fp16-256",
@@ -141,7 +151,7 @@ def test_the_bundle_is_whole(
 ) -> None:
     monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
     gate(monkeypatch, passes=precision == "fp16")  # there is nothing to compare FP32 with
-    recipe = Recipe(target="tensorrt-rtx", precision=precision, sides=(64, 128), working_size=64)
+    recipe = Recipe(target="tensorrt-rtx", precision=precision, sides=(64, 128), channels=(3,), working_size=64)
     out = tmp_path / "built"
     out.mkdir()
     (out / "old.engine").write_bytes(b"x")
