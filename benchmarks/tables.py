@@ -253,6 +253,8 @@ TABLES = {
     "wires": wires_table,
     "factors": factors_table,
     "quality": quality_table,
+    "synthetic": synthetic_table,
+    "recipes": recipes_table,
     "square": square_table,
     "speed": speed_table,
     "scaling": scaling_table,
