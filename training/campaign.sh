@@ -15,10 +15,10 @@ run=${CAMPAIGN:-runs/campaign}
 python=${PYTHON:-.venv/dev/bin/python}
 [[ -x $python ]] || python=python3
 milestone=${MILESTONE:-training/weights/campaign.safetensors}
-recipe=(--samples 3000000 --workers 1)
-# Small crops first: in the same time the network sees several times as many (benchmarks.recipes). Batches are as large
-# as it takes to keep both cores busy.
-stages=(--stage 64:64:0.05 --stage 128:16:0.8 --stage 256:12:1.0)
+recipe=(--samples 1000000 --workers 1)
+ranks=$(($(nproc) > 1 ? 2 : 1)) # two processes keep two cores busier than two threads do
+# Small crops first: in the same time the network sees several times as many (benchmarks.recipes).
+stages=(--stage 64:64:0.2 --stage 128:16:0.9 --stage 256:12:1.0)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
 absolute() { (cd "$invoked_from" && realpath -m "$1"); }
@@ -28,9 +28,12 @@ start() { # FOLDER DATA [OPTIONS]
     local folder=$1 data=$2
     shift 2
     mkdir -p "$folder"
-    # The scheduler runs it only when nobody else wants to. A group of its own, so that the processes that draw holes
-    # are paused and stopped with it.
-    setsid nohup chrt --idle 0 nice -n 19 "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
+    # The scheduler runs it only when nobody else wants to. A group of its own, so that all of its processes are paused
+    # and stopped together.
+    export WORLD_SIZE=$ranks MASTER_ADDR=127.0.0.1 MASTER_PORT=$((20000 + RANDOM % 10000)) GLOO_SOCKET_IFNAME=lo
+    export OMP_NUM_THREADS=$(($(nproc) / ranks))
+    setsid nohup chrt --idle 0 nice -n 19 bash -c 'for ((RANK = 0; RANK < WORLD_SIZE; RANK++)); do RANK=$RANK "$@" & done; wait' \
+        campaign "$python" -m training.train --data "$data" --out "$folder" "${recipe[@]}" "$@" \
         >>"$folder/train.log" 2>&1 </dev/null &
     echo $! >"$folder/pid"
     echo "started; tail -f $folder/train.log"
@@ -38,7 +41,7 @@ start() { # FOLDER DATA [OPTIONS]
 
 stop() {
     kill -CONT -- "-$(cat "$run/pid")"
-    kill -TERM "$(cat "$run/pid")"
+    kill -TERM -- "-$(cat "$run/pid")"
     while alive; do sleep 1; done
     rm -f "$run/pid"
 }

@@ -185,7 +185,7 @@ def draw(
 
 
 class StepPlans(Dataset[Plan]):
-    """The plan of every training step from ``start`` on, each from a generator seeded by (seed, step) alone.
+    """The plan of every training step from ``start`` on, each from a generator seeded by (seed, step, rank) alone.
 
     A run that is resumed at a step therefore sees what it would have seen without the interruption. ``drawn`` is the
     share of drawn pictures. Half of the photographs are those with a saliency mask, half the others, as in the paper.
@@ -201,16 +201,17 @@ class StepPlans(Dataset[Plan]):
         batch: int,
         start: int,
         drawn: float = 0.0,
+        rank: int = 0,
     ) -> None:
         self._pictures, self._shapes = pictures, shapes
-        self._seed, self._size, self._batch, self._start = seed, size, batch, start
+        self._seed, self._size, self._batch, self._start, self._rank = seed, size, batch, start, rank
         self._drawn = round(drawn * batch)
 
     def __len__(self) -> int:
         return ENDLESS
 
     def __getitem__(self, offset: int) -> Plan:
-        rng = np.random.default_rng((self._seed, self._start + offset))
+        rng = np.random.default_rng((self._seed, self._start + offset, self._rank))
         photographs = self._batch - self._drawn
         half = photographs // 2
         kinds = (self._pictures.train_salient, half), (self._pictures.train_general, photographs - half)

@@ -14,6 +14,7 @@ from training.losses import PerceptualLoss, confidence_loss, reconstruction_loss
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator
 from training.model.step import update
+from training.ranks import ALONE, Ranks
 from training.trainer import Trainer
 from training.validate import autocast, validate, write_samples
 
@@ -46,8 +47,10 @@ class GeneratorTrainer(Trainer):
     NETWORKS = ("generator", "ema", "discriminator")
     SCORE = "psnr_t4"
 
-    def __init__(self, config: TrainConfig, *, device: str = "cpu", compiled: bool = False) -> None:
-        super().__init__(config, device=device)
+    def __init__(
+        self, config: TrainConfig, *, device: str = "cpu", compiled: bool = False, ranks: Ranks = ALONE
+    ) -> None:
+        super().__init__(config, device=device, ranks=ranks)
         self.generator = self._placed(Generator(PRESETS[config.preset]))
         self.ema = self._placed(Generator(PRESETS[config.preset])).requires_grad_(False)
         self.ema.load_state_dict(self.generator.state_dict())
@@ -85,9 +88,11 @@ class GeneratorTrainer(Trainer):
             if torch.equal(after, hole) or not after.any():
                 break  # nothing was trusted, so another pass would repeat this one; or nothing is left to fill
             hole = after
+        self.ranks.average_gradients(self.generator)
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), config.max_gradient_norm)
         self._optimizers["generator"].step()
         if adversarial:
+            self.ranks.average_gradients(self.discriminator)
             self._optimizers["discriminator"].step()
         self._end_step(self.ema, self.generator, len(x))
         return losses

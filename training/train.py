@@ -30,6 +30,7 @@ from training.masks import ObjectShapes
 from training.milestone import begin_from
 from training.model.network import PRESETS
 from training.model.weights import load_generator
+from training.ranks import Ranks
 from training.trainer import Trainer
 from training.upsampler_trainer import UpsamplerTrainer
 from training.validate import batches
@@ -53,7 +54,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.trainer, self.config = folder, trainer, trainer.config
         config = trainer.config
-        self._pictures, self._shapes = pictures, shapes
+        self._pictures, self._shapes, self._ranks = pictures, shapes, trainer.ranks
         self._minutes_before, self._best, self._stopped = 0.0, -math.inf, False
         self._decay_minutes: tuple[float, float] | None = None  # where an early end begins and where it is reached
         # A part of them: all would take a tenth of the run's time. A release is validated on all.
@@ -75,8 +76,9 @@ class Run:
             if "decay_start" in progress:
                 self._decay_minutes = progress["decay_start"], progress["decay_end"]
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
-        described = asdict(config) | {"network": trainer.NETWORKS[0], "device": device_name(trainer.device)}
-        (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+        described = asdict(config) | {"network": trainer.NETWORKS[0], "device": device_name(trainer)}
+        if self._ranks.first:
+            (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
 
     @property
     def _state_path(self) -> Path:
@@ -95,13 +97,11 @@ class Run:
         """Runs until the clock of the configuration is out or :meth:`stop` is called."""
         self._started = self._saved = self._validated = time.monotonic()
         for stage in self.config.stages:
-            if self._progress() < stage.until and not self._ended():
-                self._train_stage(stage, workers)
-            if self._stopped:
-                break
-        self._save()
-        if not self._stopped:
-            self._validate()
+            self._train_stage(stage, workers)
+        if self._ranks.first:
+            self._save()
+            if not self._stopped:
+                self._validate()
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.monotonic() - self._started) / 60
@@ -122,28 +122,39 @@ class Run:
     def _ended(self) -> bool:
         return self._decay_minutes is not None and self._decayed() >= 1
 
+    def _due(self, stage: Stage) -> bool:
+        """Whether ``stage`` has another step, for which it sets the learning rate; rank 0 says so to all."""
+        due = not (self._stopped or self._ended() or self._progress() >= stage.until)
+        stopped, due_for_all, self.trainer.decayed = self._ranks.of_first(self._stopped, due, self._decayed())
+        self._stopped = bool(stopped)
+        return bool(due_for_all)
+
     def _plans(self, stage: Stage, workers: int) -> Iterator[Plan]:
         plans = StepPlans(
             self._pictures,
             self._shapes,
             seed=self.config.seed,
             size=stage.size,
-            batch=stage.batch,
+            batch=self._ranks.share_of(stage.batch),
             start=self.trainer.step,
             drawn=self.config.drawn,
+            rank=self._ranks.rank,
         )
         order = range(len(plans))
-        return iter(
-            DataLoader(plans, batch_size=None, sampler=order, num_workers=workers, worker_init_fn=leave_signals)  # type: ignore[arg-type]
+        yield from DataLoader(
+            plans,
+            batch_size=None,
+            sampler=order,  # type: ignore[arg-type]
+            num_workers=workers,
+            worker_init_fn=leave_signals,
         )
 
     def _train_stage(self, stage: Stage, workers: int) -> None:
         sums: dict[str, list[Tensor]] = {}
         since, counted, compiled = time.monotonic(), 0, False
-        for plan in self._plans(stage, workers):
-            if self._stopped or self._ended() or self._progress() >= stage.until:
-                return
-            self.trainer.decayed = self._decayed()
+        plans = self._plans(stage, workers)
+        while self._due(stage):
+            plan = next(plans)
             before = time.monotonic()
             losses = self.trainer.train_step(*self._pictures.crops(plan))
             if not compiled:  # compiling is no training
@@ -160,8 +171,11 @@ class Run:
                         "start again from it with a lower --learning-rate"
                     )
                 rate = counted * stage.batch / (time.monotonic() - since)
-                self._log({"size": stage.size, "images_per_second": rate} | means)
+                if self._ranks.first:
+                    self._log({"size": stage.size, "images_per_second": rate} | means)
                 sums, since, counted = {}, time.monotonic(), 0
+            if not self._ranks.first:
+                continue
             now = time.monotonic()
             if now - self._saved > 60 * self.config.checkpoint_every_minutes:
                 self._save()
@@ -178,8 +192,10 @@ class Run:
         self._saved = time.monotonic()
 
     def _validate(self) -> None:
-        scores = self.trainer.validate(self._pictures, self._plan)
-        self.trainer.write_samples(self.folder / f"samples-{self.trainer.step:07d}.png", self._pictures, self._plan)
+        samples = self.folder / f"samples-{self.trainer.step:07d}.png"
+        with self._ranks.others_wait():
+            scores = self.trainer.validate(self._pictures, self._plan)
+            self.trainer.write_samples(samples, self._pictures, self._plan)
         score = scores[self.trainer.SCORE]
         if score > self._best:
             self._best = score
@@ -198,11 +214,11 @@ class Run:
         print(f"step {self.trainer.step}  {100 * record['progress']:.1f} %  {left:.0f} min left  {shown}", flush=True)
 
 
-def device_name(device: str) -> str:
+def device_name(trainer: Trainer) -> str:
     """What the run computes on, for the record."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads"
+    if trainer.device.startswith("cuda"):
+        return torch.cuda.get_device_name(trainer.device)
+    return f"{torch.get_num_threads() * trainer.ranks.count} CPU threads"
 
 
 def leave_signals(_worker: int) -> None:
@@ -260,7 +276,8 @@ def main(argv: list[str] | None = None) -> int:
     given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"samples": options.samples, "minutes": options.minutes, "preset": options.preset}
-    placed = {"device": options.device, "compiled": not options.no_compile}
+    ranks = Ranks.join()
+    placed: dict[str, Any] = {"device": options.device, "compiled": not options.no_compile, "ranks": ranks}
     trainer: Trainer
     if options.upsampler:
         generator, header = load_generator(options.upsampler)
@@ -268,7 +285,10 @@ def main(argv: list[str] | None = None) -> int:
         trainer = UpsamplerTrainer(UpsamplerConfig(**changes), generator, **placed)
     else:
         trainer = GeneratorTrainer(TrainConfig(**changes), **placed)
-    pictures = Pictures(options.data, cache=options.out.parent, device=options.device, validation=options.validation)
+    with ranks.first_before_the_others():
+        pictures = Pictures(
+            options.data, cache=options.out.parent, device=options.device, validation=options.validation
+        )
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
     if options.milestone and not (options.out / "state.safetensors").exists():

@@ -14,6 +14,7 @@ from training.checkpoint import optimizer_tensors, restore_optimizer
 from training.config import TrainConfig
 from training.data import Pictures, Plan
 from training.losses import discriminator_loss, generator_hinge
+from training.ranks import Ranks
 from training.validate import autocast
 
 __all__ = ["Trainer", "learning_rate"]
@@ -42,6 +43,7 @@ class Trainer(ABC):
         step: how many steps were done.
         samples: how many pictures were seen.
         decayed: how far the learning rate has come down, 0 to 1; set by whoever keeps the clock.
+        ranks: the processes that train together.
     """
 
     NETWORKS: ClassVar[tuple[str, ...]]
@@ -49,9 +51,9 @@ class Trainer(ABC):
     ema: nn.Module
     discriminator: nn.Module
 
-    def __init__(self, config: TrainConfig, *, device: str) -> None:
+    def __init__(self, config: TrainConfig, *, device: str, ranks: Ranks) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device = config, device
+        self.config, self.device, self.ranks = config, device, ranks
         self.step, self.samples, self.decayed = 0, 0, 0.0
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
 
@@ -97,7 +99,7 @@ class Trainer(ABC):
     @torch.no_grad()
     def _end_step(self, average: nn.Module, current: nn.Module, samples: int) -> None:
         self.step += 1
-        self.samples += samples
+        self.samples += samples * self.ranks.count
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
 

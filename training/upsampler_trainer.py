@@ -23,6 +23,7 @@ from training.losses import (
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import Generator
 from training.model.upsampler import GuidedUpsampler
+from training.ranks import ALONE, Ranks
 from training.trainer import Trainer
 from training.validate import autocast, batches, hole_psnr, iterate, write_sheet
 
@@ -85,9 +86,15 @@ class UpsamplerTrainer(Trainer):
     config: UpsamplerConfig
 
     def __init__(
-        self, config: UpsamplerConfig, generator: Generator, *, device: str = "cpu", compiled: bool = False
+        self,
+        config: UpsamplerConfig,
+        generator: Generator,
+        *,
+        device: str = "cpu",
+        compiled: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
-        super().__init__(config, device=device)
+        super().__init__(config, device=device, ranks=ranks)
         self._generator = self._placed(generator).requires_grad_(False)
         self.upsampler = self._placed(GuidedUpsampler())
         self.ema = self._placed(GuidedUpsampler()).requires_grad_(False)
@@ -113,9 +120,11 @@ class UpsamplerTrainer(Trainer):
             losses["hinge"] = hinge.detach()
             loss = loss + config.adversarial_weight * hinge
         loss.backward()
+        self.ranks.average_gradients(self.upsampler)
         torch.nn.utils.clip_grad_norm_(self.upsampler.parameters(), config.max_gradient_norm)
         self._optimizers["upsampler"].step()
         if adversarial:
+            self.ranks.average_gradients(self.discriminator)
             self._optimizers["discriminator"].step()
         self._end_step(self.ema, self.upsampler, len(x))
         return losses
