@@ -14,7 +14,6 @@ from iic_rt.cuda.frames import CudaFrame, Staging
 from iic_rt.cuda.graphs import CudaMark, CudaProgram, capture
 from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator, pycuda_allocator
 from iic_rt.cuda.queue import Queue
-from iic_rt.cuda.streams import stream_address
 from iic_rt.errors import BackendError
 
 __all__ = ["CudaBackend"]
@@ -41,12 +40,11 @@ class CudaBackend(Backend):
         if self.precision not in offered:
             raise BackendError(f"{self.name} computes in {' or '.join(offered)}, not in {precision!r}")
         self.bundle = bundle.at(offered[self.precision])
-        address = None if stream is None else stream_address(stream)
         driver = Driver(load_api())
         of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
         try:
             allocator = (pycuda_allocator if of_pycuda else driver_allocator)(driver)
-            self.queue = Queue(driver, address)
+            self.queue = Queue(driver, stream)
         except BackendError:
             driver.close()
             raise

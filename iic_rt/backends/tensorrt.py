@@ -57,6 +57,18 @@ def _drop(context: list[Any], used: list[object]) -> None:
     used.clear()
 
 
+class Loaded:
+    """What the library holds on the context: it must go before the context does."""
+
+    def __init__(self) -> None:
+        self.runtime: Any = None
+        self.engines: dict[object, Any] = {}
+
+    def release(self) -> None:
+        self.engines.clear()
+        self.runtime = None
+
+
 class TensorRTBackend(CudaBackend):
     """Engines of TensorRT, one a graph and shape; those that are missing are built and cached.
 
@@ -68,9 +80,9 @@ class TensorRTBackend(CudaBackend):
 
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
-        self._engines: dict[object, Any] = {}
+        self._loaded = Loaded()
         self._scratch = Block(0, 0)
-        self.queue.resources.adopt(self, "engine", self._engines.clear)
+        self.queue.resources.adopt(self, "engine", self._loaded.release)
         try:
             self._open()
         except BaseException:
@@ -83,7 +95,7 @@ class TensorRTBackend(CudaBackend):
         self._library = library = _open_library(self.name)
         library.load_plugin()
         try:
-            self._runtime = library.trt.Runtime(library.logger)
+            self._loaded.runtime = library.trt.Runtime(library.logger)
         except Exception as error:  # the library's own errors share no base class
             raise BackendError(
                 f"{self.name} {library.version} cannot be used on {device.name} with a driver for CUDA "
@@ -93,7 +105,7 @@ class TensorRTBackend(CudaBackend):
         if any(engine.target == self.name and engine.version.endswith("+") for engine in self.bundle.engines):
             # Version-compatible engines bring a runtime of their own, which the library runs only where it is allowed
             # to. The bundle's hashes were checked when it was loaded.
-            self._runtime.engine_host_code_allowed = True
+            self._loaded.runtime.engine_host_code_allowed = True
         self._store = _open_store(self.bundle, library, device.compute_capability)
         size = self.bundle.working_size
         tensors = {name: (1, channels, size, size) for name, channels in (("y", 3), ("m", 1), ("c", 1))}
@@ -149,10 +161,10 @@ class TensorRTBackend(CudaBackend):
     def _engine(self, graph: str, shapes: Shapes) -> Any:
         """The engine, loaded once; it stays loaded, since loading it takes longer than running it many times."""
         key = graph, tuple(sorted(shapes.items()))
-        if key not in self._engines:
+        if key not in self._loaded.engines:
             serialised = self._store.engine(graph, shapes)
             self._library.errors()  # forget what did not hinder
-            engine = self._runtime.deserialize_cuda_engine(serialised)
+            engine = self._loaded.runtime.deserialize_cuda_engine(serialised)
             if engine is None:
                 device = self.queue.driver.device
                 raise BackendError(
@@ -161,8 +173,8 @@ class TensorRTBackend(CudaBackend):
                     "device or version, run `iic-rt engines prune`, and it is built again; if memory ran out, close "
                     "other programs on the GPU"
                 )
-            self._engines[key] = engine
-        return self._engines[key]
+            self._loaded.engines[key] = engine
+        return self._loaded.engines[key]
 
     def _scratch_of(self, size: int) -> Block:
         """Scratch memory of ``size`` bytes at least; bindings keep the smaller piece that they were made with."""

@@ -70,9 +70,30 @@ class DeviceArray:
     def __dlpack_device__(self) -> tuple[int, int]:
         return dlpack.CUDA, self.queue.driver.device.ordinal
 
-    def __dlpack__(self, *, stream: int | None = None, **_newer: object) -> object:
-        """A capsule; the consumer's ``stream`` waits for the work on these pixels (None: the legacy default stream)."""
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """A capsule of DLPack 0, which every consumer reads whatever its ``max_version``.
+
+        The consumer's ``stream`` waits for the work on these pixels (None: the legacy default stream; -1: none waits).
+
+        Raises:
+            BufferError: a copy or another device is asked for; copy with the consumer's library instead.
+            BackendError: the backend is closed.
+        """
         self.queue.enter()
+        if copy:
+            raise BufferError("the pixels are lent where they lie; pass copy=None and copy them with your own library")
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(
+                f"the pixels lie on DLPack device {self.__dlpack_device__()}, not on {tuple(dl_device)}; pass "
+                "dl_device=None and copy them with your own library"
+            )
         if stream == 0:
             raise BufferError("stream 0 is ambiguous in DLPack; give 1 for the legacy default stream")
         if stream != -1:

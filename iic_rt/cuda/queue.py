@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from iic_rt.cuda.driver import Driver
 from iic_rt.cuda.resources import Resources
+from iic_rt.cuda.streams import stream_address
 from iic_rt.errors import BackendError
 
 __all__ = ["Queue"]
@@ -24,17 +25,20 @@ class Queue:
 
     Args:
         driver: of the context; the queue closes it.
-        stream: of the caller, which is never destroyed; None for one of its own.
+        stream: of the caller, anything that :func:`stream_address` takes; kept alive until the queue is closed, and
+            never destroyed. None for one of its own.
 
     Attributes:
         resources: freed when the device is done with them, and at :meth:`close`.
         ticket: of the work enqueued last.
     """
 
-    def __init__(self, driver: Driver, stream: int | None = None) -> None:
+    def __init__(self, driver: Driver, stream: object | None = None) -> None:
+        address = None if stream is None else stream_address(stream)
         self.driver, self.resources = driver, Resources()
         self._own = driver.create_stream()
-        self.stream = self._own if stream is None else stream
+        self.stream = self._own if address is None else address
+        self._callers_stream = stream  # its owner may drop it, and the address would be another stream's
         self._events: list[int] = []
         self._idle_events: deque[int] = deque()
         self._fence = self.take_event(self)
@@ -133,4 +137,5 @@ class Queue:
         for event in self._events:
             self.driver.destroy_event(event)
         self.driver.destroy_stream(self._own)
+        self._callers_stream = None
         self.driver.close()

@@ -93,6 +93,17 @@ class Strategy(Enum):
     USER_MANAGED = 2
 
 
+class FakeRuntime:
+    """A ``trt.Runtime``: loads engines, and holds the context in use as long as it lives."""
+
+    def __init__(self, library: FakeLibrary) -> None:
+        self._library = library
+        self.engine_host_code_allowed = False
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> FakeEngine | None:
+        return self._library.deserialize_cuda_engine(serialized_engine)
+
+
 class FakeLibrary:
     """An ``EngineLibrary`` and the module ``trt`` in it."""
 
@@ -102,7 +113,9 @@ class FakeLibrary:
         self.plugin_loads = 0
         self.deserialised: list[tuple[str, str]] = []
         self._api = api
-        self.trt = SimpleNamespace(Runtime=lambda logger: self, ExecutionContextAllocationStrategy=Strategy)
+        self.trt = SimpleNamespace(
+            Runtime=lambda logger: FakeRuntime(self), ExecutionContextAllocationStrategy=Strategy
+        )
 
     def errors(self) -> str:
         found, self.problems = "; ".join(self.problems), []

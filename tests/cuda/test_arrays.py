@@ -196,6 +196,15 @@ def test_no_order_and_an_ambiguous_one(memory: Memory, api: FakeApi) -> None:
         array.__dlpack__(stream=0)
 
 
+def test_pixels_are_lent_where_they_lie(memory: Memory) -> None:
+    array = make_device_array(memory, (6, 9))
+    array.__dlpack__(stream=-1, copy=False, dl_device=array.__dlpack_device__())
+    with pytest.raises(BufferError, match="copy=None"):
+        array.__dlpack__(stream=-1, copy=True)
+    with pytest.raises(BufferError, match=r"not on \(1, 0\)"):
+        array.__dlpack__(stream=-1, dl_device=(1, 0))
+
+
 def test_what_we_lent_stays_until_it_is_given_back(memory: Memory, api: FakeApi) -> None:
     array = make_device_array(memory, (6, 9))
     address = array.address

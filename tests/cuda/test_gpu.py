@@ -159,7 +159,7 @@ def test_arrays_and_context_of_pycuda(rng: np.random.Generator) -> None:
     context = cuda.Device(0).make_context()
     try:
         driver = Driver(load_api())
-        memory = Memory(Queue(driver, cuda.Stream().handle), driver_allocator(driver))
+        memory = Memory(Queue(driver, cuda.Stream()), driver_allocator(driver))
         pixels = rng.integers(0, 256, (480, 640, 3), np.uint8)
         array = as_device_array(gpuarray.to_gpu(pixels), memory.queue)
         np.testing.assert_array_equal(read(memory, array), pixels)

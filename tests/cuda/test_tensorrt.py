@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -19,7 +21,7 @@ from iic_rt.bundle.manifest import Bundle, load_bundle
 from iic_rt.errors import BackendError, BundleError
 from tests.cuda.conftest import SIZE, is_empty
 from tests.cuda.fake_driver import FakeApi
-from tests.cuda.fake_engine import FakeContext, FakeEngine, FakeLibrary, FakeStore, Strategy
+from tests.cuda.fake_engine import FakeContext, FakeEngine, FakeLibrary, FakeRuntime, FakeStore, Strategy
 
 Install = Callable[[FakeApi], dict[str, FakeLibrary]]
 
@@ -163,6 +165,32 @@ def test_precisions(install: Install, discrete: FakeApi, bundle: Bundle) -> None
     with pytest.raises(BundleError, match="no graphs in 'fp16'"):
         open_tensorrt(replace(bundle, precisions=fp32), "fp16")
     assert discrete.retained == 0
+
+
+def test_the_runtime_goes_before_the_context(
+    install: Install, discrete: FakeApi, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(discrete)
+    retained: list[int] = []
+    monkeypatch.setattr(FakeRuntime, "__del__", lambda _: retained.append(discrete.retained), raising=False)
+    backend = open_tensorrt(bundle)
+    held = discrete.retained
+    backend.close()
+    assert retained == [held]  # and the backend itself is still there
+    assert discrete.retained < held
+
+
+def test_the_stream_of_the_caller_is_kept_until_close(install: Install, discrete: FakeApi, bundle: Bundle) -> None:
+    install(discrete)
+    stream = type("Stream", (), {"handle": 2})()
+    gone = weakref.ref(stream)
+    backend = open_tensorrt(bundle, stream=stream)
+    del stream
+    gc.collect()
+    assert gone() is not None
+    backend.close()
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_stream_of_pycuda_brings_memory_from_pycuda(
