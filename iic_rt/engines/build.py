@@ -159,6 +159,9 @@ def _configure(library: EngineLibrary, config: Any, options: BuildOptions) -> No
             "engines of tensorrt-rtx run on every device from Ampere on, and in the version that built them alone; "
             "leave out hardware and version compatibility, or use the target tensorrt"
         )
+    if library.target == "tensorrt-rtx":
+        # An engine that allocates while it runs cannot be captured in a CUDA graph.
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if options.hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if options.version_compatible:

@@ -194,7 +194,7 @@ def classic(monkeypatch: pytest.MonkeyPatch) -> Any:
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS="ampere+"),
         ProfilingVerbosity=SimpleNamespace(DETAILED="detailed"),
-        BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions", TF32="tf32"),
+        BuilderFlag=SimpleNamespace(VERSION_COMPATIBLE="versions", TF32="tf32", REQUIRE_USER_ALLOCATION="user"),
     )
     library = SimpleNamespace(target="tensorrt", version="10.3.0", trt=trt, errors=lambda: "")
     return SimpleNamespace(opened=library, config=config)
@@ -210,6 +210,13 @@ def test_options_of_classic_tensorrt(classic: Any) -> None:
     assert config.flags == ["versions"]
     assert config.cleared == ["tf32"]
     assert config.profiling_verbosity == "detailed"
+
+
+def test_engines_of_rtx_can_be_captured(classic: Any) -> None:
+    """They take scratch memory from their user alone: one that allocates while it runs is refused by a capture."""
+    classic.opened.target = "tensorrt-rtx"
+    build_engine(classic.opened, GRAPHS["step"], {})
+    assert classic.config.flags == ["user"]
 
 
 @pytest.mark.parametrize(
