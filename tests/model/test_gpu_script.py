@@ -1,0 +1,33 @@
+"""The command for a GPU, with a Python that only prints what it is asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "training" / "gpu.sh"
+
+pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "--stage 128:128:0.5"),
+        (["--upsampler", "edge.safetensors"], "--upsampler {folder}/edge.safetensors --stage 256:64:1.0"),
+    ],
+)
+def test_paths_are_those_of_the_caller(tmp_path: Path, options: list[str], expected: str) -> None:
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$PWD $*"\n')
+    python.chmod(0o755)
+    variables = os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    command = ["bash", str(SCRIPT), "data", "out", "5", *options]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{SCRIPT.parents[1]} -m training.train --data {tmp_path}/data --out {tmp_path}/out ")
+    assert expected.format(folder=tmp_path) in done.stdout
