@@ -18,7 +18,7 @@ milestone=${MILESTONE:-training/weights/campaign.safetensors}
 recipe=(--samples 1000000 --workers 1)
 ranks=$(($(nproc) > 1 ? 2 : 1)) # two processes keep two cores busier than two threads do
 # Small crops first: in the same time the network sees several times as many (benchmarks.recipes).
-stages=(--stage 64:64:0.2 --stage 128:16:0.9 --stage 256:12:1.0)
+stages=(--stage 64:64:0.2 --stage 128:16:0.9 --stage 256:16:1.0)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
 absolute() { (cd "$invoked_from" && realpath -m "$1"); }
@@ -73,7 +73,7 @@ finish)
     shift 3
     mkdir -p "$out"
     [[ -f $out/state.safetensors ]] || cp "$run"/{state.safetensors,config.json,log.jsonl} "$out"
-    start "$out" "$data" --stage 256:12:1.0 --end-in "$minutes" "$@"
+    start "$out" "$data" --stage 256:16:1.0 --end-in "$minutes" "$@"
     ;;
 *) usage ;;
 esac

@@ -6,16 +6,11 @@
 #   training/gpu.sh DATA OUT MINUTES --upsampler WEIGHTS   the upsampling network behind these generator weights
 # OUT/best.safetensors holds the averaged weights (13 MB), OUT/state.safetensors what it goes on from.
 set -euo pipefail
-data=$(realpath -m "$1") out=$(realpath -m "$2") minutes=$3
+data=$1 out=$2 minutes=$3
 shift 3
-options=()
-while (($#)); do # paths are the caller's, and the folder changes
-    options+=("$1")
-    [[ $1 == --upsampler || $1 == --milestone ]] && { options+=("$(realpath -m "$2")"); shift; }
-    shift
-done
-set -- "${options[@]}"
-cd "$(dirname "$0")/.."
+# The folder stays the caller's, and with it every relative path.
+PYTHONPATH=$(cd "$(dirname "$0")/.." && pwd)${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH
 if [[ " $* " == *" --upsampler "* ]]; then
     set -- "$@" --stage 256:64:1.0
 else

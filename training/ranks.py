@@ -83,8 +83,10 @@ class Ranks:
         """A part that rank 0 alone does: meanwhile it uses the processor cores of all."""
         threads = torch.get_num_threads()
         torch.set_num_threads(threads * self.count)
-        yield
-        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 ALONE = Ranks()

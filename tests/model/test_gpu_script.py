@@ -18,16 +18,18 @@ pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
     ("options", "expected"),
     [
         ([], "--stage 128:128:0.5"),
-        (["--upsampler", "edge.safetensors"], "--upsampler {folder}/edge.safetensors --stage 256:64:1.0"),
+        (["--upsampler", "edge.safetensors"], "--upsampler edge.safetensors --stage 256:64:1.0"),
     ],
 )
 def test_paths_are_those_of_the_caller(tmp_path: Path, options: list[str], expected: str) -> None:
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
-    python.write_text('#!/bin/sh\necho "$PWD $*"\n')
+    python.write_text('#!/bin/sh\necho "$PYTHONPATH $PWD $*"\n')
     python.chmod(0o755)
-    variables = os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    variables |= {"PATH": f"{python.parent}:{os.environ['PATH']}"}
     command = ["bash", str(SCRIPT), "data", "out", "5", *options]
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"{SCRIPT.parents[1]} -m training.train --data {tmp_path}/data --out {tmp_path}/out ")
-    assert expected.format(folder=tmp_path) in done.stdout
+    started = f"{SCRIPT.parents[1]} {tmp_path} -m training.train --data data --out out --minutes 5 "
+    assert done.stdout.startswith(started)
+    assert expected in done.stdout
