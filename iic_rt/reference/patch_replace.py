@@ -1,4 +1,4 @@
-"""``iic::PatchReplace``, version 1, in numpy: the specification that graphs and kernels are compared with."""
+"""``iic::PatchReplace``, version 2, in numpy: the specification that graphs and kernels are compared with."""
 
 from __future__ import annotations
 
@@ -8,39 +8,58 @@ from numpy.typing import NDArray
 __all__ = ["patch_replace"]
 
 Values = NDArray[np.floating]
+SMALLEST = 1e-6  # weight of a cell, below which no patch reaches it
 
 
 def patch_replace(
-    q: Values, k: Values, v: Values, hole: NDArray[np.generic], weight: Values, *, scale: float
+    features: Values, inside: Values, source: NDArray[np.int32], share: Values
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Replaces the rows of hole patches by a softmax-weighted sum of valid ones (Eq. 5 and 6 of the paper).
+    """Copies patches into the hole, blended where they overlap (Eq. 6 of the paper).
 
-    ``out[i] = sum_j s_ij v[j]`` with ``s_ij = weight[j] exp(scale q[i].k[j]) / sum_j weight[j] exp(scale q[i].k[j])``
-    where ``hole[i]`` is above 0; every other row is handed through bit for bit. The plain ``exp(cos)`` of Eq. 6 is
-    nearly uniform over unit vectors, hence ``scale``.
+    A patch is ``half`` = h / rows cells wide and copied with a margin of ``max(1, half // 4)`` cells on every side, read
+    at the map's border from the cell nearest to it. Along either axis its weight is 1, and where margin and neighbour
+    overlap it falls linearly over the ``2 * margin`` cells around their common edge, so that both add up to 1; where
+    there is no neighbour it does not fall. A cell inside the hole becomes the mean of what the patches over it copy,
+    weighted by both axes and the share. Cells inside the hole are never read.
 
     Args:
-        q: [B, N, D], rows of unit length: descriptors of the patches as asked for.
-        k: [B, N, D], rows of unit length: descriptors of the patches as offered.
-        v: [B, N, Dv], what is copied.
-        hole: [B, N], above 0 = replace this row.
-        weight: [B, N], 0 or more; 0 = this patch is not valid and never read.
-        scale: factor of the cosine.
+        features: [B, C, h, w], at least two cells a patch, as many rows of cells in each as columns.
+        inside: [B, 1, h, w], above 0 = a cell to write.
+        source: [B, best, rows, columns], of ``iic::PatchSearch``.
+        share: [B, best, rows, columns], of ``iic::PatchSearch``; 0 = nothing is copied.
 
     Returns:
-        ``out`` [B, N, Dv] and ``replaced`` [B, N] in {0, 1}. A picture without a valid patch keeps all of its rows,
-        and its ``replaced`` is 0.
+        ``mixed`` [B, C, h, w] and ``missing`` [B, 1, h, w], 1 for the cells inside the hole that nothing could be copied
+        to. These and all cells outside are handed through.
     """
-    q, k, weight = (np.asarray(a, np.float64) for a in (q, k, weight))
-    out = np.array(v, np.float64)
-    replaced = np.zeros(hole.shape, np.float64)
-    for b in range(len(out)):
-        rows, valid = np.flatnonzero(hole[b] > 0), np.flatnonzero(weight[b] > 0)
-        if len(rows) == 0 or len(valid) == 0:
-            continue
-        logits = scale * q[b, rows] @ k[b, valid].T + np.log(weight[b, valid])
-        share = np.exp(logits - logits.max(1, keepdims=True))
-        share /= share.sum(1, keepdims=True)
-        out[b, rows] = share @ np.asarray(v[b, valid], np.float64)
-        replaced[b, rows] = 1
-    return out, replaced
+    mixed, missing = np.array(features, np.float64), np.array(inside > 0, np.float64)
+    rows, columns = source.shape[2:]
+    height, width = features.shape[2:]
+    half = height // rows
+    for b, _, r, c in np.argwhere(inside > 0):
+        total, reached = np.zeros(features.shape[1]), 0.0
+        for patch_row, tall in _patches_over(r, half, rows):
+            for patch_column, wide in _patches_over(c, half, columns):
+                for j, part in zip(source[b, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True):
+                    y = np.clip(r + (j // columns - patch_row) * half, 0, height - 1)
+                    x = np.clip(c + (j % columns - patch_column) * half, 0, width - 1)
+                    if inside[b, 0, y, x] > 0:
+                        continue
+                    total += tall * wide * part * features[b, :, y, x]
+                    reached += tall * wide * part
+        if reached > SMALLEST:
+            mixed[b, :, r, c], missing[b, 0, r, c] = total / reached, 0
+    return mixed, missing
+
+
+def _patches_over(cell: int, half: int, patches: int) -> list[tuple[int, float]]:
+    """The one or two patches of an axis over a cell of it, with their weights."""
+    margin, own, at = max(1, half // 4), cell // half, cell % half
+    if at < margin and own > 0:
+        neighbour, depth = own - 1, at
+    elif at >= half - margin and own < patches - 1:
+        neighbour, depth = own + 1, half - 1 - at
+    else:
+        return [(own, 1.0)]
+    weight = (depth + margin + 0.5) / (2 * margin)
+    return [(own, weight), (neighbour, 1 - weight)]
