@@ -19,15 +19,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
 from benchmarks.record import environment, write_record
 from benchmarks.timed import TimedBackend, timed_inpainter
 from iic_rt.bench.environment import peak_mib
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
+from iic_rt.bundle.shapes import DESCRIPTOR, FEATURES
 from iic_rt.image_io import read_image
-from iic_rt.pipeline.patches import blend, windows
+from iic_rt.patches import replace_patches, search_patches
 
 __all__ = ["in_new_process", "main", "measure_call", "measure_replace", "plot"]
 
@@ -72,25 +71,20 @@ def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict
 
 
 def measure_replace(*, repeats: int) -> list[dict[str, float]]:
-    """Milliseconds of the ``replace`` graph at 512 x 512 for several shares of hole patches."""
-    path = load_bundle(DEFAULT_BUNDLE).graphs["replace"].path
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    """Milliseconds of ``search`` and ``replace`` on the CPU at 512 x 512 for several shares of hole patches."""
+    options = load_bundle(DEFAULT_BUNDLE).search
     rng = np.random.default_rng(0)
-    groups, p = 64, 8
-    q = rng.normal(size=(1, groups**2, 76)).astype(np.float32)
-    q /= np.linalg.norm(q, axis=2, keepdims=True)
-    cells = groups * p // 2
-    features = rng.normal(size=(1, 16, cells, cells)).astype(np.float32)
-    first, second, share = blend(groups, p)
-    feeds: dict[str, NDArray[Any]] = {"q": q, "features": features, "windows": windows(groups, p)}
-    feeds |= {"first": first, "second": second, "share": share}
+    groups, half = 64, 4
+    q = rng.normal(size=(groups**2, DESCRIPTOR)).astype(np.float32)
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    features = rng.normal(size=(FEATURES, groups * half, groups * half)).astype(np.float32)
     found: dict[float, list[float]] = defaultdict(list)
     for i in range(repeats + 1):
         for part in SHARES:
-            hole = (np.arange(groups**2) < part * groups**2).astype(np.float32).reshape(1, groups, groups)
-            inside = np.kron(hole[0], np.ones((p // 2, p // 2), np.float32))[None, None]
+            hole = (np.arange(groups**2) < part * groups**2).astype(np.float32).reshape(groups, groups)
+            inside = np.kron(hole, np.ones((half, half), np.float32))
             started = time.perf_counter()
-            session.run(None, feeds | {"hole": hole, "weight": 1 - hole, "inside": inside})
+            replace_patches(features, inside, *search_patches(q, hole, 1 - hole, options))
             if i:
                 found[part].append((time.perf_counter() - started) * 1e3)
     return [{"hole": part, "p50_ms": round(float(np.median(values)), 2)} for part, values in found.items()]

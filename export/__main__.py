@@ -24,9 +24,9 @@ def show(report: dict[str, Any]) -> None:
         )
     upsample = report["upsample"]
     for row in upsample["factors"]:
-        print(f"upsample x{row['factor']:<11}FP32 {row['fp32']:.1e}, FP16 {row['fp16']:.1e} of 255")
-    for dtype, error in upsample["patch_replace"].items():
-        print(f"iic::PatchReplace {dtype}: {error:.1e} of 1")
+        for precision in ("fp32", "fp16"):
+            shown = ", ".join(f"{name} {value:.1e}" for name, value in row[precision].items())
+            print(f"upsample x{row['factor']:<4} {precision}: {shown}")
     show_accuracy(report["accuracy"])
     print(f"parity {'passed' if report['passed'] else 'FAILED'} (seed {report['seed']}, T = 1..{report['iterations']})")
 

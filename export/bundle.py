@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from export.accuracy import Picture, check_accuracy
 from export.graphs import build_step, tensor_specs
 from export.parity import check_parity
 from export.pixel_graphs import build_composite, build_prepare, build_seam
-from export.upsample_graphs import build_upsample_graphs
+from export.upsample_graphs import build_upsample_graphs, search_options
 from export.upsample_parity import check_upsample_parity
 from iic_rt._version import __version__
 from iic_rt.bundle.manifest import MANIFEST, SCHEMA, file_sha256, load_bundle
@@ -77,6 +78,7 @@ def write_bundle(
             "name": out.name,
             "preset": header["preset"],
             "working_size": WORKING_SIZE,
+            "search": asdict(search_options(upsampler)),
             "exported_by": f"iic-rt {__version__}",
             "weights_sha256": {"generator": file_sha256(weights), "upsampler": file_sha256(upsampler_weights)},
             "precisions": precisions,

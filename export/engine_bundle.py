@@ -14,7 +14,7 @@ from export.accuracy import Picture, check_accuracy
 from export.bundle import ParityError, file_entry, replace_folder, write_manifest
 from export.recipes import Recipe
 from iic_rt.backends.registry import BACKENDS
-from iic_rt.bundle.manifest import MANIFEST, PATCH_REPLACE_VERSION, Bundle, load_bundle
+from iic_rt.bundle.manifest import MANIFEST, OPERATORS_VERSION, Bundle, load_bundle
 from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.build import Progress, build_engine, describe_network
 from iic_rt.engines.cache import EngineCache
@@ -85,7 +85,7 @@ def write_engine_bundle(
             options = recipe.options
             engine = build_engine(library, graph, shapes, options=options, timing_cache=timing, progress=progress)
             path.write_bytes(engine)
-            plugin = str(PATCH_REPLACE_VERSION) if needs_plugin(graph.path.read_bytes()) else None
+            plugin = str(OPERATORS_VERSION) if needs_plugin(graph.path.read_bytes()) else None
             engines.append(
                 file_entry(path)
                 | {"graph": graph_name, "precision": recipe.precision, "shapes": dict(shapes), "plugin": plugin}

@@ -1,9 +1,10 @@
-"""The four graphs of guided upsampling: ``similarity``, ``features``, ``replace`` and ``to_rgb``.
+"""The five graphs of guided upsampling: ``similarity``, ``search``, ``features``, ``replace`` and ``to_rgb``.
 
-They are cut where the runtime needs a seam. ``features`` and ``to_rgb`` work on tiles of a large crop, ``replace`` on
-some channels of the whole crop at a time, so that no graph holds every intermediate of a large photograph. Where memory
-is no matter, one tile is the crop and all channels go at once. S = s * factor is the side of the crop, s that of the
-loop, p = 4 * factor that of a patch, N = (s / 4)^2; h and w are the sides of a tile, r and c its patches.
+They are cut where the runtime needs a seam. ``search`` comes first, so that ``features`` is computed where a patch is
+copied from or seen alone. ``features`` and ``to_rgb`` work on tiles of a large region, so that no graph holds every
+intermediate of a large photograph; there the host copies the patches. Where memory is no matter, one tile is the
+region. S = s * factor is the side of the region, s that of the loop, p = 4 * factor that of a patch, N = (s / 4)^2; h
+and w are the sides of a tile, r and c its patches.
 
 ==========  =====================  ====================================================================
 similarity
@@ -12,23 +13,26 @@ y           [1, 3, s, s]           float32 in about [-1, 1], the loop's result
 m           [1, 1, s, s]           float32 in {0, 1}, what it has filled
 q           [1, N, 76]             float32, descriptors of unit length, patches row by row
 low         [1, 3, s + 6, s + 6]   float32, y in [-1, 1] with its border repeated three times
+search
+q           [1, N, 76]             float32
+hole        [1, s/4, s/4]          float32 in {0, 1}, patches to replace
+weight      [1, s/4, s/4]          float32, ``iic_rt.patches.patch_weights``
+source      [1, best, s/4, s/4]    int32, numbers of the patches to copy
+share       [1, best, s/4, s/4]    float32, of each of them; 0 = nothing is copied
 features
 image       [h, w, 3]              uint8, RGB
 unknown     [h, w]                 uint8, nonzero = not to be looked at
 low         [1, 3, 4r + 6, 4c + 6] float32, the tile's part of ``low``
-weights     [p, 10]                float32, ``iic_rt.pipeline.patches.base_weights``
+weights     [p, 10]                float32, ``iic_rt.resampling.base_weights``
 features    [1, 16, h/2, w/2]      float32, the last feature map
 inside      [1, 1, h/2, w/2]       float32 in {0, 1}, cells with an unknown pixel
 replace
-q           [1, N, 76]             float32
-features    [1, C, S/2, S/2]       float32, any number of channels
-inside      [1, 1, S/2, S/2]       float32 in {0, 1}
-hole        [1, s/4, s/4]          float32 in {0, 1}, patches to replace
-weight      [1, s/4, s/4]          float32, ``iic_rt.pipeline.patches.patch_weights``
-windows     [...]                  int64, ``iic_rt.pipeline.patches.windows``
-first, second, share [S/2]         int64, int64, float32, ``iic_rt.pipeline.patches.blend``
-mixed       [1, C, S/2, S/2]       float32
-replaced    [1, s/4, s/4]          float32 in {0, 1}; 0 for a hole patch means: no patch was valid
+features    [1, 16, h/2, w/2]      float32
+inside      [1, 1, h/2, w/2]       float32 in {0, 1}
+source      [1, best, s/4, s/4]    int32
+share       [1, best, s/4, s/4]    float32
+mixed       [1, 16, h/2, w/2]      float32, the hole's cells copied
+missing     [1, 1, h/2, w/2]       float32 in {0, 1}, cells inside that nothing was copied to
 to_rgb
 mixed       [1, 16, h/2, w/2]      float32
 low         as in features
@@ -40,9 +44,8 @@ keep        [C, 1, 1]              float32 in {0, 1}, 1 = this channel stays as 
 filled      [h, w, C]              uint8, ``image`` with its hole filled
 ==========  =====================  ====================================================================
 
-In FP16 q, features, inside and mixed are float16, the rest is as above: the networks compute in FP16; the base, the
-weights of cells and the last sum in front of the bytes in float32. FP16 descriptors move the logits of the softmax, at
-its scale of 180, by 0.007 in the mean and 0.05 at most (pictures in examples/).
+In FP16 q, features, inside, mixed and missing are float16, the rest is as above: the networks compute in FP16; the
+base, the weights of cells and the last sum in front of the bytes in float32.
 """
 
 from __future__ import annotations
@@ -53,12 +56,16 @@ from onnx import compose
 from torch import Tensor, nn
 
 from export.graphs import InHalf, export_module, store_weights_as_fp16
-from export.patch_replace import build_replace, typed
+from export.patch_graphs import build_replace, build_search, typed
 from export.pixel_graphs import BASE, BASE_CONSTANTS, HEAD, TAPS, TO_RGB, composite_text
+from iic_rt.patches import SearchOptions
 from iic_rt.resampling import BASE_REACH
 from training.model.upsampler import GuidedUpsampler, ReconstructionNetwork, SimilarityNetwork
 
-__all__ = ["build_upsample_graphs"]
+__all__ = ["build_upsample_graphs", "search_options"]
+
+BEST, SWEEPS = 1, 4
+COHERENCE = 0.06  # of the cosine
 
 INPUTS = f"""{HEAD}
 inputs (uint8[h, S, C] image, uint8[h, S] visible, float[1, 3, a, b] low, float[p, {TAPS}] weights, float[3, C] order)
@@ -155,8 +162,15 @@ def build_upsample_graphs(upsampler: GuidedUpsampler, precision: str = "fp32") -
         if not half:
             store_weights_as_fp16(model)
         onnx.checker.check_model(model, full_check=True)
-    replace = build_replace(float(upsampler.scale), dtype)
-    return {"similarity": similarity, "features": features, "replace": replace, "to_rgb": to_rgb}
+    search = build_search(search_options(upsampler), dtype)
+    replace = build_replace(dtype)
+    return {"similarity": similarity, "search": search, "features": features, "replace": replace, "to_rgb": to_rgb}
+
+
+def search_options(upsampler: GuidedUpsampler) -> SearchOptions:
+    """How ``search`` chooses; the README's table and docs/patch-replace.md say why."""
+    scale = float(upsampler.scale)
+    return SearchOptions(best=BEST, scale=scale, coherence=COHERENCE * scale, sweeps=SWEEPS)
 
 
 def _join(

@@ -6,14 +6,15 @@ in ``iic_rt.reference``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEW", "margin_of", "patch_weights", "replace_patches", "search_patches"]
+__all__ = ["FEW", "SearchOptions", "margin_of", "patch_weights", "replace_patches", "search_patches"]
 
 FEW = 1 / 64  # share of patches: where fewer are wholly known, those with unknown pixels may be copied as well
 ROWS_PER_BLOCK = 1024  # hole patches whose logits are held at once
@@ -23,6 +24,23 @@ NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 Array = NDArray[np.float32]
 Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The attributes of ``iic::PatchSearch``; a bundle has them fixed.
+
+    Attributes:
+        best: patches that are kept for each hole patch, 1 to all.
+        scale: factor of the cosine.
+        coherence: what an agreeing neighbour adds to a logit, 0 or more.
+        sweeps: over the hole; above 0 only with ``best`` = 1.
+    """
+
+    best: int
+    scale: float
+    coherence: float
+    sweeps: int
 
 
 def patch_weights(copyable: NDArray[np.uint8], p: int) -> Array:
@@ -52,14 +70,7 @@ def margin_of(half: int) -> int:
 
 
 def search_patches(
-    q: NDArray[np.floating],
-    hole: Array,
-    weight: Array,
-    *,
-    best: int,
-    scale: float,
-    coherence: float,
-    sweeps: int,
+    q: NDArray[np.floating], hole: Array, weight: Array, options: SearchOptions
 ) -> tuple[NDArray[np.int32], Array]:
     """``iic::PatchSearch`` for one image: ``iic_rt.reference.patch_search``, without the axis of the batch.
 
@@ -67,14 +78,12 @@ def search_patches(
         q: [rows * columns, D], float32 or float16.
         hole: float32 [rows, columns].
         weight: float32 [rows, columns].
-        best: as in the specification, and so are the others.
-        scale: of the cosine.
-        coherence: what an agreeing neighbour adds to a logit.
-        sweeps: over the hole.
+        options: of the bundle.
 
     Returns:
         ``source`` int32 and ``share`` float32, both [best, rows, columns].
     """
+    best = options.best
     source = np.zeros((best, hole.size), np.int32)
     share = np.zeros((best, hole.size), np.float32)
     holes, valid = np.flatnonzero(hole > 0), np.flatnonzero(weight > 0)
@@ -82,7 +91,7 @@ def search_patches(
         d = np.asarray(q, np.float32)
         bias = np.full(hole.size, -np.inf, np.float32)
         bias[valid] = np.log(weight.ravel()[valid])
-        keys, key_bias = np.ascontiguousarray((d[valid] * np.float32(scale)).T), bias[valid]
+        keys, key_bias = np.ascontiguousarray((d[valid] * np.float32(options.scale)).T), bias[valid]
         for at in range(0, len(holes), ROWS_PER_BLOCK):
             block = holes[at : at + ROWS_PER_BLOCK]
             logit = d[block] @ keys
@@ -92,15 +101,15 @@ def search_patches(
             part = np.exp(part - part[:, :1])
             source[: kept.shape[1], block] = valid[kept].T
             share[: kept.shape[1], block] = (part / part.sum(1, keepdims=True)).T
-        if sweeps:
-            _make_coherent(source[0].reshape(hole.shape), hole > 0, d, bias, scale, coherence, sweeps)
+        if options.sweeps:
+            _make_coherent(source[0].reshape(hole.shape), hole > 0, d, bias, options)
     return source.reshape(best, *hole.shape), share.reshape(best, *hole.shape)
 
 
 def _greatest(logit: Array, count: int) -> Index:
-    """Columns of the ``count`` greatest values of each row, the greatest first, the lower column first of equal ones."""
+    """Columns of the ``count`` greatest values of each row, the greatest first, of equal ones the lower column."""
     if count == 1:
-        return logit.argmax(1)[:, None]
+        return np.asarray(logit.argmax(1)[:, None])
     return np.argsort(-logit, axis=1, kind="stable")[:, :count]
 
 
@@ -109,9 +118,7 @@ def _make_coherent(
     is_hole: NDArray[np.bool_],
     d: Array,
     bias: Array,
-    scale: float,
-    coherence: float,
-    sweeps: int,
+    options: SearchOptions,
 ) -> None:
     """The sweeps of the specification; ``source`` [rows, columns] is changed."""
     rows, columns = source.shape
@@ -121,7 +128,7 @@ def _make_coherent(
     r, c = np.nonzero(is_hole)
     even = (r + c) % 2 == 0
     halves = [(r[colour], c[colour]) for colour in (even, ~even)]
-    for _ in range(sweeps):
+    for _ in range(options.sweeps):
         changed = False
         for r, c in halves:
             if not len(r):
@@ -138,9 +145,11 @@ def _make_coherent(
                 candidates.append(np.where(allowed[-1], moved, own))
             found, ok = np.stack(candidates), np.stack(allowed)  # [5, n]
             # The logits of the candidates that differ from the source alone; the others lose nothing by being -inf.
-            value = np.einsum("nd,knd->kn", d[number] * np.float32(scale), d[found], optimize=False) + bias[found]
+            value = (
+                np.einsum("nd,knd->kn", d[number] * np.float32(options.scale), d[found], optimize=False) + bias[found]
+            )
             agree = ((found[:, None] == found[None, 1:]) & ok[None, 1:]).sum(1)
-            value = np.where(ok, value + np.float32(coherence) * agree, -np.inf)
+            value = np.where(ok, value + np.float32(options.coherence) * agree, -np.inf)
             chosen = np.take_along_axis(found, value.argmax(0)[None], 0)[0]
             changed |= bool((chosen != own).any())
             at[r + 1, c + 1] = chosen
@@ -169,7 +178,7 @@ def _axis(cells: int, patches: int) -> _Axis:
 
 
 def replace_patches(
-    features: NDArray[np.floating], inside: NDArray[np.generic], source: NDArray[np.int32], share: Array
+    features: NDArray[np.floating], inside: NDArray[Any], source: NDArray[np.int32], share: Array
 ) -> NDArray[np.bool_]:
     """``iic::PatchReplace`` for one image, in place: ``iic_rt.reference.patch_replace``, without the axis of the batch.
 
@@ -206,7 +215,7 @@ def replace_patches(
                     cell = y * width + x
                     picked.append(cell)
                     weights.append(part * of_chosen[patch_row, patch_column] * known[cell])
-            total = np.sum(weights, axis=0, dtype=np.float32)
+            total: Array = np.asarray(sum(weights), np.float32)
             reached = total > SMALLEST
             missing[block[~reached]] = True
             if not reached.all():

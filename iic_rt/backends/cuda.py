@@ -31,7 +31,7 @@ class CudaBackend(Backend):
     """
 
     synchronous: ClassVar[bool] = False
-    limits = Limits(tile_pixels=1 << 22, rows_bytes=1 << 27)  # a region of 2048 x 2048 in FP16 goes through at once
+    limits = Limits(whole_pixels=1 << 22, tile_pixels=1 << 22)
 
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         offered = self.precisions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Backend, Buffer, Mark, Program
+from iic_rt.contract import Backend, Binding, Buffer, Mark, Program
 from iic_rt.errors import BackendError
+from iic_rt.patches import SearchOptions, replace_patches, search_patches
 
-__all__ = ["HostBackend", "HostBuffer", "host_buffers"]
+__all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
+
+IN_NUMPY = frozenset({"search", "replace"})  # graphs that no engine on the CPU opens
 
 
 class HostBuffer(Buffer):
@@ -35,6 +39,35 @@ class HostBuffer(Buffer):
 
     def read(self) -> NDArray[Any]:
         return self.host
+
+
+class SearchBinding(Binding):
+    """``search`` in numpy: hole rows and valid columns alone, where a graph of fixed shapes computes all pairs."""
+
+    def __init__(
+        self, options: SearchOptions, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]
+    ) -> None:
+        self._options, self._inputs, self._outputs = options, inputs, outputs
+
+    def enqueue(self) -> None:
+        q, hole, weight = (self._inputs[name].host[0] for name in ("q", "hole", "weight"))
+        source, share = search_patches(q, hole, weight, self._options)
+        self._outputs["source"].host[0], self._outputs["share"].host[0] = source, share
+
+
+class ReplaceBinding(Binding):
+    """``replace`` in numpy: of the cells, only those inside the hole are touched."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    def enqueue(self) -> None:
+        features, inside, source, share = (
+            self._inputs[name].host[0] for name in ("features", "inside", "source", "share")
+        )
+        mixed = self._outputs["mixed"].host[0]
+        np.copyto(mixed, features)
+        self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], source, share)
 
 
 class HostMark(Mark):
@@ -60,7 +93,7 @@ class HostProgram(Program):
 
 
 class HostBackend(Backend):
-    """Base of the backends on the CPU: checks the precision, has no stream."""
+    """Base of the backends on the CPU: checks the precision, has no stream, searches and replaces patches in numpy."""
 
     synchronous: ClassVar[bool] = True
 
@@ -75,6 +108,21 @@ class HostBackend(Backend):
 
     def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> HostBuffer:
         return HostBuffer(shape, dtype)
+
+    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:
+        if graph not in self.bundle.graphs:
+            has = ", ".join(self.bundle.graphs)
+            raise BackendError(f"the bundle has no graph {graph!r}; it has: {has}")
+        ins, outs = host_buffers(inputs, self.name), host_buffers(outputs, self.name)
+        if graph == "search":
+            return SearchBinding(self.bundle.search, ins, outs)
+        if graph == "replace":
+            return ReplaceBinding(ins, outs)
+        return self._bind(graph, ins, outs)
+
+    @abstractmethod
+    def _bind(self, graph: str, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> Binding:
+        """The same for the graphs that the engine runs."""
 
     def capture(self, work: Callable[[], Sequence[Mark]]) -> HostProgram:
         return HostProgram(work)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from iic_rt.backends.host import HostBackend, HostBuffer, host_buffers
+from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Binding, Buffer
+from iic_rt.contract import Binding
 from iic_rt.errors import BackendError
 
 __all__ = ["OnnxRuntimeBackend"]
@@ -57,6 +57,8 @@ class OnnxRuntimeBackend(HostBackend):
         options.enable_cpu_mem_arena = False
         self._sessions: dict[str, Any] = {}
         for name, graph in self.bundle.graphs.items():
+            if name in IN_NUMPY:
+                continue
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
                     str(graph.path), options, providers=list(self.providers)
@@ -75,12 +77,12 @@ class OnnxRuntimeBackend(HostBackend):
     def precisions() -> Mapping[str, str]:
         return {"fp32": "fp32", "fp16": "fp16"}
 
-    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> OnnxRuntimeBinding:
+    def _bind(
+        self, graph: str, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]
+    ) -> OnnxRuntimeBinding:
         if graph not in self._sessions:
-            raise BackendError(f"the bundle has no open graph {graph!r}; open: {', '.join(self._sessions) or 'none'}")
-        return OnnxRuntimeBinding(
-            self._sessions[graph], host_buffers(inputs, self.name), host_buffers(outputs, self.name)
-        )
+            raise BackendError("the backend is closed; open a new Inpainter")
+        return OnnxRuntimeBinding(self._sessions[graph], inputs, outputs)
 
     def close(self) -> None:
         self._sessions = {}

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from iic_rt.backends.host import HostBackend, HostBuffer, host_buffers
-from iic_rt.backends.openvino_replace import ReplaceBinding, attention_model, read_scale
+from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Binding, Buffer
+from iic_rt.contract import Binding
 from iic_rt.errors import BackendError
 
 __all__ = ["OpenVinoBackend"]
 
 # The loop's input must be that of the reference, and takes no longer so: shrinking a crop is moving memory.
 ALWAYS_FP32 = frozenset({"prepare"})
-# OpenVINO knows no functions inside a model: this graph runs as ReplaceBinding.
-REPLACE = "replace"
 
 
 def _import() -> Any:
@@ -70,17 +67,11 @@ class OpenVinoBackend(HostBackend):
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled: WeakValueDictionary[object, Any] = WeakValueDictionary()
-        self._scale = 0.0
-        self._models = {graph: self._read(graph) for graph in self.bundle.graphs}
+        self._models = {graph: self._read(graph) for graph in self.bundle.graphs if graph not in IN_NUMPY}
 
     def _read(self, graph: str) -> Any:
-        """The model of a graph as the bundle has it, or what stands for it."""
-        path = self.bundle.graphs[graph].path
         try:
-            if graph == REPLACE:
-                self._scale = read_scale(path)
-                return attention_model()
-            return self._core.read_model(path)
+            return self._core.read_model(self.bundle.graphs[graph].path)
         except Exception as error:  # the engine's own errors share no base class
             raise self._refusal(graph, error) from error
 
@@ -105,13 +96,11 @@ class OpenVinoBackend(HostBackend):
             offered.insert(0 if native else 1, "bf16")
         return dict.fromkeys(offered, "fp32")
 
-    def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:
+    def _bind(self, graph: str, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> Binding:
         if graph not in self._models:
-            raise BackendError(f"the bundle has no open graph {graph!r}; open: {', '.join(self._models) or 'none'}")
-        ins, outs = host_buffers(inputs, self.name), host_buffers(outputs, self.name)
-        if graph == REPLACE:
-            return ReplaceBinding(self._compile(graph, {}), self._scale, self.precision, ins, outs)
-        return OpenVinoBinding(self._compile(graph, {name: buffer.shape for name, buffer in ins.items()}), ins | outs)
+            raise BackendError("the backend is closed; open a new Inpainter")
+        compiled = self._compile(graph, {name: buffer.shape for name, buffer in inputs.items()})
+        return OpenVinoBinding(compiled, {**inputs, **outputs})
 
     def _compile(self, graph: str, shapes: Mapping[str, tuple[int, ...]]) -> Any:
         """The graph for fixed shapes: OpenVINO takes up to twice as long over shapes that may vary."""
@@ -121,8 +110,7 @@ class OpenVinoBackend(HostBackend):
             precision = "f32" if graph in ALWAYS_FP32 or self.precision == "fp32" else "bf16"
             model = self._models[graph].clone()
             try:
-                if shapes:
-                    model.reshape({name: list(shape) for name, shape in shapes.items()})
+                model.reshape({name: list(shape) for name, shape in shapes.items()})
                 settings = self._settings | {"INFERENCE_PRECISION_HINT": precision}
                 compiled = self._core.compile_model(model, "CPU", settings)
             except Exception as error:  # the engine's own errors share no base class

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import BundleError
+from iic_rt.patches import SearchOptions
 
 __all__ = [
     "DEFAULT_BUNDLE",
     "MANIFEST",
-    "PATCH_REPLACE_VERSION",
+    "OPERATORS",
+    "OPERATORS_VERSION",
     "SCHEMA",
     "Bundle",
     "EngineFile",
@@ -24,12 +26,13 @@ __all__ = [
     "load_bundle",
 ]
 
-SCHEMA = 4
-PATCH_REPLACE_VERSION = 1  # of the operator iic::PatchReplace in the graphs, in engines and in the plugin
+SCHEMA = 5
+OPERATORS = ("PatchSearch", "PatchReplace")  # of the domain iic
+OPERATORS_VERSION = 2  # of them in the graphs, in engines and in the plugin
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parents[1] / "bundles"
-GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "features", "replace", "to_rgb")
+GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "features", "replace", "to_rgb")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class EngineFile:
         version: of the engine library that built it.
         compute_capability: of the device it was built on, such as ``"8.7"``; ``"any"`` where the library builds for
             all it supports.
-        plugin: version of ``iic::PatchReplace`` in it, or None.
+        plugin: version of the project's operators in it, or None.
     """
 
     path: Path
@@ -93,9 +96,11 @@ class Bundle:
         preset: generator preset, ``"edge"`` or ``"base"``.
         precision: ``"fp32"`` or ``"fp16"``, the precision that ``graphs`` compute in.
         precisions: the graphs in every precision they were exported in: ``prepare``, ``step``, ``seam`` and
-            ``composite`` of the loop; ``similarity``, ``features``, ``replace`` and ``to_rgb`` of guided upsampling.
+            ``composite`` of the loop; ``similarity``, ``search``, ``features``, ``replace`` and ``to_rgb`` of guided
+            upsampling.
         engines: built from the graphs, for the backends and devices they name; may be empty.
         working_size: side in pixels the loop runs at.
+        search: how ``search`` chooses patches, for backends that do not run the graph itself.
         card: text of the model card.
         weights_sha256: hashes of the weights files the graphs were made from, ``generator`` and ``upsampler``.
         sha256: hash of the manifest, and through it of every file.
@@ -108,6 +113,7 @@ class Bundle:
     precisions: Mapping[str, Mapping[str, Graph]]
     engines: tuple[EngineFile, ...]
     working_size: int
+    search: SearchOptions
     card: str
     weights_sha256: Mapping[str, str]
     sha256: str
@@ -181,6 +187,7 @@ def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
         precisions=precisions,
         engines=tuple(_engine(folder, entry) for entry in manifest.get("engines", [])),
         working_size=int(manifest["working_size"]),
+        search=SearchOptions(**manifest["search"]),
         card=_checked(folder, manifest["card"]).read_text(encoding="utf-8"),
         weights_sha256=manifest["weights_sha256"],
         sha256=sha256,

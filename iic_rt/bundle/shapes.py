@@ -14,7 +14,7 @@ from functools import cached_property
 
 from iic_rt.resampling import BASE_REACH, PATCH
 
-__all__ = ["DESCRIPTOR", "FEATURES", "Limits", "RegionShapes", "Shapes", "Span", "loop_shapes", "patch_cells", "spans"]
+__all__ = ["DESCRIPTOR", "FEATURES", "Limits", "RegionShapes", "Shapes", "Span", "loop_shapes", "spans"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -29,20 +29,12 @@ class Limits:
     """What a backend gives to a graph at once; larger regions go through in parts, by way of the host.
 
     Attributes:
-        tile_pixels: pixels of a region in ``features`` and ``to_rgb``.
-        rows_bytes: bytes of patches as rows in ``replace``.
+        whole_pixels: pixels of a region that goes through at once.
+        tile_pixels: pixels of a part of a larger one, in ``features`` and ``to_rgb``.
     """
 
-    tile_pixels: int = 3 << 19
-    rows_bytes: int = 1 << 25
-
-
-def patch_cells(p: int) -> tuple[int, int]:
-    """Side and margin of a patch of ``p`` pixels in cells of the feature map, which has half the resolution.
-
-    Patches are read with a margin and blended where the margins overlap, so that their seams do not show.
-    """
-    return p // 2, max(1, p // 8)
+    whole_pixels: int = 3 << 19
+    tile_pixels: int = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -107,14 +99,14 @@ class RegionShapes:
         working_size: s.
         channels: C of the image, 1, 3 or 4.
         limits: of the backend.
-        feature_bytes: of one entry of the feature map: 4, or 2 in FP16.
+        best: patches that ``search`` keeps for each hole patch.
     """
 
     side: int
     working_size: int
     channels: int = 3
     limits: Limits = field(default_factory=Limits)
-    feature_bytes: int = 4
+    best: int = 1
 
     @property
     def p(self) -> int:
@@ -127,6 +119,8 @@ class RegionShapes:
     @cached_property
     def spans(self) -> list[Span]:
         """Of the tiles, along either axis."""
+        if self.whole:
+            return [Span(0, self.groups, 0, self.groups)]
         return spans(self.groups, self.p, self.limits.tile_pixels)
 
     @property
@@ -135,52 +129,34 @@ class RegionShapes:
         return self.spans[0].stop - self.spans[0].start
 
     @property
-    def feature_channels(self) -> int:
-        """Channels of the feature map that go through ``replace`` at once."""
-        half, margin = patch_cells(self.p)
-        row_bytes = self.feature_bytes * (self.groups * (half + 2 * margin)) ** 2
-        return next(c for c in (16, 8, 4, 2, 1) if c == 1 or c * row_bytes <= self.limits.rows_bytes)
-
-    @property
     def whole(self) -> bool:
         """The region goes through every graph at once; otherwise in tiles, by way of the host."""
-        return len(self.spans) == 1 and self.feature_channels == FEATURES
+        return self.side**2 <= self.limits.whole_pixels
 
-    def inputs(self, *, upsample: bool = True) -> dict[str, list[Shapes]]:
+    def inputs(self, *, upsample: bool = True) -> dict[str, Shapes]:
         """Shapes of the inputs of every graph that filling the region runs, ``seam`` and ``step`` among them."""
         s, side, c, g, p = self.working_size, self.side, self.channels, self.groups, self.p
         loop = loop_shapes(s)
         order, back, keep = (3, c), (c, 3), (c, 1, 1)
         step = {name: loop[name] for name in ("y", "m", "c", "first")}
-        found: dict[str, list[Shapes]] = {
-            "prepare": [{"image": (side, side, c), "visible": (side, side), "weights": (PATCH, p), "order": order}],
-            "step": [step],
-            "seam": [{"y": loop["y"], "m": loop["m"]}],
+        found: dict[str, Shapes] = {
+            "prepare": {"image": (side, side, c), "visible": (side, side), "weights": (PATCH, p), "order": order},
+            "step": step,
+            "seam": {"y": loop["y"], "m": loop["m"]},
         }
         weights = (p, TAPS)
         composite = {"low": loop["low"], "weights": weights, "image": (side, side, c), "hole": (side, side)}
-        found["composite"] = [composite | {"order": back, "keep": keep}]
+        found["composite"] = composite | {"order": back, "keep": keep}
         if not upsample:
             return found
-        half, margin = patch_cells(p)
-        tile, low, cells = self.tile * p, self.tile * PATCH + 2 * BASE_REACH, side // 2
+        tile, low = self.tile * p, self.tile * PATCH + 2 * BASE_REACH
         base = {"low": (1, 3, low, low), "weights": weights, "image": (tile, tile, c)}
-        found["similarity"] = [{"low": loop["low"], "m": loop["m"]}]
-        found["features"] = [base | {"visible": (tile, tile), "order": order}]
-        grid: dict[str, tuple[int, ...]] = {
-            "q": (1, g * g, DESCRIPTOR),
-            "inside": (1, 1, cells, cells),
-            "hole": (1, g, g),
-            "weight": (1, g, g),
-            "windows": (g * (half + 2 * margin),),
-            "first": (cells,),
-            "second": (cells,),
-            "share": (cells,),
-        }
-        # The second copies what is unknown as if it were a feature, where patches with unknown pixels may be copied.
-        found["replace"] = [
-            grid | {"features": (1, n, cells, cells)} for n in dict.fromkeys((self.feature_channels, 1))
-        ]
-        mixed = (1, FEATURES, self.tile * half, self.tile * half)
-        found["to_rgb"] = [base | {"mixed": mixed, "hole": (tile, tile), "order": back, "keep": keep}]
+        features = (1, FEATURES, tile // 2, tile // 2)
+        found["similarity"] = {"low": loop["low"], "m": loop["m"]}
+        found["search"] = {"q": (1, g * g, DESCRIPTOR), "hole": (1, g, g), "weight": (1, g, g)}
+        found["features"] = base | {"visible": (tile, tile), "order": order}
+        if self.whole:  # in tiles the host does it, since the feature map is there
+            sources = {"source": (1, self.best, g, g), "share": (1, self.best, g, g)}
+            found["replace"] = {"features": features, "inside": (1, 1, *features[2:])} | sources
+        found["to_rgb"] = base | {"mixed": features, "hole": (tile, tile), "order": back, "keep": keep}
         return found

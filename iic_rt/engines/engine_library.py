@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from iic_rt.bundle.manifest import PATCH_REPLACE_VERSION, file_sha256
+from iic_rt.bundle.manifest import OPERATORS, OPERATORS_VERSION, file_sha256
 from iic_rt.engines.folders import plugin_path
 from iic_rt.errors import BackendError
 
@@ -68,7 +68,7 @@ class EngineLibrary:
             )
             if not path.is_file():
                 raise BackendError(
-                    f"{self.target} needs the plugin iic::PatchReplace, and there is no {path}; build it with {build}"
+                    f"{self.target} needs the plugin of {_operators()}, and there is no {path}; build it with {build}"
                 )
             sha256 = file_sha256(path)
             if not self._knows_plugin():  # the registry is the process's, and another library object may have done it
@@ -82,8 +82,8 @@ class EngineLibrary:
         return self._plugin_sha256
 
     def _knows_plugin(self) -> bool:
-        creator = self.trt.get_plugin_registry().get_creator("PatchReplace", str(PATCH_REPLACE_VERSION), "iic")
-        return creator is not None
+        registry, version = self.trt.get_plugin_registry(), str(OPERATORS_VERSION)
+        return all(registry.get_creator(name, version, "iic") is not None for name in OPERATORS)
 
 
 def _why_not(path: Path) -> str:
@@ -92,7 +92,11 @@ def _why_not(path: Path) -> str:
         ctypes.CDLL(str(path))
     except OSError as error:
         return str(error)
-    return f"it does not hold iic::PatchReplace, version {PATCH_REPLACE_VERSION}"
+    return f"it does not hold {_operators()}, version {OPERATORS_VERSION}"
+
+
+def _operators() -> str:
+    return " and ".join(f"iic::{name}" for name in OPERATORS)
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from iic_rt.bundle.manifest import OPERATORS
+
 __all__ = ["needs_plugin", "without_functions"]
 
 FUNCTIONS = 25  # field of ModelProto that holds the model's own functions
@@ -9,8 +11,8 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5  # wire types of protobuf
 
 
 def needs_plugin(model: bytes) -> bool:
-    """Whether ``iic::PatchReplace`` is among the operators of a serialised model."""
-    return b"PatchReplace" in model
+    """Whether one of the project's own operators is among those of a serialised model."""
+    return any(name.encode() in model for name in OPERATORS)
 
 
 def without_functions(model: bytes) -> bytes:

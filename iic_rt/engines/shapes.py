@@ -22,10 +22,8 @@ def graph_shapes(
         limits: of the backend that will run the engines.
         channels: of the images, of ``CHANNELS``.
     """
-    feature_bytes = 2 if bundle.precision == "fp16" else 4
     found: list[tuple[str, Shapes]] = []
     for count in channels:
-        inputs = RegionShapes(side, working_size, count, limits, feature_bytes).inputs()
-        pairs = [(graph, shapes) for graph, variants in inputs.items() for shapes in variants]
+        pairs = RegionShapes(side, working_size, count, limits, bundle.search.best).inputs().items()
         found += [pair for pair in pairs if pair not in found]
     return found

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 
-from iic_rt.bundle.manifest import PATCH_REPLACE_VERSION, Bundle, EngineFile
+from iic_rt.bundle.manifest import OPERATORS_VERSION, Bundle, EngineFile
 from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.build import BuildOptions, build_engine
 from iic_rt.engines.cache import EngineCache, EngineKey
@@ -94,7 +94,7 @@ class EngineStore:
         """The bundle's engine that fits, or an error that says which demand none of them meets."""
         library, device = self._library, self._compute_capability
         wanted = {name: tuple(shape) for name, shape in shapes.items()}
-        plugin = str(PATCH_REPLACE_VERSION)
+        plugin = str(OPERATORS_VERSION)
         demands: list[tuple[str, object, Callable[[EngineFile], bool]]] = [
             ("graph", graph_name, lambda engine: engine.graph == graph_name),
             ("precision", self._bundle.precision, lambda engine: engine.precision == self._bundle.precision),

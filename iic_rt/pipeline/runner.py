@@ -138,9 +138,15 @@ class RegionRunner:
 
     @property
     def nbytes(self) -> int:
-        """About what the buffers take."""
-        feature_maps = 0 if self._upsampling is None else 3 * 16 * self._shapes.feature_bytes / 4
-        return round(self._shapes.side**2 * (2 * self._shapes.channels + 2 + feature_maps))
+        """Bytes of the buffers, without those of the loop, which other runners use too."""
+        region = self._buffers
+        own = sum(b.nbytes for b in (region.image, region.visible, region.hole, region.filled))
+        return own + (0 if self._upsampling is None else self._upsampling.nbytes)
+
+    @property
+    def _used_upsampling(self) -> Upsampling | None:
+        """None also where no patch of the staged region may be copied: the loop's result is enlarged then."""
+        return None if self._upsampling is None or not self._upsampling.found else self._upsampling
 
     @property
     def runs_at_once(self) -> bool:
@@ -202,8 +208,9 @@ class RegionRunner:
     def enqueue(self, options: InpaintOptions) -> None:
         """Enqueues the whole pass for the staged region, as one program that is captured once."""
         assert self._staged is not None
-        partial = self._upsampling is not None and self._upsampling.partial
-        key = options.iterations, options.outputs, partial, self._staged[0] is None
+        upsampling = self._used_upsampling
+        partial = upsampling is not None and upsampling.partial
+        key = options.iterations, options.outputs, upsampling is not None, partial, self._staged[0] is None
         found = self._programs.pop(key, None)
         if found is None:
             while len(self._programs) >= MOST_PROGRAMS:
@@ -242,12 +249,8 @@ class RegionRunner:
         iterations = len(times.iterations)
         state = self._loop.state() if _wants_state(options) else None
         is_changed = False
-        if self._upsampling is not None and not self._upsampling.is_found():
-            self._composite().enqueue()
-            self._download_filled()
-            self._backend.wait()
-            is_changed = True
-        elif self._upsampling is not None and (missing := self._upsampling.missing(self._staged[1].hole)) is not None:
+        upsampling = self._used_upsampling
+        if upsampling is not None and (missing := upsampling.missing(self._staged[1].hole)) is not None:
             is_changed = self._fill_again(missing, options, deadline)
         return Filled(iterations, state, history, times, is_changed)
 
@@ -272,7 +275,7 @@ class RegionRunner:
             Stage("prepare", self._enqueue_prepare),
             *[Stage("iteration", self._loop.enqueue_step)] * options.iterations,
         ]
-        if self._upsampling is not None:
+        if self._used_upsampling is not None:
             stages.append(Stage("upsample", self._enqueue_upsampling))
         else:
             stages.append(Stage("composite", self._enqueue_composite))
@@ -283,8 +286,8 @@ class RegionRunner:
         region = self._buffers
         for buffer in (region.visible, region.hole, *([] if self._staged[0] is None else [region.image])):
             buffer.upload()
-        if self._upsampling is not None:
-            self._upsampling.upload()
+        if self._used_upsampling is not None:
+            self._used_upsampling.upload()
 
     def _enqueue_prepare(self) -> None:
         self._loop.start()
@@ -319,15 +322,15 @@ class RegionRunner:
 
     def _download(self, options: InpaintOptions) -> None:
         self._download_filled()
-        if self._upsampling is not None and self._shapes.whole:
-            self._upsampling.download()
+        if self._used_upsampling is not None and self._shapes.whole:
+            self._used_upsampling.download()
         if _wants_state(options):
             self._loop.download()
 
     def _download_filled(self) -> None:
         assert self._staged is not None
         # In tiles it is made on the host; of an image on the device nothing comes to the host.
-        if self._staged[0] is not None and self.runs_at_once:
+        if self._staged[0] is not None and (self._used_upsampling is None or self._shapes.whole):
             self.filled.download()
 
     def _snapshot(self) -> tuple[Pixels, State]:

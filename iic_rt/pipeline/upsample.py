@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.bundle.shapes import DESCRIPTOR, FEATURES, RegionShapes, Span, patch_cells
+from iic_rt.bundle.shapes import DESCRIPTOR, FEATURES, RegionShapes, Span
 from iic_rt.contract import Backend, Buffer
 from iic_rt.masks import Masks
+from iic_rt.patches import patch_weights, replace_patches
 from iic_rt.pipeline.loop import Loop
-from iic_rt.pipeline.patches import blend, patch_weights, windows
 from iic_rt.resampling import BASE_REACH, PATCH, base_weights
 
 __all__ = ["Descriptors", "RegionBuffers", "Upsampling", "constant"]
@@ -72,17 +72,18 @@ class Upsampling:
 
     Attributes:
         partial: patches with unknown pixels may be copied in the region that was staged last.
+        found: there is a patch to copy in it; otherwise guided upsampling has nothing to give.
+        nbytes: of the buffers that the region does not share with others.
     """
 
     def __init__(
         self, backend: Backend, shapes: RegionShapes, loop: Loop, descriptors: Descriptors, region: RegionBuffers
     ) -> None:
-        self._shapes, self._loop, self._region, self.partial = shapes, loop, region, False
-        self._tiles = list(product(shapes.spans, repeat=2))  # rows, columns
+        self._shapes, self._loop, self._region = shapes, loop, region
+        self.partial = self.found = False
         inputs = shapes.inputs()
-        encode, decode, grid = inputs["features"][0], inputs["to_rgb"][0], inputs["replace"][0]
-        whole, groups, cells = shapes.whole, shapes.groups, shapes.side // 2
-        dtype = backend.bundle.graphs["replace"].tensor("features").dtype
+        encode, decode, grid = inputs["features"], inputs["to_rgb"], inputs["search"]
+        whole, dtype = shapes.whole, backend.bundle.graphs["replace"].tensor("features").dtype
 
         def shared(shape: tuple[int, ...], kind: str) -> Buffer:
             return backend.allocate(shape, kind, shared=True)
@@ -93,38 +94,44 @@ class Upsampling:
         self._low = loop.low if whole else backend.allocate(encode["low"], "float32")
         base = {"low": self._low, "weights": constant(backend, base_weights(shapes.side / shapes.working_size))}
         base["image"] = self._image
-        tile_cells = decode["mixed"][2]
-        self._features = backend.allocate((1, FEATURES, tile_cells, tile_cells), dtype)
-        self._inside = backend.allocate((1, 1, tile_cells, tile_cells), dtype)
+        self._features = backend.allocate(decode["mixed"], dtype)
+        self._inside = backend.allocate((1, 1, *decode["mixed"][2:]), dtype)
         self._encode = backend.bind(
             "features",
             base | {"visible": self._visible, "order": region.order},
             {"features": self._features, "inside": self._inside},
         )
-        self._chunk = self._features if whole else backend.allocate(grid["features"], dtype)
-        self._inside_all = self._inside if whole else backend.allocate((1, 1, cells, cells), dtype)
-        self._mixed = backend.allocate(grid["features"], dtype)
-        self._hole, self._weight, self._replaced = (shared((1, groups, groups), "float32") for _ in range(3))
-        first, second, share = (constant(backend, values) for values in blend(groups, shapes.p))
-        given = {"q": descriptors.q, "inside": self._inside_all, "hole": self._hole, "weight": self._weight}
-        given |= {"windows": constant(backend, windows(groups, shapes.p))}
-        given |= {"first": first, "second": second, "share": share}
-        outputs = {"mixed": self._mixed, "replaced": self._replaced}
-        self._replace = backend.bind("replace", given | {"features": self._chunk}, outputs)
-        # What is unknown, copied as if it were a feature: which cells were rebuilt from nothing.
-        self._missing = shared((1, 1, cells, cells), dtype)
-        outputs = {"mixed": self._missing, "replaced": self._replaced}
-        self._copy_unknown = backend.bind("replace", given | {"features": self._inside_all}, outputs)
-        self._mixed_tile = self._mixed if whole else backend.allocate(decode["mixed"], dtype)
+        self._hole, self._weight = (shared(grid[name], "float32") for name in ("hole", "weight"))
+        sources = (1, shapes.best, *grid["hole"][1:])
+        self._source, self._share = shared(sources, "int32"), shared(sources, "float32")
+        self._search = backend.bind(
+            "search",
+            {"q": descriptors.q, "hole": self._hole, "weight": self._weight},
+            {"source": self._source, "share": self._share},
+        )
+        self._mixed = backend.allocate(decode["mixed"], dtype)
+        self._missing = shared(self._inside.shape, dtype) if whole else None
+        if self._missing is not None:
+            self._replace = backend.bind(
+                "replace",
+                {"features": self._features, "inside": self._inside, "source": self._source, "share": self._share},
+                {"mixed": self._mixed, "missing": self._missing},
+            )
         self._filled = region.filled if whole else shared(decode["image"], "uint8")
-        decoding = base | {"mixed": self._mixed_tile, "hole": self._hole_tile}
+        decoding = base | {"mixed": self._mixed, "hole": self._hole_tile}
         decoding |= {"order": region.order_back, "keep": region.keep}
         self._decode = backend.bind("to_rgb", decoding, {"filled": self._filled})
+        self._missing_cells: NDArray[np.bool_] | None = None  # of the last region that went through in tiles
+        own = [self._features, self._inside, self._source, self._share, self._hole, self._weight, self._mixed]
+        own += [] if self._missing is None else [self._missing]
+        own += [] if whole else [self._image, self._visible, self._hole_tile, self._low, self._filled]
+        self.nbytes = sum(buffer.nbytes for buffer in own)
 
     def stage(self, masks: Masks) -> None:
         """Puts what is asked of the patches where the next upload takes it from."""
         assert masks.copyable is not None
         weights = patch_weights(masks.copyable, self._shapes.p)
+        self.found = bool((weights > 0).any())
         self.partial = bool(((weights > 0) & (weights < 1)).any())
         groups = self._shapes.groups
         share = cv2.resize(masks.hole.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
@@ -137,70 +144,67 @@ class Upsampling:
 
     def enqueue(self) -> None:
         """Enqueues the graphs behind ``similarity``, for a whole region."""
-        self._encode.enqueue()
-        self._replace.enqueue()
-        if self.partial:
-            self._copy_unknown.enqueue()
-        self._decode.enqueue()
+        for binding in (self._search, self._encode, self._replace, self._decode):
+            binding.enqueue()
 
     def download(self) -> None:
-        """Enqueues the copies that :meth:`is_found` and :meth:`missing` read."""
-        for buffer in (self._replaced, *([self._missing] if self.partial else [])):
-            buffer.download()
-
-    def is_found(self) -> bool:
-        """Whether there was a patch to copy, once the download is done; otherwise the hole holds a blur."""
-        return bool((self._replaced.host >= self._hole.host).all())
+        """Enqueues the copy that :meth:`missing` reads."""
+        if self.partial and self._missing is not None:
+            self._missing.download()
 
     def missing(self, hole: Pixels) -> Pixels | None:
-        """Hole pixels [S, S] that were rebuilt mostly from pixels that were unknown themselves; None: none were."""
+        """Hole pixels [S, S] that nothing known was copied to, once the download is done; None: there are none."""
         if not self.partial:
             return None
-        cells = np.asarray(self._missing.host[0, 0] > 0.5, np.uint8)
-        found = np.repeat(np.repeat(cells, 2, 0), 2, 1) & hole
+        cells = self._missing_cells if self._missing is None else self._missing.host[0, 0] > 0
+        assert cells is not None
+        found = np.repeat(np.repeat(cells.astype(np.uint8), 2, 0), 2, 1) & hole
         return found if found.any() else None
 
     def run_tiles(self, image: Pixels, masks: Masks) -> None:
-        """Fills a region that is too large for one run of each graph; ``similarity`` was enqueued."""
+        """Fills a region that is too large for one run of each graph; ``similarity`` was enqueued.
+
+        Features are computed where a patch is copied from and around the hole alone.
+        """
         assert masks.visible is not None
         self.upload()
-        features = self._run_features(image, masks.visible)
-        count = self._shapes.feature_channels
-        for channel in range(0, FEATURES, count):
-            part = features[channel : channel + count]
-            self._chunk.write(part[None])
-            self._replace.enqueue()
-            part[:] = self._mixed.read()[0]
-        if self.partial:
-            self._copy_unknown.enqueue()
-            self._missing.read()
-        self._replaced.read()
+        self._search.enqueue()
+        source, share = self._source.read()[0], self._share.read()[0]
+        spans = self._shapes.spans
+        tiles = list(product(spans, spans))  # rows, columns
+        patch_hole = self._hole.host[0] > 0
+        tiles_of_hole = [t for t in tiles if patch_hole[t[0].to(1), t[1].to(1)].any()]
+        wanted = np.zeros(patch_hole.shape, np.uint8)
+        wanted.flat[source[share > 0]] = 1
+        wanted = cv2.dilate(wanted, np.ones((3, 3), np.uint8))  # the margins
+        for rows, columns in tiles_of_hole:
+            wanted[rows.at(1), columns.at(1)] = 1
+        wanted[_all_of(patch_hole, masks.visible, self._shapes.p)] = 0
+        features = self._run_features([t for t in tiles if wanted[t[0].to(1), t[1].to(1)].any()], image, masks.visible)
+        known = masks.visible > 0
+        inside = ~(known[::2, ::2] & known[1::2, ::2] & known[::2, 1::2] & known[1::2, 1::2])
+        self._missing_cells = replace_patches(features, inside, source, share)
         result = self._region.filled
         result.stage(image)
-        patch_hole = self._hole.host[0] > 0
-        for rows, columns in self._tiles:
-            if patch_hole[rows.to(1), columns.to(1)].any():
-                self._run_rgb(rows, columns, features, image, masks.hole, result.host)
+        for rows, columns in tiles_of_hole:
+            self._run_rgb(rows, columns, features, image, masks.hole, result.host)
 
     def _write_low(self, rows: Span, columns: Span) -> None:
         margin = 2 * BASE_REACH
         self._low.write(self._loop.low.read()[:, :, rows.at(PATCH, margin), columns.at(PATCH, margin)])
 
-    def _run_features(self, image: Pixels, visible: Pixels) -> NDArray[np.floating]:
-        """The last feature map [16, S/2, S/2] on the host."""
+    def _run_features(self, tiles: list[tuple[Span, Span]], image: Pixels, visible: Pixels) -> NDArray[np.floating]:
+        """The last feature map [16, S/2, S/2] on the host, computed in some tiles and 0 elsewhere."""
         p, cells = self._shapes.p, self._shapes.side // 2
-        half, _ = patch_cells(p)
-        features = np.empty((FEATURES, cells, cells), self._features.dtype)
-        inside = np.empty((1, 1, cells, cells), self._inside.dtype)
-        for rows, columns in self._tiles:
+        half = p // 2
+        features = np.zeros((FEATURES, cells, cells), self._features.dtype)
+        for rows, columns in tiles:
             self._image.write(image[rows.at(p), columns.at(p)])
             self._visible.write(visible[rows.at(p), columns.at(p)])
             self._write_low(rows, columns)
             self._encode.enqueue()
             of = rows.of(half), columns.of(half)
             features[:, rows.to(half), columns.to(half)] = self._features.read()[0, :, of[0], of[1]]
-            inside[:, :, rows.to(half), columns.to(half)] = self._inside.read()[:, :, of[0], of[1]]
-        self._inside_all.write(inside)
         return features
 
     def _run_rgb(
@@ -213,10 +217,17 @@ class Upsampling:
         result: NDArray[np.uint8],
     ) -> None:
         p = self._shapes.p
-        half, _ = patch_cells(p)
-        self._mixed_tile.write(features[None, :, rows.at(half), columns.at(half)])
+        half = p // 2
+        self._mixed.write(features[None, :, rows.at(half), columns.at(half)])
         self._image.write(image[rows.at(p), columns.at(p)])
         self._hole_tile.write(hole[rows.at(p), columns.at(p)])
         self._write_low(rows, columns)
         self._decode.enqueue()
         result[rows.to(p), columns.to(p)] = self._filled.read()[rows.of(p), columns.of(p)]
+
+
+def _all_of(patch_hole: NDArray[np.bool_], visible: Pixels, p: int) -> NDArray[np.bool_]:
+    """Patches of the hole without a visible pixel: what is computed there would be replaced."""
+    groups = len(patch_hole)
+    seen = cv2.resize(visible.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
+    return np.asarray(patch_hole & (seen == 0))

@@ -16,11 +16,11 @@ def patch_replace(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Copies patches into the hole, blended where they overlap (Eq. 6 of the paper).
 
-    A patch is ``half`` = h / rows cells wide and copied with a margin of ``max(1, half // 4)`` cells on every side, read
-    at the map's border from the cell nearest to it. Along either axis its weight is 1, and where margin and neighbour
-    overlap it falls linearly over the ``2 * margin`` cells around their common edge, so that both add up to 1; where
-    there is no neighbour it does not fall. A cell inside the hole becomes the mean of what the patches over it copy,
-    weighted by both axes and the share. Cells inside the hole are never read.
+    A patch is ``half`` = h / rows cells wide and copied with a margin of ``max(1, half // 4)`` cells on every side;
+    beyond the map's border the nearest cell is read. Along either axis its weight is 1, and where margin and neighbour
+    overlap it falls linearly over the ``2 * margin`` cells around their common edge, so that both add up to 1. A cell
+    inside the hole becomes the mean of what the patches over it copy, weighted by both axes and the share. Cells inside
+    the hole are never read.
 
     Args:
         features: [B, C, h, w], at least two cells a patch, as many rows of cells in each as columns.
@@ -29,8 +29,8 @@ def patch_replace(
         share: [B, best, rows, columns], of ``iic::PatchSearch``; 0 = nothing is copied.
 
     Returns:
-        ``mixed`` [B, C, h, w] and ``missing`` [B, 1, h, w], 1 for the cells inside the hole that nothing could be copied
-        to. These and all cells outside are handed through.
+        ``mixed`` [B, C, h, w], and ``missing`` [B, 1, h, w], 1 for cells inside the hole that nothing was copied to.
+        These and all cells outside are handed through.
     """
     mixed, missing = np.array(features, np.float64), np.array(inside > 0, np.float64)
     rows, columns = source.shape[2:]
@@ -40,7 +40,9 @@ def patch_replace(
         total, reached = np.zeros(features.shape[1]), 0.0
         for patch_row, tall in _patches_over(r, half, rows):
             for patch_column, wide in _patches_over(c, half, columns):
-                for j, part in zip(source[b, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True):
+                for j, part in zip(
+                    source[b, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True
+                ):
                     y = np.clip(r + (j // columns - patch_row) * half, 0, height - 1)
                     x = np.clip(c + (j % columns - patch_column) * half, 0, width - 1)
                     if inside[b, 0, y, x] > 0:

@@ -16,9 +16,9 @@ def patch_search(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """For every hole patch the valid patches to copy, and the share of each (Eq. 5 of the paper, cut to the best).
 
-    The logit of patch ``j`` for the hole patch ``i`` is ``scale q[i].q[j] + log(weight[j])``. The ``best`` valid patches
-    of the greatest logits are kept, the one of the lower number first where two are equal, and their shares are the
-    softmax over them. With ``best`` = N that is Eq. 5 exactly.
+    The logit of patch ``j`` for the hole patch ``i`` is ``scale q[i].q[j] + log(weight[j])``. The ``best`` valid
+    patches of the greatest logits are kept, the one of the lower number first where two are equal, and their shares are
+    the softmax over them. With ``best`` = N that is Eq. 5 exactly.
 
     Then come ``sweeps`` over the hole, each of two halves: the patches whose row and column have an even sum, then the
     others. A patch chooses between its own source and those that continue the source of a neighbour, its logit raised
@@ -34,8 +34,8 @@ def patch_search(
         sweeps: 0 or more; above 0 only with ``best`` = 1.
 
     Returns:
-        ``source`` [B, best, rows, columns], numbers of patches, and ``share`` [B, best, rows, columns], which adds up to
-        1 for every hole patch. Where nothing is to be chosen, or nothing more, both are 0.
+        ``source`` [B, best, rows, columns], numbers of patches, and ``share`` [B, best, rows, columns], which adds up
+        to 1 for every hole patch. Where nothing is to be chosen, or nothing more, both are 0.
     """
     assert sweeps == 0 or best == 1
     batch, rows, columns = hole.shape

@@ -125,7 +125,9 @@ def test_sharpness_by_hand() -> None:
 
 def test_scaling(tmp_path: Path) -> None:
     record = scaling.measure_call(300, 320, 0.25, repeats=1)
-    assert {"prepare", "step", "seam", "similarity", "features", "replace", "to_rgb"} == record["graphs"].keys()
+    assert {"prepare", "step", "seam", "similarity", "search", "features", "replace", "to_rgb"} == record[
+        "graphs"
+    ].keys()
     assert record["peak_mib"] > 50
     rows = scaling.measure_replace(repeats=1)
     assert [row["hole"] for row in rows] == list(scaling.SHARES)

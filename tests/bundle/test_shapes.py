@@ -41,22 +41,20 @@ def unique(pairs: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("side", "working_size", "tile_pixels", "rows_bytes"),
+    ("side", "working_size", "limits"),
     [
-        (64, 64, 3 << 19, 1 << 25),  # the loop alone
-        (96, 64, 3 << 19, 1 << 25),
-        (128, 64, 3 << 19, 1 << 25),
-        (512, 256, 3 << 19, 1 << 25),
-        (384, 96, 3 << 19, 1 << 25),
-        (256, 64, 128 * 128, 1 << 25),  # in tiles
-        (256, 64, 3 << 19, 1 << 21),  # whole, few channels at once
-        (320, 64, 160 * 160, 1 << 18),  # both
+        (64, 64, Limits()),  # the loop alone
+        (96, 64, Limits()),
+        (128, 64, Limits()),
+        (512, 256, Limits()),
+        (384, 96, Limits()),
+        (256, 64, Limits(whole_pixels=1, tile_pixels=128 * 128)),
+        (320, 64, Limits(whole_pixels=1, tile_pixels=1 << 20)),  # one tile
     ],
 )
 def test_shapes_are_those_that_filling_binds(
-    side: int, working_size: int, tile_pixels: int, rows_bytes: int, monkeypatch: pytest.MonkeyPatch
+    side: int, working_size: int, limits: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = Limits(tile_pixels, rows_bytes)
     monkeypatch.setitem(BACKENDS, "recording", RecordingBackend)
     monkeypatch.setattr(RecordingBackend, "limits", limits)
     real = bound_by_filling(side, working_size)
@@ -72,7 +70,7 @@ def test_without_upsampling(monkeypatch: pytest.MonkeyPatch) -> None:
     real = bound_by_filling(128, 64, upsample=False)
     own = [pair for pair in unique(real) if dict(pair[1]).get("low") == (1, 3, 134, 134) or pair[0] == "composite"]
     inputs = RegionShapes(128, 128).inputs(upsample=False)
-    assert own == unique([("composite", inputs["composite"][0])])
+    assert own == unique([("composite", inputs["composite"])])
 
 
 def test_the_usual_case_by_hand() -> None:
@@ -81,16 +79,7 @@ def test_the_usual_case_by_hand() -> None:
     loop = {"y": (1, 3, 256, 256), "m": (1, 1, 256, 256)}
     base = {"low": (1, 3, 262, 262), "weights": (8, 10), "image": (512, 512, 3)}
     back = {"hole": (512, 512), "order": (3, 3), "keep": (3, 1, 1)}
-    grid = {
-        "q": (1, 4096, 76),
-        "inside": (1, 1, 256, 256),
-        "hole": (1, 64, 64),
-        "weight": (1, 64, 64),
-        "first": (256,),
-        "second": (256,),
-        "share": (256,),
-        "windows": (64 * (4 + 2 * 1),),
-    }
+    sources = {"source": (1, 1, 64, 64), "share": (1, 1, 64, 64)}
     prepare = {"image": (512, 512, 3), "visible": (512, 512), "weights": (4, 8), "order": (3, 3)}
     expected = [
         ("prepare", prepare),
@@ -99,8 +88,8 @@ def test_the_usual_case_by_hand() -> None:
         ("composite", base | back),
         ("similarity", {"low": (1, 3, 262, 262), "m": (1, 1, 256, 256)}),
         ("features", base | {"visible": (512, 512), "order": (3, 3)}),
-        ("replace", grid | {"features": (1, 16, 256, 256)}),
-        ("replace", grid | {"features": (1, 1, 256, 256)}),
+        ("search", {"q": (1, 4096, 76), "hole": (1, 64, 64), "weight": (1, 64, 64)}),
+        ("replace", sources | {"features": (1, 16, 256, 256), "inside": (1, 1, 256, 256)}),
         ("to_rgb", base | back | {"mixed": (1, 16, 256, 256)}),
     ]
     assert unique(found) == unique(expected)

@@ -12,7 +12,7 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.tensorrt import TensorRTBackend
-from iic_rt.bundle.shapes import Limits, patch_cells
+from iic_rt.bundle.shapes import Limits, RegionShapes
 from iic_rt.errors import BackendError
 from iic_rt.pipeline import runners
 from iic_rt.pipeline.runner import MOST_PROGRAMS
@@ -64,7 +64,7 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     del discrete.done[:]
     timings = ours.inpaint(*scene(320, rng), options=options).timings
     graphs = [name for name in discrete.done if name not in ("event", "event in graph")]
-    upsampling = ["seam", "similarity", "features", "replace", "to_rgb"]
+    upsampling = ["seam", "similarity", "search", "features", "replace", "to_rgb"]
     assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, *["copy out"] * 2]
     assert discrete.done.count("event in graph") == 7  # the program's marks
     assert discrete.done[-2:] == ["event", "event"]  # the program's end, and the one wait
@@ -123,10 +123,8 @@ def test_partly_known_patches(
         assert api.done.count("replace") >= 2  # the picture, and what in it was unknown
 
 
-@pytest.mark.parametrize("limits", [Limits(tile_pixels=1 << 14), Limits(rows_bytes=1 << 18)])
-def test_tiles(
-    open_inpainter: Open, api: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, limits: Limits
-) -> None:
+def test_tiles(open_inpainter: Open, api: FakeApi, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(whole_pixels=1 << 14, tile_pixels=1 << 14)
     for backend in (TensorRTBackend, OnnxRuntimeBackend):
         monkeypatch.setattr(backend, "limits", limits)
     ours = open_inpainter(api)
@@ -257,8 +255,4 @@ def test_a_device_that_fails(open_inpainter: Open, api: FakeApi, rng: np.random.
 
 
 def test_a_crop_of_2048_goes_through_at_once() -> None:
-    side, working_size, groups = 2048, 256, 64
-    p = side * 4 // working_size
-    half, margin = patch_cells(p)
-    assert side * side <= CudaBackend.limits.tile_pixels
-    assert 16 * 2 * (groups * (half + 2 * margin)) ** 2 <= CudaBackend.limits.rows_bytes
+    assert RegionShapes(2048, 256, limits=CudaBackend.limits).whole

@@ -38,19 +38,18 @@ def test_every_graph_builds(name: str, rtx: EngineLibrary) -> None:
     assert len(build_engine(rtx, GRAPHS[name], shapes_of(name))) > 100_000
 
 
-def test_the_graph_with_the_plugin_builds(
+@pytest.mark.parametrize(("name", "operator"), [("search", b"PatchSearch"), ("replace", b"PatchReplace")])
+def test_a_graph_with_the_plugin_builds(
     plugin: Path,  # noqa: F811
     rtx: EngineLibrary,
     monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    operator: bytes,
 ) -> None:
-    """Its indices are int64; for the map of what is unknown it has one channel."""
     monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
-    all_shapes = [shapes for graph, shapes in SHAPES if graph == "replace"]
-    assert [shapes["features"][1] for shapes in all_shapes] == [16, 1]
-    for shapes in all_shapes:
-        assert b"PatchReplace" in build_engine(rtx, GRAPHS["replace"], shapes)
+    assert operator in build_engine(rtx, GRAPHS[name], shapes_of(name))
     another = EngineLibrary("tensorrt-rtx", rtx.trt)  # in the same process
-    layers = describe_network(another, GRAPHS["replace"], all_shapes[0])
+    layers = describe_network(another, GRAPHS[name], shapes_of(name))
     assert [layer["type"] for layer in layers].count("PLUGIN_V3") == 1
 
 

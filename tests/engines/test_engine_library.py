@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from iic_rt.bundle.manifest import OPERATORS
 from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.folders import cache_folder, plugin_path
 from iic_rt.errors import BackendError
@@ -29,14 +30,15 @@ class Logger:
 class Registry:
     """Of a process: finds the plugin, of a version, in one file."""
 
-    def __init__(self, good: Path | None = None, version: str = "1") -> None:
+    def __init__(self, good: Path | None = None, version: str = "2") -> None:
         self.good, self.version, self.loaded = good, version, []
 
     def load_library(self, path: str) -> None:
         self.loaded.append(path)
 
     def get_creator(self, name: str, version: str, namespace: str) -> object | None:
-        assert (name, namespace) == ("PatchReplace", "iic")
+        assert name in OPERATORS
+        assert namespace == "iic"
         return object() if str(self.good) in self.loaded and version == self.version else None
 
 
@@ -137,7 +139,9 @@ def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -
     """Any library that loads, and whose plugin is not the one that the graphs name."""
     path = Path(importlib.import_module("_ctypes").__file__)
     monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
-    with pytest.raises(BackendError, match=r"it does not hold iic::PatchReplace, version 1\. .*install\.sh"):
+    with pytest.raises(
+        BackendError, match=r"not hold iic::PatchSearch and iic::PatchReplace, version 2\. .*install\.sh"
+    ):
         EngineLibrary("tensorrt", module("10.3.0", Registry(path, "2"))).load_plugin()
 
 

@@ -102,12 +102,12 @@ def test_what_an_engine_in_the_cache_depends_on(cache: EngineCache, built: list[
 def test_the_plugin_counts_where_it_is_needed(cache: EngineCache, built: list[Any]) -> None:
     library = Library()
     store = EngineStore(load_bundle("edge"), library, compute_capability="8.7", cache=cache)
-    for graph in ("step", "replace"):
+    for graph in ("step", "search", "replace"):
         store.engine(graph, SHAPES)
     library.plugin = "2" * 64  # the plugin was built again
-    for graph in ("step", "replace"):
+    for graph in ("step", "search", "replace"):
         store.engine(graph, SHAPES)
-    assert [call.graph for call in built] == ["step", "replace", "replace"]
+    assert [call.graph for call in built] == ["step", "search", "replace", "search", "replace"]
 
 
 def test_engines_of_rtx_are_one_for_all_devices(cache: EngineCache, built: list[Any]) -> None:

@@ -167,8 +167,8 @@ def test_the_bundle_is_whole(
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision
         assert facts == ("tensorrt-rtx", rtx.version, "any", precision)
-        assert engine.plugin == ("1" if engine.graph == "replace" else None)
-        assert (b"PatchReplace" in engine.path.read_bytes()) == (engine.graph == "replace")
+        assert engine.plugin == ("2" if engine.graph in ("search", "replace") else None)
+        assert (b"Patch" in engine.path.read_bytes()) == (engine.graph in ("search", "replace"))
     for original in (SHIPPED / "edge").glob("*.onnx"):
         assert file_sha256(out / original.name) == file_sha256(original)
     layers = json.loads((out / LAYERS).read_text())["engines"]

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iic_rt.pipeline.patches import blend, patch_cells, patch_weights, windows
+from iic_rt.patches import margin_of, patch_weights
 from iic_rt.reference.patch_replace import patch_replace
+from iic_rt.reference.patch_search import patch_search
 from iic_rt.resampling import base_weights
 from training.config import Stage, UpsamplerConfig
 from training.data import Pictures, StepPlans
@@ -95,38 +96,28 @@ def test_descriptors_are_unit_and_know_their_place() -> None:
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("p", [6, 8, 20])
-def test_rows_equal_the_indices_of_the_graphs(p: int) -> None:
-    groups = 4
-    half, margin = patch_cells(p)
-    side = half + 2 * margin
+@pytest.mark.parametrize("p", [4, 6, 8, 20])
+def test_copying_is_that_of_the_specification(p: int) -> None:
+    """But for windows that reach into the hole, which the training reads and inference leaves out."""
+    groups, half = 6, p // 2
     features = torch.rand(1, 3, groups * half, groups * half)
-    index = torch.from_numpy(windows(groups, p))
-    grid = features[:, :, index][:, :, :, index].reshape(1, 3, groups, side, groups, side)
-    rows = patch_rows(features, half, margin)
-    torch.testing.assert_close(rows, grid.permute(0, 2, 4, 1, 3, 5).reshape(1, groups**2, -1), rtol=0, atol=0)
-    copied = torch.rand_like(rows)
-    x = copied.reshape(1, groups, groups, 3, side, side).permute(0, 3, 1, 4, 2, 5).reshape(1, 3, groups * side, -1)
-    first, second, share = (torch.from_numpy(v) for v in blend(groups, p))
-    for axis in (2, 3):
-        s = share if axis == 3 else share[:, None]
-        x = x.index_select(axis, first) * s + x.index_select(axis, second) * (1 - s)
+    rows = patch_rows(features, half, margin_of(half))
     every = torch.ones(1, groups**2)
-    torch.testing.assert_close(unpatch_rows(copied, every, half, margin, groups), x)
-    torch.testing.assert_close(unpatch_rows(rows, every, half, margin, groups), features)
-    some = every.clone()
-    some[0, 5:] = 0
-    kept = unpatch_rows(rows, some, half, margin, groups)
-    reached = torch.zeros(groups * half, groups * half)
-    reached[: half + margin] = 1
-    reached[half : 2 * half + margin, : half + margin] = 1
-    reached[half + margin :, half + margin :] = 0
-    assert (kept[..., reached == 0] == 0).all()
-    inner = torch.zeros_like(reached)
-    inner[: half - margin] = 1  # wholly within patches that take part
-    torch.testing.assert_close(kept[..., inner > 0], features[..., inner > 0])
-    border = kept[..., half - margin : half + margin, 2 * half : 3 * half]  # beside patches that do not
-    torch.testing.assert_close(border, features[..., half - margin : half + margin, 2 * half : 3 * half])
+    torch.testing.assert_close(unpatch_rows(rows, every, half, margin_of(half), groups), features)
+    source = torch.randint(0, groups**2, (groups**2,))
+    share = (torch.rand(groups**2) < 0.4).float()
+    blended = unpatch_rows(rows[:, source], share[None], half, margin_of(half), groups)
+    grid = 1, 1, groups, groups
+    for r, c in np.ndindex(*features.shape[2:]):
+        inside = np.zeros((1, 1, *features.shape[2:]))
+        inside[0, 0, r, c] = 1
+        sources = source.reshape(grid).numpy().astype(np.int32)
+        if (source[share > 0] == r // half * groups + c // half).any():
+            continue  # a patch that is copied holds the cell itself
+        mixed, missing = patch_replace(features.numpy(), inside, sources, share.reshape(grid).numpy())
+        expected = blended[0, :, r, c] if not missing[0, 0, r, c] else torch.zeros(3)
+        found = mixed[0, :, r, c] if not missing[0, 0, r, c] else np.zeros(3)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_enlarge_is_smooth_and_exact_on_a_slope() -> None:
@@ -144,10 +135,13 @@ def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) ->
     x, m, y, low_m = scene(96)
     share = upsampler(x, m, y, low_m).share[0]
     q = upsampler.similarity(y, low_m)
-    weight = patch_weights(1 - m[0, 0].numpy().astype(np.uint8), 8).reshape(1, -1)
-    v, hole = np.eye(len(share))[None], np.ones((1, len(share)))
-    expected, _ = patch_replace(q.detach(), q.detach(), v, hole, weight, scale=float(upsampler.scale))
-    np.testing.assert_allclose(share.detach(), expected[0], atol=1e-5)
+    weight = patch_weights(1 - m[0, 0].numpy().astype(np.uint8), 8)[None]
+    options = {"best": len(share), "scale": float(upsampler.scale), "coherence": 0.0, "sweeps": 0}
+    source, part = patch_search(q.detach().numpy(), np.ones_like(weight), weight, **options)
+    expected = np.zeros(share.shape)
+    np.put_along_axis(expected, source[0].reshape(len(share), -1).T, part[0].reshape(len(share), -1).T, 1)
+    valid = weight.ravel() > 0
+    np.testing.assert_allclose(share.detach()[:, valid], expected[:, valid], atol=1e-5)
 
 
 def test_match_loss_prefers_one_good_patch_to_a_mixture() -> None:

@@ -1,4 +1,4 @@
-"""Guided upsampling on a backend: tiles and channels change nothing, and what is not valid never shows."""
+"""Guided upsampling on a backend: tiles change nothing, and what is not valid never shows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from iic_rt.bundle.shapes import REACH, Limits, RegionShapes, spans
 from iic_rt.contract import Backend
 from iic_rt.masks import Masks
+from iic_rt.patches import patch_weights
 from iic_rt.pipeline.loop import Loop
-from iic_rt.pipeline.patches import patch_weights
 from iic_rt.pipeline.upsample import Descriptors, RegionBuffers, Upsampling, constant
 
 SIZE = 64
@@ -64,7 +64,7 @@ def run(backend: Backend, image: np.ndarray, unknown: np.ndarray, hole: np.ndarr
     else:
         upsampling.run_tiles(image, masks)
     backend.wait()
-    return Upsampled(region.filled.host.copy(), upsampling.missing(hole), upsampling.is_found())
+    return Upsampled(region.filled.host.copy(), upsampling.missing(hole), upsampling.found)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_spans_keep_every_patch_once(groups: int, p: int) -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5])
-def test_tiles_and_channels_give_what_one_run_gives(backend: Backend, factor: int) -> None:
+def test_tiles_give_what_one_run_gives(backend: Backend, factor: int) -> None:
     side = SIZE * factor
     image, hole = picture(side), box(side)
     whole = run(backend, image, hole, hole)
-    limits = Limits(tile_pixels=(side // 2) ** 2, rows_bytes=1)
+    limits = Limits(whole_pixels=1, tile_pixels=(side // 2) ** 2)
     assert len(RegionShapes(side, SIZE, 3, limits).spans) > 1
     parts = run(backend, image, hole, hole, limits)
     difference = np.abs(whole.image.astype(int) - parts.image)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iic_rt.bundle.shapes import patch_cells
-from iic_rt.pipeline.patches import FEW
+from iic_rt.patches import FEW, margin_of
 from iic_rt.resampling import PATCH, base_weights
 
 __all__ = ["GuidedUpsampler", "Replaced", "enlarge", "patch_rows", "unpatch_rows"]
@@ -205,7 +204,8 @@ class GuidedUpsampler(nn.Module):
 
     ``forward(x, m, y, low_m)``: x [B, 3, H, W] in [-1, 1], read where known; m [B, 1, H, W] in {0, 1}, unknown pixels;
     y [B, 3, s, s], the loop's result; low_m [B, 1, s, s], its hole at the start. H / s is the factor, 1.5 or more, and
-    H / s * 4 is even. The export takes the parts; at inference ``iic::PatchReplace`` stands where this has a softmax.
+    H / s * 4 is even. The export takes the parts; at inference ``iic::PatchSearch`` and
+    ``iic::PatchReplace`` stand where this has a softmax.
     """
 
     scale: Tensor  # of the softmax: fixed while training, chosen by measurement at release
@@ -229,7 +229,8 @@ class GuidedUpsampler(nn.Module):
         weight = torch.where(whole > 0, whole, (1 - unknown) * few)
         logits = self.scale * torch.bmm(q, q.transpose(1, 2)) + weight.log()[:, None]
         share = logits.softmax(2)
-        half, margin = patch_cells(p)
+        half = p // 2
+        margin = margin_of(half)
         own = patch_rows(features, half, margin)
         replaced = (unknown > 0).float()
         blended = unpatch_rows(torch.bmm(share, own), replaced, half, margin, columns)
