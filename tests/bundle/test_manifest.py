@@ -59,11 +59,11 @@ def test_a_changed_file(copy: Path, name: str) -> None:
 
 def test_another_schema(copy: Path) -> None:
     edit(copy, lambda m: m.update(schema=99))
-    with pytest.raises(BundleError, match="schema 99, this version reads 4"):
+    with pytest.raises(BundleError, match="schema 99, this version reads 5"):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("key", ["schema", "precisions", "card", "preset", "working_size"])
+@pytest.mark.parametrize("key", ["schema", "precisions", "card", "preset", "working_size", "search"])
 def test_a_missing_key(copy: Path, key: str) -> None:
     edit(copy, lambda m: m.pop(key))
     with pytest.raises(BundleError, match=f"not a manifest .*{key}"):

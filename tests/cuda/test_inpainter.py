@@ -65,7 +65,7 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     timings = ours.inpaint(*scene(320, rng), options=options).timings
     graphs = [name for name in discrete.done if name not in ("event", "event in graph")]
     upsampling = ["seam", "similarity", "search", "features", "replace", "to_rgb"]
-    assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, *["copy out"] * 2]
+    assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, "copy out"]
     assert discrete.done.count("event in graph") == 7  # the program's marks
     assert discrete.done[-2:] == ["event", "event"]  # the program's end, and the one wait
     # A piece of work on the fake device takes 1 ms, a mark too.
@@ -223,7 +223,7 @@ def test_running_out_of_memory_anywhere(
     expected = inpainter.inpaint(image, mask)
     open_inpainter(api).inpaint(image, mask)
     allocations = api.counts()["cuMemAlloc"]
-    assert allocations > 20
+    assert allocations > 10
     for failing in range(1, allocations + 1, 5):
         fresh, opened = FakeApi(integrated=api.integrated), []
         fresh.fail_allocation = failing

@@ -142,7 +142,7 @@ def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         BackendError, match=r"not hold iic::PatchSearch and iic::PatchReplace, version 2\. .*install\.sh"
     ):
-        EngineLibrary("tensorrt", module("10.3.0", Registry(path, "2"))).load_plugin()
+        EngineLibrary("tensorrt", module("10.3.0", Registry(path, "1"))).load_plugin()
 
 
 def test_engines_come_without_engine_libraries() -> None:
