@@ -21,7 +21,7 @@ from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import Box
 from iic_rt.masks import Masks, read_masks
 from iic_rt.options import InpaintOptions
-from iic_rt.pipeline.image import Image, host_mask, open_image
+from iic_rt.pipeline.image import ResultImage, host_mask, open_image
 from iic_rt.pipeline.loop import State
 from iic_rt.pipeline.regions import Region, crop_masks, find_regions
 from iic_rt.pipeline.runner import Filled
@@ -156,7 +156,7 @@ class Inpainter:
         )
 
     def _fill(
-        self, image: Image, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
+        self, image: ResultImage, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
     ) -> Filled:
         assert self._runners is not None
         runner = self._runners.runner(region.side, channels=image.channels, options=options)
@@ -192,7 +192,7 @@ class Inpainter:
         self.close()
 
 
-def _fill_specks(image: Image, masks: Masks) -> Masks:
+def _fill_specks(image: ResultImage, masks: Masks) -> Masks:
     """Interpolates the specks; what is left of the masks, in which the specks are known pixels."""
     specks = find_specks(masks.hole, masks.visible)
     if not specks:

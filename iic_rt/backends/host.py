@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Backend, Buffer, Mark, Program
+from iic_rt.contract import Backend, Buffer, CapturedGraph, Event
 from iic_rt.errors import BackendError
 
 __all__ = ["HostBackend", "HostBuffer", "host_buffers"]
@@ -37,25 +37,25 @@ class HostBuffer(Buffer):
         return self.host
 
 
-class HostMark(Mark):
+class HostEvent(Event):
     """The monotonic clock."""
 
     def __init__(self) -> None:
         self._seconds = time.perf_counter()
 
-    def ms_since(self, earlier: Mark) -> float:
-        if not isinstance(earlier, HostMark):
-            raise TypeError("marks of two backends cannot be compared")
+    def ms_since(self, earlier: Event) -> float:
+        if not isinstance(earlier, HostEvent):
+            raise TypeError("events of two backends cannot be compared")
         return (self._seconds - earlier._seconds) * 1e3
 
 
-class HostProgram(Program):
+class HostGraph(CapturedGraph):
     """The work itself, called again."""
 
-    def __init__(self, work: Callable[[], Sequence[Mark]]) -> None:
+    def __init__(self, work: Callable[[], Sequence[Event]]) -> None:
         self._work = work
 
-    def enqueue(self) -> Sequence[Mark]:
+    def enqueue(self) -> Sequence[Event]:
         return self._work()
 
 
@@ -76,11 +76,11 @@ class HostBackend(Backend):
     def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> HostBuffer:
         return HostBuffer(shape, dtype)
 
-    def capture(self, work: Callable[[], Sequence[Mark]]) -> HostProgram:
-        return HostProgram(work)
+    def capture(self, work: Callable[[], Sequence[Event]]) -> HostGraph:
+        return HostGraph(work)
 
-    def mark(self) -> HostMark:
-        return HostMark()
+    def record_event(self) -> HostEvent:
+        return HostEvent()
 
     def wait(self) -> None:
         pass

@@ -10,8 +10,8 @@ from iic_rt.backends.cuda import CudaBackend
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding, Buffer
 from iic_rt.cuda.driver import load_api
-from iic_rt.cuda.memory import Block, CudaBuffer
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.memory import CudaBuffer, DeviceAllocation
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def _open_store(bundle: Bundle, library: EngineLibrary, compute_capability: str)
 class TensorRTBinding(Binding):
     """An execution context with its tensors' addresses fixed; keeps alive what it uses, as long as it is there."""
 
-    def __init__(self, queue: Queue, graph: str, library: EngineLibrary, context: Any, used: list[object]) -> None:
-        self._queue, self._graph, self._library = queue, graph, library
+    def __init__(self, stream: Stream, graph: str, library: EngineLibrary, context: Any, used: list[object]) -> None:
+        self._stream, self._graph, self._library = stream, graph, library
         self._context = [context]
-        queue.resources.adopt(self, "execution", partial(_drop, self._context, used))
+        stream.resources.adopt(self, "execution", partial(_drop, self._context, used))
 
     def enqueue(self) -> None:
-        stream = self._queue.begin(self)
-        if not self._context[0].execute_async_v3(stream):
-            self._queue.driver.memory_info()  # tells whether the device has failed, which is the better reason
+        handle = self._stream.begin(self)
+        if not self._context[0].execute_async_v3(handle):
+            self._stream.driver.memory_info()  # tells whether the device has failed, which is the better reason
             library = self._library
             raise BackendError(f"{library.target} {library.version} failed to run {self._graph!r}: {library.errors()}")
 
@@ -81,8 +81,8 @@ class TensorRTBackend(CudaBackend):
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
         self._loaded = Loaded()
-        self._scratch = Block(0, 0)
-        self.queue.resources.adopt(self, "engine", self._loaded.release)
+        self._scratch = DeviceAllocation(0, 0)
+        self.stream.resources.adopt(self, "engine", self._loaded.release)
         try:
             self._open()
         except BaseException:
@@ -91,7 +91,7 @@ class TensorRTBackend(CudaBackend):
 
     def _open(self) -> None:
         """Opens the library and loads the engine of the loop, so that what opens is known to work here."""
-        device = self.queue.driver.device
+        device = self.stream.driver.device
         self._library = library = _open_library(self.name)
         library.load_plugin()
         try:
@@ -121,7 +121,7 @@ class TensorRTBackend(CudaBackend):
         return {"fp16": "fp16", "fp32": "fp32"}
 
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> TensorRTBinding:
-        self.queue.collect()
+        self.stream.collect()
         buffers = self._buffers(graph, inputs, outputs)
         engine = self._engine(graph, {name: buffer.shape for name, buffer in inputs.items()})
         context = engine.create_execution_context(self._library.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
@@ -138,7 +138,7 @@ class TensorRTBackend(CudaBackend):
             if tuple(context.get_tensor_shape(name)) != buffer.shape:
                 found = tuple(context.get_tensor_shape(name))
                 raise BackendError(f"{name!r} of {graph!r} has shape {found} here, and the buffer {buffer.shape}")
-        return TensorRTBinding(self.queue, graph, self._library, context, [engine, scratch, *buffers.values()])
+        return TensorRTBinding(self.stream, graph, self._library, context, [engine, scratch, *buffers.values()])
 
     def _buffers(
         self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
@@ -151,7 +151,7 @@ class TensorRTBackend(CudaBackend):
                 raise BackendError(f"{graph!r} has {', '.join(s.name for s in specs)}, not {', '.join(given)}")
             for spec in specs:
                 buffer = given[spec.name]
-                if not isinstance(buffer, CudaBuffer) or buffer.queue is not self.queue:
+                if not isinstance(buffer, CudaBuffer) or buffer.stream is not self.stream:
                     raise BackendError(f"{self.name} computes on buffers that it allocated itself; use allocate()")
                 if buffer.dtype != spec.dtype:
                     raise BackendError(f"{spec.name!r} of {graph!r} is {spec.dtype}, and the buffer {buffer.dtype}")
@@ -166,7 +166,7 @@ class TensorRTBackend(CudaBackend):
             self._library.errors()  # forget what did not hinder
             engine = self._loaded.runtime.deserialize_cuda_engine(serialised)
             if engine is None:
-                device = self.queue.driver.device
+                device = self.stream.driver.device
                 raise BackendError(
                     f"{self.name} {self._library.version} refuses the engine of {graph!r} on {device.name} (compute "
                     f"capability {device.compute_capability}): {self._library.errors()}. If it was built for another "
@@ -176,10 +176,10 @@ class TensorRTBackend(CudaBackend):
             self._loaded.engines[key] = engine
         return self._loaded.engines[key]
 
-    def _scratch_of(self, size: int) -> Block:
+    def _scratch_of(self, size: int) -> DeviceAllocation:
         """Scratch memory of ``size`` bytes at least; bindings keep the smaller piece that they were made with."""
         if size > self._scratch.size or self._scratch.size == 0:
-            self._scratch = self.memory.block(max(size, 256))
+            self._scratch = self.memory.allocate(max(size, 256))
         return self._scratch
 
 

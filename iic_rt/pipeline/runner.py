@@ -1,4 +1,4 @@
-"""Fills regions of one side: a list of stages, run as one captured program or one after the other."""
+"""Fills regions of one side: a list of stages, run as one captured graph or one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.shapes import RegionShapes
-from iic_rt.contract import Backend, Binding, Buffer, Mark, Program
+from iic_rt.contract import Backend, Binding, Buffer, CapturedGraph, Event
 from iic_rt.masks import Masks
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline.loop import Loop, State
@@ -23,7 +23,7 @@ __all__ = ["Filled", "RegionRunner", "StageTimes"]
 Pixels = NDArray[np.uint8]
 
 LUMINANCE = (0.299, 0.587, 0.114)
-MOST_PROGRAMS = 4  # captured programs that a runner keeps: one for each number of iterations and kind of output
+MOST_CAPTURED = 4  # graphs of CUDA that a runner keeps: one for each number of iterations and kind of output
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class StageTimes:
     composite: float = 0.0
     copy_out: float = 0.0
 
-    def add(self, stages: Sequence[Stage], marks: Sequence[Mark]) -> None:
-        """Takes over the times between marks, one more than there are stages."""
-        for stage, (before, after) in zip(stages, pairwise(marks), strict=True):
+    def add(self, stages: Sequence[Stage], events: Sequence[Event]) -> None:
+        """Takes over the times between events, one more than there are stages."""
+        for stage, (before, after) in zip(stages, pairwise(events), strict=True):
             ms = after.ms_since(before)
             if stage.name == "iteration":
                 self.iterations.append(ms)
@@ -75,7 +75,7 @@ class Filled:
 
 
 class RegionRunner:
-    """Buffers, bindings and captured programs for regions of one side, one number of channels and one loop.
+    """Buffers, bindings and captured graphs for regions of one side, one number of channels and one loop.
 
     Use: :meth:`stage`, then :meth:`run`, or :meth:`enqueue` and later :meth:`collect`.
 
@@ -132,9 +132,9 @@ class RegionRunner:
         self._upsampling = None if descriptors is None else Upsampling(backend, shapes, loop, descriptors, region)
         self._composite_binding: Binding | None = None
         self._factor = factor
-        self._programs: dict[tuple[object, ...], tuple[list[Stage], Program]] = {}
+        self._captured: dict[tuple[object, ...], tuple[list[Stage], CapturedGraph]] = {}
         self._staged: tuple[Pixels | None, Masks] | None = None
-        self._running: tuple[list[Stage], Sequence[Mark], InpaintOptions] | None = None
+        self._running: tuple[list[Stage], Sequence[Event], InpaintOptions] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -176,18 +176,18 @@ class RegionRunner:
 
     def _run_until(
         self, options: InpaintOptions, deadline: float | None, history: list[tuple[Pixels, State]]
-    ) -> tuple[list[Stage], list[Mark]]:
-        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the marks."""
+    ) -> tuple[list[Stage], list[Event]]:
+        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the events."""
         # A backend that runs ahead of the host is asked only when somebody needs to know: asking makes it wait.
         look = self._backend.synchronous or deadline is not None
         before, done = time.perf_counter(), False
-        ran, marks = [], [self._backend.mark()]
+        ran, events = [], [self._backend.record_event()]
         for stage in self._stages(options):
             if stage.name == "iteration" and done:
                 continue
             stage.enqueue()
             ran.append(stage)
-            marks.append(self._backend.mark())
+            events.append(self._backend.record_event())
             if stage.name != "iteration":
                 continue
             if "history" in options.outputs:
@@ -197,30 +197,30 @@ class RegionRunner:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now
         self._backend.wait()
-        return ran, marks
+        return ran, events
 
     def enqueue(self, options: InpaintOptions) -> None:
-        """Enqueues the whole pass for the staged region, as one program that is captured once."""
+        """Enqueues the whole pass for the staged region, as one graph that is captured once."""
         assert self._staged is not None
         partial = self._upsampling is not None and self._upsampling.partial
         key = options.iterations, options.outputs, partial, self._staged[0] is None
-        found = self._programs.pop(key, None)
+        found = self._captured.pop(key, None)
         if found is None:
-            while len(self._programs) >= MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
+            while len(self._captured) >= MOST_CAPTURED:
+                del self._captured[next(iter(self._captured))]
             stages = self._stages(options)
 
-            def work() -> Sequence[Mark]:
-                marks = [self._backend.mark()]
+            def work() -> Sequence[Event]:
+                events = [self._backend.record_event()]
                 for stage in stages:
                     stage.enqueue()
-                    marks.append(self._backend.mark())
-                return marks
+                    events.append(self._backend.record_event())
+                return events
 
             found = stages, self._backend.capture(work)
-        self._programs[key] = stages, program = found  # the one used last is last
+        self._captured[key] = stages, captured = found  # the one used last is last
         self._loop.iterations = options.iterations  # a replay does not count them
-        self._running = stages, program.enqueue(), options
+        self._running = stages, captured.enqueue(), options
 
     def collect(self) -> Filled:
         """Waits for what :meth:`enqueue` enqueued."""
@@ -228,17 +228,17 @@ class RegionRunner:
         return self._collected([], None)
 
     def close(self) -> None:
-        """Gives up the programs, which hold the runner as the runner holds them: so its memory goes at once."""
-        self._programs.clear()
+        """Gives up the captured graphs, which hold the runner as the runner holds them: so its memory goes at once."""
+        self._captured.clear()
         self._staged = self._running = None
 
     def _collected(self, history: list[tuple[Pixels, State]], deadline: float | None) -> Filled:
         assert self._running is not None
         assert self._staged is not None
-        stages, marks, options = self._running
+        stages, events, options = self._running
         self._running = None
         times = StageTimes()
-        times.add(stages, marks)
+        times.add(stages, events)
         iterations = len(times.iterations)
         state = self._loop.state() if _wants_state(options) else None
         is_changed = False

@@ -219,7 +219,7 @@ def test_a_stream_of_pycuda_brings_memory_from_pycuda(
     backend = open_tensorrt(bundle, stream=stream)
     backend.allocate((300,), "uint8")
     assert sizes == [300]
-    assert backend.queue.stream == 2
+    assert backend.stream.handle == 2
     backend.close()
     assert not discrete.blocks
     other = open_tensorrt(bundle, stream=SimpleNamespace(handle=2))
