@@ -15,7 +15,7 @@ from iic_rt.bundle.shapes import Limits
 from iic_rt.errors import BackendError
 from iic_rt.geometry import Box
 
-__all__ = ["Backend", "Binding", "Buffer", "CapturedGraph", "DeviceImage", "Event"]
+__all__ = ["Backend", "Binding", "Buffer", "CaptureError", "CapturedGraph", "DeviceImage", "Event"]
 
 
 class Buffer(ABC):
@@ -80,6 +80,10 @@ class Event(ABC):
     @abstractmethod
     def ms_since(self, earlier: Event) -> float:
         """Milliseconds from ``earlier`` to this event of the same backend; waits until it is reached."""
+
+
+class CaptureError(BackendError):
+    """The device, its driver or the engine cannot capture the work; enqueued piece by piece it may well run."""
 
 
 class CapturedGraph(ABC):
@@ -193,9 +197,13 @@ class Backend(ABC):
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:
         """Ties a graph to buffers, once; the binding is then enqueued as often as needed."""
 
-    @abstractmethod
     def capture(self, work: Callable[[], Sequence[Event]]) -> CapturedGraph:
-        """The work that ``work`` enqueues, to be repeated on the same buffers. It must not wait for the device."""
+        """The work that ``work`` enqueues, to be repeated on the same buffers. It must not wait for the device.
+
+        Raises:
+            CaptureError: the work cannot be captured; call ``work`` every time instead.
+        """
+        raise CaptureError(f"{self.name} has no captured graphs; enqueue the work every time")
 
     @abstractmethod
     def record_event(self) -> Event:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Backend, Buffer, CapturedGraph, Event
+from iic_rt.contract import Backend, Buffer, Event
 from iic_rt.errors import BackendError
 
 __all__ = ["HostBackend", "HostBuffer", "host_buffers"]
@@ -49,16 +49,6 @@ class HostEvent(Event):
         return (self._seconds - earlier._seconds) * 1e3
 
 
-class HostGraph(CapturedGraph):
-    """The work itself, called again."""
-
-    def __init__(self, work: Callable[[], Sequence[Event]]) -> None:
-        self._work = work
-
-    def enqueue(self) -> Sequence[Event]:
-        return self._work()
-
-
 class HostBackend(Backend):
     """Base of the backends on the CPU: checks the precision, has no stream."""
 
@@ -75,9 +65,6 @@ class HostBackend(Backend):
 
     def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> HostBuffer:
         return HostBuffer(shape, dtype)
-
-    def capture(self, work: Callable[[], Sequence[Event]]) -> HostGraph:
-        return HostGraph(work)
 
     def record_event(self) -> HostEvent:
         return HostEvent()

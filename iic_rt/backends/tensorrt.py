@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Binding, Buffer
+from iic_rt.contract import Binding, Buffer, CaptureError
 from iic_rt.cuda.driver import load_api
 from iic_rt.cuda.memory import CudaBuffer, DeviceAllocation
 from iic_rt.cuda.stream import Stream
@@ -37,19 +37,31 @@ def _open_store(bundle: Bundle, library: EngineLibrary, compute_capability: str)
 
 
 class TensorRTBinding(Binding):
-    """An execution context with its tensors' addresses fixed; keeps alive what it uses, as long as it is there."""
+    """An execution context with its tensors' addresses fixed; keeps alive what it uses, as long as it is there.
+
+    Whether it can be captured is asked once, behind its first run: by then the context has set itself up.
+    """
 
     def __init__(self, stream: Stream, graph: str, library: EngineLibrary, context: Any, used: list[object]) -> None:
         self._stream, self._graph, self._library = stream, graph, library
         self._context = [context]
+        self._capturable: bool | None = None  # not known yet
         stream.resources.adopt(self, "execution", partial(_drop, self._context, used))
 
     def enqueue(self) -> None:
-        handle = self._stream.begin(self)
-        if not self._context[0].execute_async_v3(handle):
-            self._stream.driver.memory_info()  # tells whether the device has failed, which is the better reason
-            library = self._library
-            raise BackendError(f"{library.target} {library.version} failed to run {self._graph!r}: {library.errors()}")
+        stream, library = self._stream, self._library
+        handle, context = stream.begin(self), self._context[0]
+        name = f"{library.target} {library.version}"
+        if stream.capturing and self._capturable is False:
+            raise CaptureError(f"{name} says that its engine of {self._graph!r} cannot be captured")
+        if not context.execute_async_v3(handle):
+            stream.driver.memory_info()  # tells whether the device has failed, which is the better reason
+            if stream.capturing:
+                raise CaptureError(f"{name} failed to capture {self._graph!r}: {library.errors()}")
+            raise BackendError(f"{name} failed to run {self._graph!r}: {library.errors()}")
+        if self._capturable is None and not stream.capturing:
+            ask = getattr(context, "is_stream_capturable", None)  # TensorRT-RTX alone has it
+            self._capturable = ask is None or ask(stream.capture_handle)
 
 
 def _drop(context: list[Any], used: list[object]) -> None:

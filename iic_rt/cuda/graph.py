@@ -42,7 +42,8 @@ def capture(stream: Stream, work: Callable[[], Sequence[Event]]) -> CudaGraph:
     The first run lets the engines set themselves up, which a capture does not allow, and makes pinned memory.
 
     Raises:
-        BackendError: the work waits for the device, makes something new, or cannot be captured.
+        CaptureError: the work cannot be captured.
+        BackendError: the work waits for the device or makes something new.
     """
     work()
     return CudaGraph(stream, *stream.capture(work))

@@ -49,6 +49,11 @@ class Stream:
     def capturing(self) -> bool:
         return self._kept is not None
 
+    @property
+    def capture_handle(self) -> int:
+        """Of the stream that work is captured on."""
+        return self._own
+
     def enter(self) -> Driver:
         """The driver, ready for calls on this thread.
 
@@ -107,6 +112,9 @@ class Stream:
 
         Returns:
             The graph, what ``work`` returned, and the objects that the graph's work uses.
+
+        Raises:
+            CaptureError: the driver or an engine refuses; nothing was enqueued.
         """
         self.wait()
         self.driver.begin_capture(self._own)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.shapes import RegionShapes
-from iic_rt.contract import Backend, Binding, Buffer, CapturedGraph, Event
+from iic_rt.contract import Backend, Binding, Buffer, CaptureError, Event
 from iic_rt.masks import Masks
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline.loop import Loop, State
@@ -23,7 +23,7 @@ __all__ = ["Filled", "RegionRunner", "StageTimes"]
 Pixels = NDArray[np.uint8]
 
 LUMINANCE = (0.299, 0.587, 0.114)
-MOST_CAPTURED = 4  # graphs of CUDA that a runner keeps: one for each number of iterations and kind of output
+MOST_CAPTURED = 4  # captured passes that a runner keeps: one for each number of iterations and kind of output
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ class Stage:
 
     name: str
     enqueue: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class CapturedPass:
+    """All stages of a pass as one captured graph, or one by one where that cannot be had.
+
+    Attributes:
+        stages: in their order.
+        enqueue: enqueues them all; returns the events between them.
+        refusal: why they could not be captured.
+    """
+
+    stages: list[Stage]
+    enqueue: Callable[[], Sequence[Event]]
+    refusal: str | None
 
 
 @dataclass
@@ -64,6 +79,8 @@ class Filled:
         state: after the last of them, where it was asked for.
         history: the region [S, S, C] and the state after every iteration, where they were asked for.
         times: of the stages.
+        refusal: why the stages could not be captured and were enqueued one by one; None where they were captured, or
+            where something had to be looked at in between.
         is_changed: ``filled`` was made anew after the stages.
     """
 
@@ -71,6 +88,7 @@ class Filled:
     state: State | None
     history: list[tuple[Pixels, State]]
     times: StageTimes
+    refusal: str | None
     is_changed: bool
 
 
@@ -132,9 +150,9 @@ class RegionRunner:
         self._upsampling = None if descriptors is None else Upsampling(backend, shapes, loop, descriptors, region)
         self._composite_binding: Binding | None = None
         self._factor = factor
-        self._captured: dict[tuple[object, ...], tuple[list[Stage], CapturedGraph]] = {}
+        self._captured: dict[tuple[object, ...], CapturedPass] = {}
         self._staged: tuple[Pixels | None, Masks] | None = None
-        self._running: tuple[list[Stage], Sequence[Event], InpaintOptions] | None = None
+        self._running: tuple[list[Stage], Sequence[Event], InpaintOptions, str | None] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -171,7 +189,7 @@ class RegionRunner:
             deadline: ``time.perf_counter()`` value; an iteration that would end later is not started, save the first.
         """
         history: list[tuple[Pixels, State]] = []
-        self._running = *self._run_until(options, deadline, history), options
+        self._running = *self._run_until(options, deadline, history), options, None
         return self._collected(history, deadline)
 
     def _run_until(
@@ -200,7 +218,7 @@ class RegionRunner:
         return ran, events
 
     def enqueue(self, options: InpaintOptions) -> None:
-        """Enqueues the whole pass for the staged region, as one graph that is captured once."""
+        """Enqueues the whole pass for the staged region, as one graph that is captured once where it can be."""
         assert self._staged is not None
         partial = self._upsampling is not None and self._upsampling.partial
         key = options.iterations, options.outputs, partial, self._staged[0] is None
@@ -208,19 +226,23 @@ class RegionRunner:
         if found is None:
             while len(self._captured) >= MOST_CAPTURED:
                 del self._captured[next(iter(self._captured))]
-            stages = self._stages(options)
-
-            def work() -> Sequence[Event]:
-                events = [self._backend.record_event()]
-                for stage in stages:
-                    stage.enqueue()
-                    events.append(self._backend.record_event())
-                return events
-
-            found = stages, self._backend.capture(work)
-        self._captured[key] = stages, captured = found  # the one used last is last
+            found = self._capture(self._stages(options))
+        self._captured[key] = found  # the one used last is last
         self._loop.iterations = options.iterations  # a replay does not count them
-        self._running = stages, captured.enqueue(), options
+        self._running = found.stages, found.enqueue(), options, found.refusal
+
+    def _capture(self, stages: list[Stage]) -> CapturedPass:
+        def enqueue() -> Sequence[Event]:
+            events = [self._backend.record_event()]
+            for stage in stages:
+                stage.enqueue()
+                events.append(self._backend.record_event())
+            return events
+
+        try:
+            return CapturedPass(stages, self._backend.capture(enqueue).enqueue, None)
+        except CaptureError as error:
+            return CapturedPass(stages, enqueue, str(error))
 
     def collect(self) -> Filled:
         """Waits for what :meth:`enqueue` enqueued."""
@@ -235,7 +257,7 @@ class RegionRunner:
     def _collected(self, history: list[tuple[Pixels, State]], deadline: float | None) -> Filled:
         assert self._running is not None
         assert self._staged is not None
-        stages, events, options = self._running
+        stages, events, options, refusal = self._running
         self._running = None
         times = StageTimes()
         times.add(stages, events)
@@ -249,7 +271,7 @@ class RegionRunner:
             is_changed = True
         elif self._upsampling is not None and (missing := self._upsampling.missing(self._staged[1].hole)) is not None:
             is_changed = self._fill_again(missing, options, deadline)
-        return Filled(iterations, state, history, times, is_changed)
+        return Filled(iterations, state, history, times, refusal, is_changed)
 
     def _fill_again(self, missing: Pixels, options: InpaintOptions, deadline: float | None) -> bool:
         """Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more."""

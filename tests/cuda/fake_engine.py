@@ -67,6 +67,16 @@ class FakeContext:
         return True
 
 
+class FakeRtxContext(FakeContext):
+    """What TensorRT-RTX adds."""
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        assert self._addresses
+        assert self._api._capture is None
+        assert stream in self._api.streams
+        return True
+
+
 def dtype_of(tensor: Any) -> np.dtype[Any]:
     kind = tensor.type[len("tensor(") : -1]
     return np.dtype({"float": "float32", "float16": "float16"}.get(kind, kind))
@@ -74,6 +84,7 @@ def dtype_of(tensor: Any) -> np.dtype[Any]:
 
 class FakeEngine:
     device_memory_size_v2 = SCRATCH
+    _context: type[FakeContext] = FakeContext
 
     def __init__(self, api: FakeApi, described: Mapping[str, Any]) -> None:
         options = onnxruntime.SessionOptions()
@@ -85,7 +96,11 @@ class FakeEngine:
 
     def create_execution_context(self, strategy: Any) -> FakeContext:
         assert strategy is Strategy.USER_MANAGED
-        return FakeContext(self._api, self._session, self._name, self._shapes)
+        return self._context(self._api, self._session, self._name, self._shapes)
+
+
+class FakeRtxEngine(FakeEngine):
+    _context = FakeRtxContext
 
 
 class Strategy(Enum):
@@ -131,7 +146,7 @@ class FakeLibrary:
             return None
         described = json.loads(serialized_engine)
         self.deserialised.append((described["graph"], json.dumps(described["shapes"])))
-        return FakeEngine(self._api, described)
+        return (FakeRtxEngine if self.target == "tensorrt-rtx" else FakeEngine)(self._api, described)
 
 
 class FakeStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,10 +11,20 @@ import pytest
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
-from iic_rt.contract import CapturedGraph
+from iic_rt.contract import CapturedGraph, Event
 from iic_rt.pipeline import runners
 
 SIZE = 64
+
+
+class Repeated(CapturedGraph):
+    """The work itself, called again."""
+
+    def __init__(self, work: Callable[[], Sequence[Event]]) -> None:
+        self._work = work
+
+    def enqueue(self) -> Sequence[Event]:
+        return self._work()
 
 
 class AheadBackend(OnnxRuntimeBackend):
@@ -23,7 +34,7 @@ class AheadBackend(OnnxRuntimeBackend):
     captured: ClassVar[list[CapturedGraph]] = []
 
     def capture(self, work):
-        self.captured.append(super().capture(work))
+        self.captured.append(Repeated(work))
         return self.captured[-1]
 
 
