@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Binding, Buffer, CaptureError
+from iic_rt.contract import Binding, Buffer, CaptureError, Event
 from iic_rt.cuda.driver import load_api
+from iic_rt.cuda.graph import CudaGraph
 from iic_rt.cuda.memory import CudaBuffer, DeviceAllocation
 from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 
 if TYPE_CHECKING:
     from iic_rt.engines.engine_library import EngineLibrary
+    from iic_rt.engines.runtime_cache import RuntimeCacheFile
     from iic_rt.engines.store import EngineStore
 
 __all__ = ["TensorRTBackend", "TensorRTRtxBackend"]
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+_log = logging.getLogger("iic_rt.engines")
 
 
 def _open_library(target: str) -> EngineLibrary:
@@ -75,9 +80,11 @@ class Loaded:
     def __init__(self) -> None:
         self.runtime: Any = None
         self.engines: dict[object, Any] = {}
+        self.runtime_cache: Any = None
 
     def release(self) -> None:
         self.engines.clear()
+        self.runtime_cache = None
         self.runtime = None
 
 
@@ -136,7 +143,7 @@ class TensorRTBackend(CudaBackend):
         self.stream.collect()
         buffers = self._buffers(graph, inputs, outputs)
         engine = self._engine(graph, {name: buffer.shape for name, buffer in inputs.items()})
-        context = engine.create_execution_context(self._library.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        context = self._create_context(engine)
         if context is None:
             raise BackendError(f"{self.name} cannot make a context for {graph!r}: {self._library.errors()}")
         scratch = self._scratch_of(engine.device_memory_size_v2)
@@ -151,6 +158,10 @@ class TensorRTBackend(CudaBackend):
                 found = tuple(context.get_tensor_shape(name))
                 raise BackendError(f"{name!r} of {graph!r} has shape {found} here, and the buffer {buffer.shape}")
         return TensorRTBinding(self.stream, graph, self._library, context, [engine, scratch, *buffers.values()])
+
+    def _create_context(self, engine: Any) -> Any:
+        """A context of the engine, or None; its scratch memory is given to it."""
+        return engine.create_execution_context(self._library.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
 
     def _buffers(
         self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]
@@ -196,6 +207,54 @@ class TensorRTBackend(CudaBackend):
 
 
 class TensorRTRtxBackend(TensorRTBackend):
-    """The same with TensorRT-RTX, which needs no installation on the device."""
+    """The same with TensorRT-RTX, which needs no installation on the device.
+
+    It compiles an engine's kernels when a context is made or first runs. They are kept in a file beside the engines,
+    which the next process reads.
+    """
 
     name: ClassVar[str] = "tensorrt-rtx"
+    _runtime_cache_file: RuntimeCacheFile | None = None
+    _is_compiled: bool = False  # something was, since the file was written
+
+    def capture(self, work: Callable[[], Sequence[Event]]) -> CudaGraph:
+        try:
+            return super().capture(work)
+        finally:
+            self._keep_compiled()  # not at close alone: a service is often just killed
+
+    def close(self) -> None:
+        self._keep_compiled()
+        super().close()
+
+    def _create_context(self, engine: Any) -> Any:
+        trt = self._library.trt
+        config = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if self._loaded.runtime_cache is None:
+            self._loaded.runtime_cache = self._load_runtime_cache(config)
+        if self._loaded.runtime_cache is not None:
+            config.set_runtime_cache(self._loaded.runtime_cache)
+            self._is_compiled = True
+        return engine.create_execution_context(config)
+
+    def _load_runtime_cache(self, config: Any) -> Any:
+        device, cache = self.stream.driver.device, config.create_runtime_cache()
+        if cache is None:
+            _log.warning("%s cannot keep compiled kernels: %s", self.name, self._library.errors())
+            return None
+        file = self._store.runtime_cache(device=device.name, driver_version=device.driver_version)
+        self._runtime_cache_file, content = file, file.read()
+        if content is not None and not cache.deserialize(content):
+            _log.warning("%s refuses the kernels in %s; they are compiled again", self.name, file.path)
+            cache = config.create_runtime_cache()
+        self._library.errors()  # forget what did not hinder
+        return cache
+
+    def _keep_compiled(self) -> None:
+        if not self._is_compiled or self._runtime_cache_file is None or self.stream.driver.poisoned:
+            return
+        self._is_compiled = False
+        content = self._loaded.runtime_cache.serialize()
+        if content is not None:
+            self._runtime_cache_file.write(bytes(content))

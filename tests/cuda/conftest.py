@@ -52,8 +52,12 @@ def memory(api: FakeApi) -> Iterator[Memory]:
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeApi], dict[str, FakeLibrary]]:
+def install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[FakeApi], dict[str, FakeLibrary]]:
     """Makes the backends find a fake device and fake engines; returns the libraries by target."""
+
+    monkeypatch.setenv("IIC_RT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
     def install(api: FakeApi) -> dict[str, FakeLibrary]:
         libraries = {target: FakeLibrary(api, target) for target in ("tensorrt", "tensorrt-rtx")}
