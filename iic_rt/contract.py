@@ -15,7 +15,7 @@ from iic_rt.bundle.shapes import Limits
 from iic_rt.errors import BackendError
 from iic_rt.geometry import Box
 
-__all__ = ["Backend", "Binding", "Buffer", "Frame", "Mark", "Program"]
+__all__ = ["Backend", "Binding", "Buffer", "CaptureError", "CapturedGraph", "DeviceImage", "Event"]
 
 
 class Buffer(ABC):
@@ -74,24 +74,28 @@ class Binding(ABC):
         """Runs the graph once after all work enqueued before, and may return before it is done."""
 
 
-class Mark(ABC):
+class Event(ABC):
     """A point in the work of a backend."""
 
     @abstractmethod
-    def ms_since(self, earlier: Mark) -> float:
-        """Milliseconds from ``earlier`` to this mark of the same backend; waits until it is reached."""
+    def ms_since(self, earlier: Event) -> float:
+        """Milliseconds from ``earlier`` to this event of the same backend; waits until it is reached."""
 
 
-class Program(ABC):
-    """Work that is enqueued as a whole, again and again."""
+class CaptureError(BackendError):
+    """The device, its driver or the engine cannot capture the work; enqueued piece by piece it may well run."""
+
+
+class CapturedGraph(ABC):
+    """Work that was captured and is enqueued as a whole, again and again; a CUDA graph, not a graph of the bundle."""
 
     @abstractmethod
-    def enqueue(self) -> Sequence[Mark]:
-        """Runs the work after all work enqueued before; returns the marks set in it."""
+    def enqueue(self) -> Sequence[Event]:
+        """Runs the work after all work enqueued before; returns the events recorded in it."""
 
 
-class Frame(ABC):
-    """An image of the application, uint8, in memory of the device. What is not said to be enqueued is done on return.
+class DeviceImage(ABC):
+    """An image of the application, uint8, in device memory. What is not said to be enqueued is done on return.
 
     Attributes:
         shape: [H, W] or [H, W, C].
@@ -118,11 +122,11 @@ class Frame(ABC):
         """Enqueues the copy of a buffer [S, S, C], from ``top`` and ``left`` of it, to a part of the image."""
 
     @abstractmethod
-    def copy(self) -> Frame:
+    def copy(self) -> DeviceImage:
         """The same image in new memory, copied on the device."""
 
     @abstractmethod
-    def copy_to(self, other: Frame) -> None:
+    def copy_to(self, other: DeviceImage) -> None:
         """Copies the image on the device to another of the same shape; nothing to do where both are one memory."""
 
 
@@ -193,13 +197,17 @@ class Backend(ABC):
     def bind(self, graph: str, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer]) -> Binding:
         """Ties a graph to buffers, once; the binding is then enqueued as often as needed."""
 
-    @abstractmethod
-    def capture(self, work: Callable[[], Sequence[Mark]]) -> Program:
-        """The work that ``work`` enqueues, to be repeated on the same buffers. It must not wait for the device."""
+    def capture(self, work: Callable[[], Sequence[Event]]) -> CapturedGraph:
+        """The work that ``work`` enqueues, to be repeated on the same buffers. It must not wait for the device.
+
+        Raises:
+            CaptureError: the work cannot be captured; call ``work`` every time instead.
+        """
+        raise CaptureError(f"{self.name} has no captured graphs; enqueue the work every time")
 
     @abstractmethod
-    def mark(self) -> Mark:
-        """A mark behind all work enqueued so far."""
+    def record_event(self) -> Event:
+        """An event behind all work enqueued so far."""
 
     @abstractmethod
     def wait(self) -> None:
@@ -209,7 +217,7 @@ class Backend(ABC):
             BackendError: the work failed.
         """
 
-    def frame(self, array: object) -> Frame:
+    def device_image(self, array: object) -> DeviceImage:
         """The application's image on the device, without a copy.
 
         Args:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BackendError", "BundleError", "IICError", "InputError", "MaskWarning", "OutputError"]
+__all__ = ["BackendError", "BundleError", "IICError", "InpaintWarning", "InputError", "OutputError"]
 
 
 class IICError(Exception):
@@ -26,11 +26,11 @@ class OutputError(IICError, OSError):
 
 
 @dataclass(frozen=True)
-class MaskWarning:
-    """A mask that is legal and probably not what was meant; in ``InpaintResult.warnings``.
+class InpaintWarning:
+    """Something that is no error and probably not what was meant; in ``InpaintResult.warnings``.
 
     Attributes:
-        kind: ``"empty"`` or ``"almost all"``.
+        kind: ``"empty"`` or ``"almost all"``, of the mask; ``"not captured"``, of the device's work.
         text: what is odd, and what to do about it.
     """
 

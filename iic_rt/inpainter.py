@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
 from iic_rt.contract import Backend
-from iic_rt.errors import BackendError, InputError
+from iic_rt.errors import BackendError, InpaintWarning, InputError
 from iic_rt.geometry import Box
 from iic_rt.masks import Masks, read_masks
 from iic_rt.options import InpaintOptions
-from iic_rt.pipeline.image import Image, host_mask, open_image
+from iic_rt.pipeline.image import ResultImage, host_mask, open_image
 from iic_rt.pipeline.loop import State
 from iic_rt.pipeline.regions import Region, crop_masks, find_regions
 from iic_rt.pipeline.runner import Filled
@@ -149,14 +149,14 @@ class Inpainter:
             confidence=_confidence(work.hole, states) if "confidence" in options.outputs else None,
             hole_left=_hole_left(work.hole, states) if "hole_left" in options.outputs else None,
             history=() if before is None else _history(before.reshape(result.shape), work.hole, found),
-            warnings=warnings,
+            warnings=(*warnings, *_capture_warnings(filled)),
             iterations=max((f.iterations for f in filled), default=0),
             regions=len(regions),
             timings=_timings(started, filled),
         )
 
     def _fill(
-        self, image: Image, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
+        self, image: ResultImage, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
     ) -> Filled:
         assert self._runners is not None
         runner = self._runners.runner(region.side, channels=image.channels, options=options)
@@ -192,7 +192,7 @@ class Inpainter:
         self.close()
 
 
-def _fill_specks(image: Image, masks: Masks) -> Masks:
+def _fill_specks(image: ResultImage, masks: Masks) -> Masks:
     """Interpolates the specks; what is left of the masks, in which the specks are known pixels."""
     specks = find_specks(masks.hole, masks.visible)
     if not specks:
@@ -249,6 +249,18 @@ def _history(before: Pixels, hole: Pixels, found: list[tuple[Region, Filled]]) -
             states.append((region, state))
         snapshots.append(Snapshot(image, _confidence(hole, states), _hole_left(hole, states)))
     return tuple(snapshots)
+
+
+def _capture_warnings(filled: list[Filled]) -> tuple[InpaintWarning, ...]:
+    """One warning for the whole call, whatever its number of regions."""
+    refusal = next((f.refusal for f in filled if f.refusal is not None), None)
+    if refusal is None:
+        return ()
+    text = (
+        f"the work on the GPU was not captured as a CUDA graph, and its parts are enqueued one by one: {refusal}. The "
+        "image is the same, and every call takes longer; to mend it, update the driver and the engine library"
+    )
+    return (InpaintWarning("not captured", text),)
 
 
 def _timings(started: float, filled: list[Filled]) -> Timings:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.components import find_components
-from iic_rt.errors import InputError, MaskWarning
+from iic_rt.errors import InpaintWarning, InputError
 
 __all__ = ["LARGEST_GROWTH", "Grow", "MaskHole", "Masks", "grow_hole", "read_masks"]
 
@@ -45,7 +45,7 @@ class Masks:
 
 def read_masks(
     mask: object, avoid: object, prefer: object, *, shape: tuple[int, ...], mask_hole: MaskHole, grow: Grow
-) -> tuple[Masks, tuple[MaskWarning, ...]]:
+) -> tuple[Masks, tuple[InpaintWarning, ...]]:
     """The caller's masks, checked, the hole grown; and what looks odd about them.
 
     Args:
@@ -113,7 +113,7 @@ def _read(mask: object, shape: tuple[int, ...], name: str, *, inverted: bool = F
     return np.asarray(cv2.threshold(values, threshold, 1, kind)[1], np.uint8)
 
 
-def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[MaskWarning, ...]:
+def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[InpaintWarning, ...]:
     share = cv2.countNonZero(hole) / hole.size
     other = "black" if mask_hole == "white" else "white"
     if share == 1:
@@ -126,13 +126,13 @@ def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[MaskWarning, ...]:
             "the mask marks no pixel: the image is returned unchanged. "
             f"If {other} is what you want removed, set mask_hole={other!r}"
         )
-        return (MaskWarning("empty", text),)
+        return (InpaintWarning("empty", text),)
     if share > ALMOST_ALL:
         text = (
             f"the mask marks {100 * share:.0f} % of the image for removal. "
             f"If {other} is what you want removed, set mask_hole={other!r}"
         )
-        return (MaskWarning("almost all", text),)
+        return (InpaintWarning("almost all", text),)
     return ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.errors import MaskWarning
+from iic_rt.errors import InpaintWarning
 
 __all__ = ["InpaintResult", "Snapshot", "Timings"]
 
@@ -57,7 +57,7 @@ class InpaintResult:
         hole_left: uint8 [H, W] in {0, 1}, pixels that are filled but that no iteration came to trust. None unless
             ``outputs`` asks for it.
         history: one snapshot an iteration where ``outputs`` asks for it, else empty.
-        warnings: what looks odd about the masks.
+        warnings: what looks odd about the masks, and whether the device had to work in a slower way.
         iterations: iterations run, the most over all regions; 0 when the mask was empty.
         regions: number of square regions the holes were filled in.
         timings: milliseconds by stage.
@@ -68,7 +68,7 @@ class InpaintResult:
     confidence: NDArray[np.float32] | None = None
     hole_left: NDArray[np.uint8] | None = None
     history: tuple[Snapshot, ...] = ()
-    warnings: tuple[MaskWarning, ...] = ()
+    warnings: tuple[InpaintWarning, ...] = ()
     iterations: int
     regions: int
     timings: Timings

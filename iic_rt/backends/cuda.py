@@ -1,4 +1,4 @@
-"""What backends on CUDA have in common: one stream, memory, captured work, events for marks."""
+"""What backends on CUDA have in common: one stream, memory, captured work, events."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.bundle.shapes import Limits
-from iic_rt.contract import Backend, Mark
+from iic_rt.contract import Backend, Event
 from iic_rt.cuda.driver import Driver, load_api
-from iic_rt.cuda.frames import CudaFrame, Staging
-from iic_rt.cuda.graphs import CudaMark, CudaProgram, capture
+from iic_rt.cuda.event import CudaEvent
+from iic_rt.cuda.graph import CudaGraph, capture
+from iic_rt.cuda.image import CudaImage, Staging
 from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator, pycuda_allocator
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 
 __all__ = ["CudaBackend"]
@@ -26,7 +27,7 @@ class CudaBackend(Backend):
     from pycuda too. ``threads`` has no effect on a device.
 
     Attributes:
-        queue: the stream's work.
+        stream: that all work goes to.
         memory: made for it.
     """
 
@@ -44,28 +45,28 @@ class CudaBackend(Backend):
         of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
         try:
             allocator = (pycuda_allocator if of_pycuda else driver_allocator)(driver)
-            self.queue = Queue(driver, stream)
+            self.stream = Stream(driver, stream)
         except BackendError:
             driver.close()
             raise
-        self.memory = Memory(self.queue, allocator)
+        self.memory = Memory(self.stream, allocator)
         self._staging = Staging(self.memory)
-        weakref.finalize(self, self.queue.close)  # an inpainter that nobody closed must not hold the device
+        weakref.finalize(self, self.stream.close)  # an inpainter that nobody closed must not hold the device
 
     def allocate(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
         return self.memory.buffer(shape, dtype, shared=shared)
 
-    def frame(self, array: object) -> CudaFrame:
-        return CudaFrame(array, self._staging)
+    def device_image(self, array: object) -> CudaImage:
+        return CudaImage(array, self._staging)
 
-    def capture(self, work: Callable[[], Sequence[Mark]]) -> CudaProgram:
-        return capture(self.queue, work)
+    def capture(self, work: Callable[[], Sequence[Event]]) -> CudaGraph:
+        return capture(self.stream, work)
 
-    def mark(self) -> CudaMark:
-        return CudaMark(self.queue)
+    def record_event(self) -> CudaEvent:
+        return CudaEvent(self.stream)
 
     def wait(self) -> None:
-        self.queue.wait()
+        self.stream.wait()
 
     def close(self) -> None:
-        self.queue.close()
+        self.stream.close()

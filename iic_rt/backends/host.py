@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.manifest import Bundle
-from iic_rt.contract import Backend, Binding, Buffer, Mark, Program
+from iic_rt.contract import Backend, Binding, Buffer, Event
 from iic_rt.errors import BackendError
 from iic_rt.patches import SearchOptions, replace_patches, search_patches
 
@@ -70,26 +70,16 @@ class ReplaceBinding(Binding):
         self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], source, share)
 
 
-class HostMark(Mark):
+class HostEvent(Event):
     """The monotonic clock."""
 
     def __init__(self) -> None:
         self._seconds = time.perf_counter()
 
-    def ms_since(self, earlier: Mark) -> float:
-        if not isinstance(earlier, HostMark):
-            raise TypeError("marks of two backends cannot be compared")
+    def ms_since(self, earlier: Event) -> float:
+        if not isinstance(earlier, HostEvent):
+            raise TypeError("events of two backends cannot be compared")
         return (self._seconds - earlier._seconds) * 1e3
-
-
-class HostProgram(Program):
-    """The work itself, called again."""
-
-    def __init__(self, work: Callable[[], Sequence[Mark]]) -> None:
-        self._work = work
-
-    def enqueue(self) -> Sequence[Mark]:
-        return self._work()
 
 
 class HostBackend(Backend):
@@ -124,11 +114,8 @@ class HostBackend(Backend):
     def _bind(self, graph: str, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> Binding:
         """The same for the graphs that the engine runs."""
 
-    def capture(self, work: Callable[[], Sequence[Mark]]) -> HostProgram:
-        return HostProgram(work)
-
-    def mark(self) -> HostMark:
-        return HostMark()
+    def record_event(self) -> HostEvent:
+        return HostEvent()
 
     def wait(self) -> None:
         pass

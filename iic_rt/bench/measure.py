@@ -208,7 +208,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
         BackendError: one of them is no number.
     """
     if not np.isfinite(values).all():
-        raise BackendError("the backend's marks gave a time that is no number; its stages cannot be trusted")
+        raise BackendError("the backend's events gave a time that is no number; its stages cannot be trusted")
     found = {f"p{q}": _round(float(np.percentile(values, q))) for q in (50, 90, 99)}
     return found | {"mean": _round(float(np.mean(values))), "n": len(values)}
 

@@ -15,6 +15,7 @@ from iic_rt.engines.cache import CacheEntry, EngineCache
 from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.engines.fits import fits_version
 from iic_rt.engines.folders import plugin_path
+from iic_rt.engines.runtime_cache import RuntimeCacheEntry
 from iic_rt.engines.shapes import CHANNELS, graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.errors import BackendError, InputError
@@ -76,7 +77,9 @@ def run_list(arguments: argparse.Namespace) -> int:
     widths = [max(len(row[i]) for row in (COLUMNS, *rows)) for i in range(len(COLUMNS))]
     for row in (COLUMNS, *rows) if rows else ():
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print(f"{len(rows)} engines, {_mib(sum(entry.size for entry in entries))} in {cache.folder}")
+    compiled = cache.runtime_entries()
+    size = sum(entry.size for entry in entries) + sum(entry.size for entry in compiled)
+    print(f"{len(rows)} engines{_and_compiled(len(compiled))}, {_mib(size)} in {cache.folder}")
     return 0
 
 
@@ -104,6 +107,10 @@ def _row(entry: CacheEntry, now: float) -> tuple[str, ...]:
         _mib(entry.size),
         f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} h",
     )
+
+
+def _and_compiled(files: int) -> str:
+    return f" and {files} file{'s' if files > 1 else ''} of compiled kernels" if files else ""
 
 
 def _mib(size: int) -> str:
@@ -158,7 +165,9 @@ def run_prune(arguments: argparse.Namespace) -> int:
         versions = _installed_versions()
         plugin = file_sha256(plugin_path()) if plugin_path().is_file() else None
         gone = cache.prune(lambda entry: _is_usable(entry, versions, plugin))
-    print(f"removed {len(gone)} engines, {_mib(sum(entry.size for entry in gone))}, from {cache.folder}")
+    engines = sum(isinstance(entry, CacheEntry) for entry in gone)
+    what = f"{engines} engines" + _and_compiled(len(gone) - engines)
+    print(f"removed {what}, {_mib(sum(entry.size for entry in gone))}, from {cache.folder}")
     return 0
 
 
@@ -172,8 +181,10 @@ def _installed_versions() -> dict[str, str]:
     return versions
 
 
-def _is_usable(entry: CacheEntry, versions: dict[str, str], plugin: str | None) -> bool:
-    key = entry.key
-    if key.target in versions and not fits_version(key.version, versions[key.target]):
+def _is_usable(entry: CacheEntry | RuntimeCacheEntry, versions: dict[str, str], plugin: str | None) -> bool:
+    if entry.key.target in versions and not fits_version(entry.key.version, versions[entry.key.target]):
         return False
+    if isinstance(entry, RuntimeCacheEntry):
+        return True
+    key = entry.key
     return key.plugin_sha256 is None or plugin is None or key.plugin_sha256 == plugin

@@ -1,4 +1,4 @@
-"""Pictures that live on the device: from other libraries and to them, without a copy."""
+"""Device images as arrays: from other libraries and to them, without a copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from iic_rt.cuda import dlpack
 from iic_rt.cuda.driver import LEGACY
 from iic_rt.cuda.memory import Memory
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError, InputError
 
 __all__ = ["DeviceArray", "as_device_array", "copy_pixels", "make_device_array"]
@@ -29,13 +29,13 @@ class DeviceArray:
         address: of the first pixel.
         shape: [H, W] or [H, W, C].
         strides: bytes from one index to the next, for every axis.
-        queue: whose work reads and writes the pixels.
+        stream: whose work reads and writes the pixels.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, queue: Queue, address: int, shape: Shape, strides: Shape, owner: object) -> None:
-        self.queue, self.address, self.shape, self.strides = queue, address, shape, strides
+    def __init__(self, stream: Stream, address: int, shape: Shape, strides: Shape, owner: object) -> None:
+        self.stream, self.address, self.shape, self.strides = stream, address, shape, strides
         self._owner = owner  # of the memory
 
     @property
@@ -53,22 +53,22 @@ class DeviceArray:
         if not inside:
             raise ValueError(f"window {(top, left, height, width)} does not lie in {self.shape[0]} x {self.shape[1]}")
         address = self.address + top * self.strides[0] + left * self.strides[1]
-        return DeviceArray(self.queue, address, (height, width, *self.shape[2:]), self.strides, self)
+        return DeviceArray(self.stream, address, (height, width, *self.shape[2:]), self.strides, self)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        self.queue.enter()
+        self.stream.enter()
         return {
             "version": 3,
             "shape": self.shape,
             "strides": self.strides,
             "typestr": "|u1",
             "data": (self.address, False),
-            "stream": self.queue.stream or LEGACY,
+            "stream": self.stream.handle or LEGACY,
         }
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return dlpack.CUDA, self.queue.driver.device.ordinal
+        return dlpack.CUDA, self.stream.driver.device.ordinal
 
     def __dlpack__(
         self,
@@ -86,7 +86,7 @@ class DeviceArray:
             BufferError: a copy or another device is asked for; copy with the consumer's library instead.
             BackendError: the backend is closed.
         """
-        self.queue.enter()
+        self.stream.enter()
         if copy:
             raise BufferError("the pixels are lent where they lie; pass copy=None and copy them with your own library")
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
@@ -97,7 +97,7 @@ class DeviceArray:
         if stream == 0:
             raise BufferError("stream 0 is ambiguous in DLPack; give 1 for the legacy default stream")
         if stream != -1:
-            _order(self.queue, self, LEGACY if stream is None else stream, after=_begin(self.queue))
+            _order(self.stream, self, LEGACY if stream is None else stream, after=_begin(self.stream))
         tensor = dlpack.Tensor(self.address, self.__dlpack_device__(), dlpack.UINT8, self.shape, self.strides)
         return dlpack.to_capsule(tensor, self)
 
@@ -108,45 +108,45 @@ def make_device_array(memory: Memory, shape: Shape) -> DeviceArray:
     Raises:
         BackendError: there is not enough memory.
     """
-    block = memory.block(int(np.prod(shape)))
-    return DeviceArray(memory.queue, block.address, shape, dlpack.dense_strides(shape), block)
+    allocation = memory.allocate(int(np.prod(shape)))
+    return DeviceArray(memory.stream, allocation.address, shape, dlpack.dense_strides(shape), allocation)
 
 
-def as_device_array(array: object, queue: Queue) -> DeviceArray:
-    """A picture of another library, where it lies. The queue's later work waits for the library's stream.
+def as_device_array(array: object, stream: Stream) -> DeviceArray:
+    """A picture of another library, where it lies. Later work on ``stream`` waits for the library's stream.
 
-    The picture is kept alive until the queue is done with it.
+    The picture is kept alive until the stream is done with it.
 
     Args:
         array: has ``__dlpack__`` (PyTorch, CuPy) or ``__cuda_array_interface__`` (pycuda's GPUArray, Numba); uint8
             [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], rows contiguous and as far apart as they like. A bool mask is
             taken as the bytes 0 and 1.
-        queue: that will work on it.
+        stream: that will work on it.
 
     Raises:
         InputError: it is not on this device, of another dtype, shape or layout.
         BackendError: the backend is closed.
     """
-    if isinstance(array, DeviceArray) and array.queue is queue:
+    if isinstance(array, DeviceArray) and array.stream is stream:
         return array
-    _begin(queue)
+    _begin(stream)
     if hasattr(array, "__dlpack__"):
-        return _from_dlpack(array, queue)
+        return _from_dlpack(array, stream)
     if hasattr(array, "__cuda_array_interface__"):
-        return _from_interface(array, queue)
+        return _from_interface(array, stream)
     raise InputError(
         f"a {type(array).__name__} is no array on the device; give one with __dlpack__ or __cuda_array_interface__ "
         "(PyTorch, CuPy, Numba, pycuda), or a numpy array"
     )
 
 
-def _from_dlpack(array: Any, queue: Queue) -> DeviceArray:
+def _from_dlpack(array: Any, stream: Stream) -> DeviceArray:
     kind, number = array.__dlpack_device__()
-    ours = queue.driver.device.ordinal
+    ours = stream.driver.device.ordinal
     if kind not in (dlpack.CUDA, dlpack.CUDA_MANAGED) or number != ours:
         raise InputError(f"the array is on device {int(kind), number} of DLPack, and must be on CUDA device {ours}")
     try:
-        tensor, give_back = dlpack.from_capsule(array.__dlpack__(stream=queue.stream or LEGACY))
+        tensor, give_back = dlpack.from_capsule(array.__dlpack__(stream=stream.handle or LEGACY))
     except (BufferError, ValueError) as error:
         raise InputError(f"the array cannot be lent ({error}); give a plain uint8 array") from error
     try:
@@ -154,42 +154,42 @@ def _from_dlpack(array: Any, queue: Queue) -> DeviceArray:
             raise InputError(
                 f"the array has type {tensor.dtype} of DLPack (code, bits, lanes), and must be uint8, or bool in a mask"
             )
-        return _borrow(queue, tensor.address, tensor.shape, tensor.strides, give_back)
+        return _borrow(stream, tensor.address, tensor.shape, tensor.strides, give_back)
     except InputError:
         give_back()
         raise
 
 
-def _from_interface(array: Any, queue: Queue) -> DeviceArray:
+def _from_interface(array: Any, stream: Stream) -> DeviceArray:
     interface = array.__cuda_array_interface__
     shape = tuple(interface["shape"])
     if interface["typestr"][1:] not in ("u1", "b1"):
         raise InputError(f"the array has dtype {interface['typestr']}, and must be uint8, or bool in a mask")
     strides = interface.get("strides") or dlpack.dense_strides(shape)
     kept = [array]
-    found = _borrow(queue, int(interface["data"][0]), shape, tuple(strides), kept.clear)
+    found = _borrow(stream, int(interface["data"][0]), shape, tuple(strides), kept.clear)
     # Before version 3 no stream is named; most work is on the legacy default stream then.
-    stream = interface.get("stream") if interface["version"] >= 3 else LEGACY
-    if stream is not None and stream != queue.stream:
-        _order(queue, found, queue.stream, after=stream)
+    theirs = interface.get("stream") if interface["version"] >= 3 else LEGACY
+    if theirs is not None and theirs != stream.handle:
+        _order(stream, found, stream.handle, after=theirs)
     return found
 
 
-def _begin(queue: Queue) -> int:
-    """The queue's stream for work that orders it with another."""
-    if queue.capturing:
-        raise BackendError("pictures are not exchanged in work that is being captured; do it before or after")
-    return queue.begin()
+def _begin(stream: Stream) -> int:
+    """The handle of the stream, for work that orders it with another."""
+    if stream.capturing:
+        raise BackendError("device images are not exchanged in work that is being captured; do it before or after")
+    return stream.begin()
 
 
-def _order(queue: Queue, owner: DeviceArray, stream: int, *, after: int) -> None:
-    """Lets ``stream`` wait for what is on the stream ``after`` now."""
-    event = queue.take_event(owner)
-    queue.driver.record_event(event, after)
-    queue.driver.order(stream, event)
+def _order(ours: Stream, owner: DeviceArray, waiting: int, *, after: int) -> None:
+    """Lets the stream ``waiting`` wait for what is on the stream ``after`` now; one of them is ``ours``."""
+    event = ours.take_event(owner)
+    ours.driver.record_event(event, after)
+    ours.driver.order(waiting, event)
 
 
-def _borrow(queue: Queue, address: int, shape: Shape, strides: Shape, give_back: Callable[[], None]) -> DeviceArray:
+def _borrow(stream: Stream, address: int, shape: Shape, strides: Shape, give_back: Callable[[], None]) -> DeviceArray:
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
     if not fits or min(shape) < 1:
         raise InputError(
@@ -200,21 +200,21 @@ def _borrow(queue: Queue, address: int, shape: Shape, strides: Shape, give_back:
             f"the array has strides {list(strides)} for shape {list(shape)}, and the pixels of a row must lie side by "
             "side; make it contiguous first"
         )
-    found = DeviceArray(queue, address, shape, strides, None)
-    queue.resources.adopt(found, "memory", give_back)
+    found = DeviceArray(stream, address, shape, strides, None)
+    stream.resources.adopt(found, "memory", give_back)
     return found
 
 
 def copy_pixels(source: DeviceArray, target: DeviceArray) -> None:
-    """Enqueues the copy of ``source`` to ``target`` on the target's queue.
+    """Enqueues the copy of ``source`` to ``target`` on the target's stream.
 
     Raises:
         ValueError: they have different shapes.
     """
     if source.shape != target.shape:
         raise ValueError(f"pixels {source.shape} do not fit {target.shape}")
-    queue, height = target.queue, source.shape[0]
-    stream = queue.begin(source, target)
-    queue.driver.copy_rows(
-        target.address, target.strides[0], source.address, source.strides[0], source.row_bytes, height, stream
+    stream, height = target.stream, source.shape[0]
+    handle = stream.begin(source, target)
+    stream.driver.copy_rows(
+        target.address, target.strides[0], source.address, source.strides[0], source.row_bytes, height, handle
     )

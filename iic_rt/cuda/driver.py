@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from iic_rt.contract import CaptureError
 from iic_rt.errors import BackendError
 
 __all__ = ["Device", "Driver", "load_api", "mib"]
 
 OLDEST = 12000  # CUDA version that the driver must support: graphs with external events and wheels of the bindings
 LEGACY = 1  # address of the legacy default stream, as 0 is
+
+UNCAPTURABLE = ("CUDA_ERROR_STREAM_CAPTURE", "CUDA_ERROR_NOT_SUPPORTED", "CUDA_ERROR_NOT_PERMITTED")  # how they begin
 
 STICKY = {  # after one of these no call on the context works any more
     "CUDA_ERROR_ECC_UNCORRECTABLE",
@@ -314,12 +317,20 @@ class Driver:
     # Graphs
 
     def begin_capture(self, stream: int) -> None:
-        """Work enqueued on the stream from now on is noted and not run; other threads may go on."""
+        """Work enqueued on the stream from now on is noted and not run; other threads may go on.
+
+        Raises:
+            CaptureError: the driver refuses.
+        """
         mode = self._api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         self._call("starting a capture", self._api.cuStreamBeginCapture, stream, mode)
 
     def end_capture(self, stream: int) -> int:
-        """What was noted, ready to be launched."""
+        """What was noted, ready to be launched.
+
+        Raises:
+            CaptureError: something in the work cannot be captured.
+        """
         graph = self._call("capturing work", self._api.cuStreamEndCapture, stream)
         try:
             return int(self._call("instantiating a graph", self._api.cuGraphInstantiate, graph, 0))
@@ -375,4 +386,5 @@ class Driver:
                 f"out of memory while {doing}{asked}, {left}: lower working_size, give smaller pictures, close other "
                 "Inpainters, or end other processes on the GPU (`nvidia-smi`, on a Jetson `tegrastats`)"
             )
-        raise BackendError(f"CUDA failed while {doing}: {words}")
+        kind = CaptureError if name.startswith(UNCAPTURABLE) else BackendError
+        raise kind(f"CUDA failed while {doing}: {words}")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from iic_rt.contract import Buffer
 from iic_rt.cuda.driver import Driver, mib
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 
-__all__ = ["Allocator", "Block", "CudaBuffer", "Memory", "driver_allocator", "pycuda_allocator"]
+__all__ = ["Allocator", "CudaBuffer", "DeviceAllocation", "Memory", "driver_allocator", "pycuda_allocator"]
 
 
 class Allocator(Protocol):
@@ -61,7 +61,7 @@ def pycuda_allocator(driver: Driver) -> Allocator:
     return allocate
 
 
-class Block:
+class DeviceAllocation:
     """Device memory that is freed some time after the object has gone.
 
     Attributes:
@@ -74,29 +74,29 @@ class Block:
 
 
 class Memory:
-    """Makes the memory of one queue and counts it.
+    """Makes the memory of one stream and counts it.
 
     Attributes:
         device_bytes: on the device now.
         pinned_bytes: of the host, locked now.
     """
 
-    def __init__(self, queue: Queue, allocator: Allocator) -> None:
-        self.queue, self._allocator = queue, allocator
+    def __init__(self, stream: Stream, allocator: Allocator) -> None:
+        self.stream, self._allocator = stream, allocator
         self.device_bytes = self.pinned_bytes = 0
 
-    def block(self, size: int) -> Block:
+    def allocate(self, size: int) -> DeviceAllocation:
         """Device memory.
 
         Raises:
             BackendError: there is not enough, or work is being captured.
         """
-        self.queue.collect()
+        self.stream.collect()
         address, free = self._allocator(size)
-        block = Block(address, size)
+        allocation = DeviceAllocation(address, size)
         self.device_bytes += size
-        self.queue.resources.adopt(block, "memory", partial(self._free, free, size))
-        return block
+        self.stream.resources.adopt(allocation, "memory", partial(self._free, free, size))
+        return allocation
 
     def _free(self, free: Callable[[], object], size: int) -> None:
         self.device_bytes -= size
@@ -107,27 +107,27 @@ class Memory:
 
         The memory is numpy's own and only locked, so that an array somebody still holds stays good for ever.
         """
-        self.queue.collect()
+        self.stream.collect()
         needed, page = math.prod(shape) * dtype.itemsize, mmap.PAGESIZE
         size = -(-needed // page) * page  # whole pages, so that no two buffers lock the same one
         raw = np.empty(size + page, np.uint8)
         first = -raw.ctypes.data % page
         address = raw.ctypes.data + first
-        mapped = self.queue.driver.pin(address, size)
+        mapped = self.stream.driver.pin(address, size)
         self.pinned_bytes += size
-        self.queue.resources.adopt(owner, "memory", partial(self._unpin, raw, address, size))
+        self.stream.resources.adopt(owner, "memory", partial(self._unpin, raw, address, size))
         return raw[first : first + needed].view(dtype).reshape(shape), mapped
 
     def _unpin(self, raw: NDArray[np.uint8], address: int, size: int) -> None:
         self.pinned_bytes -= size
-        self.queue.driver.unpin(address)  # while there is raw: numpy must not give away locked pages
+        self.stream.driver.unpin(address)  # while there is raw: numpy must not give away locked pages
 
     def buffer(self, shape: tuple[int, ...], dtype: str, *, shared: bool = False) -> CudaBuffer:
         """A buffer: one memory for host and device if it is ``shared`` and the device integrated, otherwise one each.
 
         An integrated GPU does not cache pinned memory, so that what it alone works on is better in device memory.
         """
-        kind = MappedBuffer if shared and self.queue.driver.device.integrated else CopiedBuffer
+        kind = MappedBuffer if shared and self.stream.driver.device.integrated else CopiedBuffer
         return kind(self, shape, dtype)
 
 
@@ -142,12 +142,12 @@ class CudaBuffer(Buffer):
 
     def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.queue, self._memory = memory.queue, memory
+        self.stream, self._memory = memory.stream, memory
 
     def stage(self, array: NDArray[Any]) -> None:
         self.check(array)
-        self.queue.enter()
-        if self.queue.capturing:
+        self.stream.enter()
+        if self.stream.capturing:
             raise BackendError("staging is the host's work and cannot be captured")
         self._settle()
         np.copyto(self.host, array)
@@ -165,16 +165,16 @@ class MappedBuffer(CudaBuffer):
         self.host, self.address = memory.pin(self, shape, self.dtype)
 
     def _settle(self) -> None:
-        self.queue.wait()  # any work may use the memory, not only a copy
+        self.stream.wait()  # any work may use the memory, not only a copy
 
     def upload(self) -> None:
-        self.queue.enter()
+        self.stream.enter()
 
     def download(self) -> None:
-        self.queue.enter()
+        self.stream.enter()
 
     def read(self) -> NDArray[Any]:
-        self.queue.wait()
+        self.stream.wait()
         return self.host
 
 
@@ -183,8 +183,8 @@ class CopiedBuffer(CudaBuffer):
 
     def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: str) -> None:
         super().__init__(memory, shape, dtype)
-        self._block = memory.block(self.nbytes)
-        self.address = self._block.address
+        self._allocation = memory.allocate(self.nbytes)
+        self.address = self._allocation.address
         self._copied: tuple[int, int] | None = None  # event and ticket of the last copy from or to host
         self._event: int | None = None
 
@@ -197,29 +197,29 @@ class CopiedBuffer(CudaBuffer):
         self._copied = event, ticket
 
     def _settle(self) -> None:
-        if self._copied is not None and not self.queue.reached(self._copied[1]):
-            self.queue.driver.wait_event(self._copied[0])
+        if self._copied is not None and not self.stream.reached(self._copied[1]):
+            self.stream.driver.wait_event(self._copied[0])
 
-    def _mark_copy(self, stream: int) -> None:
-        """Sets this buffer's event; a captured program does it for all of its buffers at once."""
-        if self.queue.capturing:
+    def _record_copy(self, handle: int) -> None:
+        """Sets this buffer's event; a captured graph does it for all of its buffers at once."""
+        if self.stream.capturing:
             return
         if self._event is None:
-            self._event = self.queue.take_event(self)
-        self.queue.driver.record_event(self._event, stream)
-        self.copied_at(self._event, self.queue.ticket)
+            self._event = self.stream.take_event(self)
+        self.stream.driver.record_event(self._event, handle)
+        self.copied_at(self._event, self.stream.ticket)
 
     def upload(self) -> None:
-        host, stream = self.host.ctypes.data, self.queue.begin(self)
-        self.queue.driver.copy_in(self.address, host, self.nbytes, stream)
-        self._mark_copy(stream)
+        host, handle = self.host.ctypes.data, self.stream.begin(self)
+        self.stream.driver.copy_in(self.address, host, self.nbytes, handle)
+        self._record_copy(handle)
 
     def download(self) -> None:
-        host, stream = self.host.ctypes.data, self.queue.begin(self)
-        self.queue.driver.copy_out(host, self.address, self.nbytes, stream)
-        self._mark_copy(stream)
+        host, handle = self.host.ctypes.data, self.stream.begin(self)
+        self.stream.driver.copy_out(host, self.address, self.nbytes, handle)
+        self._record_copy(handle)
 
     def read(self) -> NDArray[Any]:
         self.download()
-        self.queue.wait()
+        self.stream.wait()
         return self.host

@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.engines.folders import cache_folder
+from iic_rt.engines.runtime_cache import (
+    PATTERN,
+    RuntimeCacheEntry,
+    RuntimeCacheFile,
+    RuntimeCacheKey,
+    runtime_cache_entries,
+)
 from iic_rt.errors import BackendError, OutputError
 from iic_rt.image_io import write_bytes
 
@@ -133,11 +140,21 @@ class EngineCache:
         found = [entry for path in self.folder.glob("*.json") if (entry := _entry(path)) is not None]
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
-    def prune(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
-        """Removes the engines that ``keep`` denies, damaged ones and what killed builds left; waits for builds.
+    def runtime_cache(self, key: RuntimeCacheKey) -> RuntimeCacheFile:
+        """The file where TensorRT-RTX keeps the kernels that it compiled on a device."""
+        return RuntimeCacheFile(self.folder, key)
+
+    def runtime_entries(self) -> list[RuntimeCacheEntry]:
+        """Every file of compiled kernels."""
+        return list(runtime_cache_entries(self.folder))
+
+    def prune(self, keep: Callable[[CacheEntry | RuntimeCacheEntry], bool]) -> list[CacheEntry | RuntimeCacheEntry]:
+        """Removes the engines and the compiled kernels that ``keep`` denies, damaged ones and what killed builds left.
+
+        It waits for builds.
 
         Returns:
-            The engines removed. The timing caches go with the last one.
+            What was removed. The timing caches go with the last engine.
         """
         if not self.folder.is_dir():
             return []
@@ -155,7 +172,13 @@ class EngineCache:
             if not kept:
                 for path in self.folder.glob("timing-*.bin"):
                     path.unlink(missing_ok=True)
-        return gone
+            compiled = self.runtime_entries()
+            useless = [entry for entry in compiled if not keep(entry)]
+            good = {entry.path for entry in compiled} - {entry.path for entry in useless}
+            for path in self.folder.glob(PATTERN):
+                if path not in good:
+                    path.unlink(missing_ok=True)
+        return [*gone, *useless]
 
     def _read(self, key: EngineKey, *, use: bool = True) -> bytes | None:
         """The engine of ``key``, or None where there is none or it is damaged."""

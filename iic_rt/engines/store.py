@@ -13,6 +13,7 @@ from iic_rt.engines.cache import EngineCache, EngineKey
 from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.fits import built_for, fits_device, fits_version
 from iic_rt.engines.onnx_file import needs_plugin
+from iic_rt.engines.runtime_cache import RuntimeCacheFile, RuntimeCacheKey
 from iic_rt.errors import BundleError
 
 __all__ = ["EngineStore"]
@@ -89,6 +90,22 @@ class EngineStore:
             return build_engine(self._library, graph, shapes, options=self._options, timing_cache=timing)
 
         return self._cache.get(key, build)
+
+    def runtime_cache(self, *, device: str, driver_version: str) -> RuntimeCacheFile:
+        """The file of the kernels that TensorRT-RTX compiles for engines on this device.
+
+        Args:
+            device: name of the product.
+            driver_version: newest CUDA version the driver supports.
+        """
+        key = RuntimeCacheKey(
+            target=self._library.target,
+            version=self._library.version,
+            device=device,
+            compute_capability=str(self._compute_capability),
+            driver_version=driver_version,
+        )
+        return self._cache.runtime_cache(key)
 
     def _choose(self, graph_name: str, shapes: Shapes) -> EngineFile:
         """The bundle's engine that fits, or an error that says which demand none of them meets."""

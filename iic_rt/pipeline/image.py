@@ -7,18 +7,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.contract import Backend, Buffer, Frame
+from iic_rt.contract import Backend, Buffer, DeviceImage
 from iic_rt.errors import InputError
 from iic_rt.geometry import Box
 from iic_rt.pipeline.regions import Region, crop
 
-__all__ = ["DeviceImage", "HostImage", "Image", "host_mask", "open_image"]
+__all__ = ["DeviceResultImage", "HostResultImage", "ResultImage", "host_mask", "open_image"]
 
 Pixels = NDArray[np.uint8]
 CUDA, CUDA_MANAGED = 2, 13  # device types of DLPack
 
 
-class Image(Protocol):
+class ResultImage(Protocol):
     """The result in the making: it begins as a copy of the caller's image.
 
     Attributes:
@@ -47,7 +47,7 @@ class Image(Protocol):
         a copy that is enqueued on the device."""
 
 
-class HostImage:
+class HostResultImage:
     """A numpy array; the result is a new one."""
 
     on_device = False
@@ -70,26 +70,26 @@ class HostImage:
         self._pixels[region.box.slices] = buffer.host[region.box_inside.slices]
 
 
-class DeviceImage:
+class DeviceResultImage:
     """An array on the device, where the result is made."""
 
     on_device = True
 
-    def __init__(self, frame: Frame) -> None:
-        self.shape, self.array, self._frame = frame.shape, frame.array, frame
-        self.channels = 1 if len(frame.shape) == 2 else frame.shape[2]
+    def __init__(self, source: DeviceImage) -> None:
+        self.shape, self.array, self._image = source.shape, source.array, source
+        self.channels = 1 if len(source.shape) == 2 else source.shape[2]
 
     def read(self, box: Box) -> Pixels:
-        pixels = self._frame.read(box)
+        pixels = self._image.read(box)
         return pixels.reshape(*pixels.shape[:2], self.channels)
 
     def write(self, box: Box, pixels: Pixels) -> None:
-        self._frame.write(box, pixels.reshape(*pixels.shape[:2], *self.shape[2:]))
+        self._image.write(box, pixels.reshape(*pixels.shape[:2], *self.shape[2:]))
 
     def take_region(self, region: Region, buffer: Buffer) -> Pixels | None:
         inside = region.window.inside(*self.shape[:2])
         if inside == region.window:
-            self._frame.copy_part_to(inside, buffer, 0, 0)
+            self._image.copy_part_to(inside, buffer, 0, 0)
             return None
         # What sticks out of the image is mirrored on the host.
         part = self.read(inside)
@@ -97,7 +97,7 @@ class DeviceImage:
 
     def store_region(self, region: Region, buffer: Buffer) -> None:
         inside = region.box_inside
-        self._frame.copy_part_from(region.box, buffer, inside.top, inside.left)
+        self._image.copy_part_from(region.box, buffer, inside.top, inside.left)
 
 
 def check_image(image: object) -> Pixels:
@@ -137,7 +137,7 @@ def is_on_device(array: object) -> bool:
     return device is not None and int(device()[0]) in (CUDA, CUDA_MANAGED)
 
 
-def open_image(image: object, out: object | None, backend: Backend) -> Image:
+def open_image(image: object, out: object | None, backend: Backend) -> ResultImage:
     """The caller's image, to be filled.
 
     Args:
@@ -152,20 +152,20 @@ def open_image(image: object, out: object | None, backend: Backend) -> Image:
     if not is_on_device(image):
         if out is not None:
             raise InputError("out is for images on the device; omit it: a numpy array gives a new one")
-        return HostImage(check_image(image))
-    frame = backend.frame(image)
+        return HostResultImage(check_image(image))
+    source = backend.device_image(image)
     if out is None:
-        return DeviceImage(frame.copy())
-    target = backend.frame(out)
-    if target.shape != frame.shape:
-        raise InputError(f"out has shape {target.shape} and the image {frame.shape}; they must be equal")
-    frame.copy_to(target)
-    return DeviceImage(target)
+        return DeviceResultImage(source.copy())
+    target = backend.device_image(out)
+    if target.shape != source.shape:
+        raise InputError(f"out has shape {target.shape} and the image {source.shape}; they must be equal")
+    source.copy_to(target)
+    return DeviceResultImage(target)
 
 
 def host_mask(mask: object, backend: Backend) -> object:
     """The mask on the host: a device's is copied there as a whole, since regions are found on the host."""
     if not is_on_device(mask):
         return mask
-    frame = backend.frame(mask)
-    return frame.read(Box(0, 0, *frame.shape[:2]))
+    source = backend.device_image(mask)
+    return source.read(Box(0, 0, *source.shape[:2]))

@@ -1,4 +1,4 @@
-"""Fills regions of one side: a list of stages, run as one captured program or one after the other."""
+"""Fills regions of one side: a list of stages, run as one captured graph or one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.bundle.shapes import RegionShapes
-from iic_rt.contract import Backend, Binding, Buffer, Mark, Program
+from iic_rt.contract import Backend, Binding, Buffer, CaptureError, Event
 from iic_rt.masks import Masks
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline.loop import Loop, State
@@ -23,7 +23,7 @@ __all__ = ["Filled", "RegionRunner", "StageTimes"]
 Pixels = NDArray[np.uint8]
 
 LUMINANCE = (0.299, 0.587, 0.114)
-MOST_PROGRAMS = 4  # captured programs that a runner keeps: one for each number of iterations and kind of output
+MOST_CAPTURED = 4  # captured passes that a runner keeps: one for each number of iterations and kind of output
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ class Stage:
 
     name: str
     enqueue: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class CapturedPass:
+    """All stages of a pass as one captured graph, or one by one where that cannot be had.
+
+    Attributes:
+        stages: in their order.
+        enqueue: enqueues them all; returns the events between them.
+        refusal: why they could not be captured.
+    """
+
+    stages: list[Stage]
+    enqueue: Callable[[], Sequence[Event]]
+    refusal: str | None
 
 
 @dataclass
@@ -45,9 +60,9 @@ class StageTimes:
     composite: float = 0.0
     copy_out: float = 0.0
 
-    def add(self, stages: Sequence[Stage], marks: Sequence[Mark]) -> None:
-        """Takes over the times between marks, one more than there are stages."""
-        for stage, (before, after) in zip(stages, pairwise(marks), strict=True):
+    def add(self, stages: Sequence[Stage], events: Sequence[Event]) -> None:
+        """Takes over the times between events, one more than there are stages."""
+        for stage, (before, after) in zip(stages, pairwise(events), strict=True):
             ms = after.ms_since(before)
             if stage.name == "iteration":
                 self.iterations.append(ms)
@@ -64,6 +79,8 @@ class Filled:
         state: after the last of them, where it was asked for.
         history: the region [S, S, C] and the state after every iteration, where they were asked for.
         times: of the stages.
+        refusal: why the stages could not be captured and were enqueued one by one; None where they were captured, or
+            where something had to be looked at in between.
         is_changed: ``filled`` was made anew after the stages.
     """
 
@@ -71,11 +88,12 @@ class Filled:
     state: State | None
     history: list[tuple[Pixels, State]]
     times: StageTimes
+    refusal: str | None
     is_changed: bool
 
 
 class RegionRunner:
-    """Buffers, bindings and captured programs for regions of one side, one number of channels and one loop.
+    """Buffers, bindings and captured graphs for regions of one side, one number of channels and one loop.
 
     Use: :meth:`stage`, then :meth:`run`, or :meth:`enqueue` and later :meth:`collect`.
 
@@ -132,9 +150,9 @@ class RegionRunner:
         self._upsampling = None if descriptors is None else Upsampling(backend, shapes, loop, descriptors, region)
         self._composite_binding: Binding | None = None
         self._factor = factor
-        self._programs: dict[tuple[object, ...], tuple[list[Stage], Program]] = {}
+        self._captured: dict[tuple[object, ...], CapturedPass] = {}
         self._staged: tuple[Pixels | None, Masks] | None = None
-        self._running: tuple[list[Stage], Sequence[Mark], InpaintOptions] | None = None
+        self._running: tuple[list[Stage], Sequence[Event], InpaintOptions, str | None] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -177,23 +195,23 @@ class RegionRunner:
             deadline: ``time.perf_counter()`` value; an iteration that would end later is not started, save the first.
         """
         history: list[tuple[Pixels, State]] = []
-        self._running = *self._run_until(options, deadline, history), options
+        self._running = *self._run_until(options, deadline, history), options, None
         return self._collected(history, deadline)
 
     def _run_until(
         self, options: InpaintOptions, deadline: float | None, history: list[tuple[Pixels, State]]
-    ) -> tuple[list[Stage], list[Mark]]:
-        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the marks."""
+    ) -> tuple[list[Stage], list[Event]]:
+        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the events."""
         # A backend that runs ahead of the host is asked only when somebody needs to know: asking makes it wait.
         look = self._backend.synchronous or deadline is not None
         before, done = time.perf_counter(), False
-        ran, marks = [], [self._backend.mark()]
+        ran, events = [], [self._backend.record_event()]
         for stage in self._stages(options):
             if stage.name == "iteration" and done:
                 continue
             stage.enqueue()
             ran.append(stage)
-            marks.append(self._backend.mark())
+            events.append(self._backend.record_event())
             if stage.name != "iteration":
                 continue
             if "history" in options.outputs:
@@ -203,31 +221,35 @@ class RegionRunner:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now
         self._backend.wait()
-        return ran, marks
+        return ran, events
 
     def enqueue(self, options: InpaintOptions) -> None:
-        """Enqueues the whole pass for the staged region, as one program that is captured once."""
+        """Enqueues the whole pass for the staged region, as one graph that is captured once where it can be."""
         assert self._staged is not None
         upsampling = self._used_upsampling
         partial = upsampling is not None and upsampling.partial
         key = options.iterations, options.outputs, upsampling is not None, partial, self._staged[0] is None
-        found = self._programs.pop(key, None)
+        found = self._captured.pop(key, None)
         if found is None:
-            while len(self._programs) >= MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
-            stages = self._stages(options)
-
-            def work() -> Sequence[Mark]:
-                marks = [self._backend.mark()]
-                for stage in stages:
-                    stage.enqueue()
-                    marks.append(self._backend.mark())
-                return marks
-
-            found = stages, self._backend.capture(work)
-        self._programs[key] = stages, program = found  # the one used last is last
+            while len(self._captured) >= MOST_CAPTURED:
+                del self._captured[next(iter(self._captured))]
+            found = self._capture(self._stages(options))
+        self._captured[key] = found  # the one used last is last
         self._loop.iterations = options.iterations  # a replay does not count them
-        self._running = stages, program.enqueue(), options
+        self._running = found.stages, found.enqueue(), options, found.refusal
+
+    def _capture(self, stages: list[Stage]) -> CapturedPass:
+        def enqueue() -> Sequence[Event]:
+            events = [self._backend.record_event()]
+            for stage in stages:
+                stage.enqueue()
+                events.append(self._backend.record_event())
+            return events
+
+        try:
+            return CapturedPass(stages, self._backend.capture(enqueue).enqueue, None)
+        except CaptureError as error:
+            return CapturedPass(stages, enqueue, str(error))
 
     def collect(self) -> Filled:
         """Waits for what :meth:`enqueue` enqueued."""
@@ -235,24 +257,24 @@ class RegionRunner:
         return self._collected([], None)
 
     def close(self) -> None:
-        """Gives up the programs, which hold the runner as the runner holds them: so its memory goes at once."""
-        self._programs.clear()
+        """Gives up the captured graphs, which hold the runner as the runner holds them: so its memory goes at once."""
+        self._captured.clear()
         self._staged = self._running = None
 
     def _collected(self, history: list[tuple[Pixels, State]], deadline: float | None) -> Filled:
         assert self._running is not None
         assert self._staged is not None
-        stages, marks, options = self._running
+        stages, events, options, refusal = self._running
         self._running = None
         times = StageTimes()
-        times.add(stages, marks)
+        times.add(stages, events)
         iterations = len(times.iterations)
         state = self._loop.state() if _wants_state(options) else None
         is_changed = False
         upsampling = self._used_upsampling
         if upsampling is not None and (missing := upsampling.missing(self._staged[1].hole)) is not None:
             is_changed = self._fill_again(missing, options, deadline)
-        return Filled(iterations, state, history, times, is_changed)
+        return Filled(iterations, state, history, times, refusal, is_changed)
 
     def _fill_again(self, missing: Pixels, options: InpaintOptions, deadline: float | None) -> bool:
         """Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more."""

@@ -12,7 +12,7 @@ from iic_rt.cuda.arrays import DeviceArray
 from iic_rt.cuda.dlpack import dense_strides
 from iic_rt.cuda.driver import Driver, check_api
 from iic_rt.cuda.memory import CudaBuffer, Memory, driver_allocator
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.fake_engine import FakeLibrary, FakeStore
 
@@ -31,12 +31,12 @@ def discrete() -> FakeApi:
 
 def make_memory(api: FakeApi, stream: int | None = None) -> Memory:
     driver = Driver(api)
-    return Memory(Queue(driver, stream), driver_allocator(driver))
+    return Memory(Stream(driver, stream), driver_allocator(driver))
 
 
 def of_buffer(buffer: CudaBuffer) -> DeviceArray:
     """A uint8 buffer's memory as a picture."""
-    return DeviceArray(buffer.queue, buffer.address, buffer.shape, dense_strides(buffer.shape), buffer)
+    return DeviceArray(buffer.stream, buffer.address, buffer.shape, dense_strides(buffer.shape), buffer)
 
 
 def is_empty(api: FakeApi) -> bool:
@@ -48,12 +48,16 @@ def is_empty(api: FakeApi) -> bool:
 def memory(api: FakeApi) -> Iterator[Memory]:
     made = make_memory(api)
     yield made
-    made.queue.close()
+    made.stream.close()
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeApi], dict[str, FakeLibrary]]:
+def install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[FakeApi], dict[str, FakeLibrary]]:
     """Makes the backends find a fake device and fake engines; returns the libraries by target."""
+
+    monkeypatch.setenv("IIC_RT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
     def install(api: FakeApi) -> dict[str, FakeLibrary]:
         libraries = {target: FakeLibrary(api, target) for target in ("tensorrt", "tensorrt-rtx")}

@@ -57,6 +57,7 @@ class FakeApi:
         done: name of every piece of work, in the order it ran.
         fail_allocation: number of the device allocation, from 1, that finds no memory.
         fail_launch: number of the kernel, from 1, that poisons the context while it runs.
+        capture_status: what a capture is refused with.
     """
 
     def __init__(self, *, integrated: bool = False, total: int = 1 << 30) -> None:
@@ -64,7 +65,7 @@ class FakeApi:
         self.log: list[str] = []
         self.done: list[str] = []
         self.fail_allocation = self.fail_launch = 0
-        self.version, self.init_status = 13000, OK
+        self.version, self.init_status, self.capture_status = 13000, OK, OK
         self.blocks: dict[int, NDArray[np.uint8]] = {}
         self.pinned: dict[int, int] = {}
         self.streams: dict[int, deque[Work]] = {stream: deque() for stream in DEFAULT_STREAMS}
@@ -361,6 +362,8 @@ class FakeApi:
         assert mode == real.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         if hStream in (0, 1):
             return (ERROR.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,)
+        if self.capture_status != OK:
+            return (self.capture_status,)
         self._capture = Capture(hStream)
         return (OK,)
 

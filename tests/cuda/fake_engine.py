@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime
 
 from iic_rt.bundle.manifest import Bundle
+from iic_rt.engines.cache import EngineCache
+from iic_rt.engines.runtime_cache import RuntimeCacheFile, RuntimeCacheKey
 from tests.cuda.fake_driver import FakeApi
 
 SCRATCH = 1000  # bytes that an engine asks for; not a multiple of anything
@@ -67,6 +69,16 @@ class FakeContext:
         return True
 
 
+class FakeRtxContext(FakeContext):
+    """What TensorRT-RTX adds."""
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        assert self._addresses
+        assert self._api._capture is None
+        assert stream in self._api.streams
+        return True
+
+
 def dtype_of(tensor: Any) -> np.dtype[Any]:
     kind = tensor.type[len("tensor(") : -1]
     return np.dtype({"float": "float32", "float16": "float16"}.get(kind, kind))
@@ -74,6 +86,7 @@ def dtype_of(tensor: Any) -> np.dtype[Any]:
 
 class FakeEngine:
     device_memory_size_v2 = SCRATCH
+    _context: type[FakeContext] = FakeContext
 
     def __init__(self, api: FakeApi, described: Mapping[str, Any]) -> None:
         options = onnxruntime.SessionOptions()
@@ -85,7 +98,57 @@ class FakeEngine:
 
     def create_execution_context(self, strategy: Any) -> FakeContext:
         assert strategy is Strategy.USER_MANAGED
-        return FakeContext(self._api, self._session, self._name, self._shapes)
+        return self._context(self._api, self._session, self._name, self._shapes)
+
+
+class FakeRuntimeCache:
+    """The kernels that were compiled, as lines of text behind a first line that says which library made them."""
+
+    def __init__(self) -> None:
+        self._kernels: set[str] = set()
+
+    def deserialize(self, blob: bytes) -> bool:
+        first, *kernels = blob.decode().splitlines()
+        if first != "kernels of the fake":
+            return False
+        self._kernels = set(kernels)
+        return True
+
+    def serialize(self) -> bytes:
+        return "\n".join(["kernels of the fake", *sorted(self._kernels)]).encode()
+
+
+class FakeRuntimeConfig:
+    _strategy: Any = None
+    _cache: FakeRuntimeCache | None = None
+
+    def set_execution_context_allocation_strategy(self, strategy: Any) -> None:
+        self._strategy = strategy
+
+    def create_runtime_cache(self) -> FakeRuntimeCache:
+        return FakeRuntimeCache()
+
+    def set_runtime_cache(self, cache: FakeRuntimeCache) -> bool:
+        self._cache = cache
+        return True
+
+
+class FakeRtxEngine(FakeEngine):
+    """An engine whose kernels are compiled when a context is made, where the cache has not got them."""
+
+    _context = FakeRtxContext
+    _compiled: list[str]
+
+    def create_runtime_config(self) -> FakeRuntimeConfig:
+        return FakeRuntimeConfig()
+
+    def create_execution_context(self, runtime_config: Any) -> FakeContext:
+        kernel, cache = f"{self._name} {sorted(self._shapes.items())}", runtime_config._cache
+        if cache is None or kernel not in cache._kernels:
+            self._compiled.append(kernel)
+        if cache is not None:
+            cache._kernels.add(kernel)
+        return super().create_execution_context(runtime_config._strategy)
 
 
 class Strategy(Enum):
@@ -112,6 +175,7 @@ class FakeLibrary:
         self.problems: list[str] = []
         self.plugin_loads = 0
         self.deserialised: list[tuple[str, str]] = []
+        self.compiled: list[str] = []
         self._api = api
         self.trt = SimpleNamespace(
             Runtime=lambda logger: FakeRuntime(self), ExecutionContextAllocationStrategy=Strategy
@@ -131,7 +195,11 @@ class FakeLibrary:
             return None
         described = json.loads(serialized_engine)
         self.deserialised.append((described["graph"], json.dumps(described["shapes"])))
-        return FakeEngine(self._api, described)
+        if self.target == "tensorrt":
+            return FakeEngine(self._api, described)
+        engine = FakeRtxEngine(self._api, described)
+        engine._compiled = self.compiled
+        return engine
 
 
 class FakeStore:
@@ -143,3 +211,8 @@ class FakeStore:
     def engine(self, graph: str, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
         path = Path(self._bundle.graphs[graph].path)
         return json.dumps({"graph": graph, "path": str(path), "shapes": dict(shapes)}).encode()
+
+    def runtime_cache(self, *, device: str, driver_version: str) -> RuntimeCacheFile:
+        facts = {"target": "tensorrt-rtx", "version": "11.0.0", "compute_capability": "8.7"}
+        key = RuntimeCacheKey(device=device, driver_version=driver_version, **facts)
+        return EngineCache().runtime_cache(key)

@@ -80,7 +80,7 @@ def test_pixels_are_read_after_they_are_written(
     memory: Memory, api: FakeApi, kind: type, shape: tuple[int, ...], pitch: int
 ) -> None:
     foreign = kind(api, shape, pitch)
-    array = as_device_array(foreign, memory.queue)
+    array = as_device_array(foreign, memory.stream)
     assert (array.address, array.shape, array.strides) == (foreign.address, shape, foreign.strides)
     np.testing.assert_array_equal(read(memory, array), foreign.values)
 
@@ -88,13 +88,13 @@ def test_pixels_are_read_after_they_are_written(
 def test_an_interface_without_a_stream_is_on_the_default_one(memory: Memory, api: FakeApi) -> None:
     foreign = Interface(api, (6, 9), stream=1)
     foreign.version = 2
-    np.testing.assert_array_equal(read(memory, as_device_array(foreign, memory.queue)), foreign.values)
+    np.testing.assert_array_equal(read(memory, as_device_array(foreign, memory.stream)), foreign.values)
 
 
 def test_an_interface_that_wants_no_order_gets_none(memory: Memory, api: FakeApi) -> None:
     foreign = Interface(api, (6, 9))
     foreign.stream = None
-    as_device_array(foreign, memory.queue)
+    as_device_array(foreign, memory.stream)
     assert "cuStreamWaitEvent" not in api.log
 
 
@@ -102,7 +102,7 @@ def test_an_interface_that_wants_no_order_gets_none(memory: Memory, api: FakeApi
 def test_a_picture_is_kept_until_the_device_is_done_with_it(memory: Memory, api: FakeApi, kind: type) -> None:
     foreign = kind(api, (6, 9, 3))
     gone, expected = weakref.ref(foreign), foreign.values
-    array = as_device_array(foreign, memory.queue)
+    array = as_device_array(foreign, memory.stream)
     buffer = memory.buffer(array.shape, "uint8")
     copy_pixels(array, of_buffer(buffer))
     del foreign, array
@@ -119,7 +119,7 @@ def test_shapes_that_are_no_picture(memory: Memory, api: FakeApi, kind: type, sh
     foreign.shape = shape
     foreign.strides = tuple(np.empty(shape, np.uint8).strides)
     with pytest.raises(InputError, match=r"must be \[H, W\], \[H, W, 1\], \[H, W, 3\] or \[H, W, 4\]"):
-        as_device_array(foreign, memory.queue)
+        as_device_array(foreign, memory.stream)
 
 
 @pytest.mark.parametrize("strides", [(27, 1, 9), (18, 3, 1), (-27, 3, 1), (0, 3, 1), (54, 6, 1)])
@@ -128,31 +128,31 @@ def test_layouts_that_are_not_rows(memory: Memory, api: FakeApi, kind: type, str
     foreign = kind(api, (6, 9, 3))
     foreign.strides = strides
     with pytest.raises(InputError, match="make it contiguous first"):
-        as_device_array(foreign, memory.queue)
+        as_device_array(foreign, memory.stream)
 
 
 def test_other_dtypes_and_devices(memory: Memory, api: FakeApi) -> None:
     foreign = Interface(api, (6, 9))
     foreign.typestr = "<f4"
     with pytest.raises(InputError, match="dtype <f4, and must be uint8"):
-        as_device_array(foreign, memory.queue)
+        as_device_array(foreign, memory.stream)
     packed = Packed(api, (6, 9))
     packed.dtype = (2, 32, 1)
     with pytest.raises(InputError, match=r"type \(2, 32, 1\) of DLPack .*must be uint8"):
-        as_device_array(packed, memory.queue)
+        as_device_array(packed, memory.stream)
     for device in ((CUDA, 1), (1, 0)):
         packed.device = device
         with pytest.raises(InputError, match="must be on CUDA device 0"):
-            as_device_array(packed, memory.queue)
+            as_device_array(packed, memory.stream)
     with pytest.raises(InputError, match="a list is no array on the device"):
-        as_device_array([1], memory.queue)
+        as_device_array([1], memory.stream)
     with pytest.raises(InputError, match="must be on CUDA device 0"):
-        as_device_array(np.zeros((4, 4), np.uint8), memory.queue)
+        as_device_array(np.zeros((4, 4), np.uint8), memory.stream)
 
 
 def test_a_window_is_the_same_memory(memory: Memory, api: FakeApi) -> None:
     foreign = Interface(api, (20, 30, 3), 96)
-    array = as_device_array(foreign, memory.queue)
+    array = as_device_array(foreign, memory.stream)
     np.testing.assert_array_equal(read(memory, array.window(3, 5, 10, 12)), foreign.values[3:13, 5:17])
     target = make_device_array(memory, (20, 30, 3))
     copy_pixels(array, target)
@@ -173,7 +173,7 @@ def test_what_we_lend_by_interface(memory: Memory) -> None:
     assert interface["shape"] == (4, 5, 3)
     assert interface["strides"] == (27, 3, 1)
     assert interface["data"] == (array.address, False)
-    assert (interface["typestr"], interface["version"], interface["stream"]) == ("|u1", 3, memory.queue.stream)
+    assert (interface["typestr"], interface["version"], interface["stream"]) == ("|u1", 3, memory.stream.handle)
 
 
 @pytest.mark.parametrize(("stream", "waiting"), [(None, 1), (THEIRS, THEIRS), (2, 2)])
@@ -183,7 +183,7 @@ def test_who_borrows_by_dlpack_waits_for_us(memory: Memory, api: FakeApi, stream
     tensor, give_back = from_capsule(array.__dlpack__(stream=stream, max_version=(1, 0)))
     assert tensor == (array.address, array.__dlpack_device__(), UINT8, (6, 9), (9, 1))
     assert [work.name for work in api.streams[waiting]] == ["order"]
-    memory.queue.wait()
+    memory.stream.wait()
     api.streams[waiting].clear()
     give_back()
 
@@ -210,31 +210,31 @@ def test_what_we_lent_stays_until_it_is_given_back(memory: Memory, api: FakeApi)
     address = array.address
     _, give_back = from_capsule(array.__dlpack__(stream=-1))
     del array
-    memory.queue.wait()
+    memory.stream.wait()
     assert address in api.blocks
     give_back()
-    memory.queue.wait()
+    memory.stream.wait()
     assert address not in api.blocks
 
 
 def test_our_own_arrays_go_through(memory: Memory) -> None:
     array = make_device_array(memory, (6, 9))
-    assert as_device_array(array, memory.queue) is array
+    assert as_device_array(array, memory.stream) is array
 
 
 def test_nothing_is_lent_after_close(memory: Memory, api: FakeApi) -> None:
     array, foreign = make_device_array(memory, (6, 9)), Interface(api, (6, 9))
     api.streams[THEIRS].clear()
-    memory.queue.close()
+    memory.stream.close()
     for call in (lambda: array.__cuda_array_interface__, array.__dlpack__, lambda: copy_pixels(array, array)):
         with pytest.raises(BackendError, match="closed"):
             call()
     with pytest.raises(BackendError, match="closed"):
-        as_device_array(foreign, memory.queue)
+        as_device_array(foreign, memory.stream)
 
 
 def test_pictures_are_not_exchanged_while_work_is_captured(memory: Memory, api: FakeApi) -> None:
     array, foreign = make_device_array(memory, (6, 9)), Interface(api, (6, 9))
-    for call in (array.__dlpack__, lambda: as_device_array(foreign, memory.queue)):
+    for call in (array.__dlpack__, lambda: as_device_array(foreign, memory.stream)):
         with pytest.raises(BackendError, match="not exchanged in work that is being captured"):
-            memory.queue.capture(call)
+            memory.stream.capture(call)

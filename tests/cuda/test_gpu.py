@@ -11,9 +11,9 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.cuda.arrays import DeviceArray, as_device_array, copy_pixels, make_device_array
 from iic_rt.cuda.driver import Driver, load_api
-from iic_rt.cuda.graphs import CudaMark, capture
+from iic_rt.cuda.graph import CudaEvent, capture
 from iic_rt.cuda.memory import MappedBuffer, Memory, driver_allocator
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 from tests.cuda.conftest import of_buffer
 from tests.pipeline.test_runner import scene
@@ -28,9 +28,9 @@ MEAN_STEPS = {"fp32": 1.0, "fp16": 2.0}  # of 8 bits, over the hole
 @pytest.fixture
 def real() -> Iterator[Memory]:
     driver = Driver(load_api())
-    made = Memory(Queue(driver), driver_allocator(driver))
+    made = Memory(Stream(driver), driver_allocator(driver))
     yield made
-    made.queue.close()
+    made.stream.close()
 
 
 def read(memory: Memory, array: DeviceArray) -> np.ndarray:
@@ -40,10 +40,10 @@ def read(memory: Memory, array: DeviceArray) -> np.ndarray:
 
 
 def test_facts(real: Memory) -> None:
-    device = real.queue.driver.device
+    device = real.stream.driver.device
     assert device.name
     assert float(device.compute_capability) >= 5
-    free, total = real.queue.driver.memory_info()
+    free, total = real.stream.driver.memory_info()
     assert 0 < free <= total
     assert abs(total - device.total_bytes) < total / 2
 
@@ -54,28 +54,28 @@ def test_buffers_and_captured_copies(real: Memory, rng: np.random.Generator, map
     buffer = MappedBuffer(real, shape, "uint8") if mapped else real.buffer(shape, "uint8")
     target = real.buffer(shape, "uint8")
 
-    def work() -> list[CudaMark]:
-        first = CudaMark(real.queue)
+    def work() -> list[CudaEvent]:
+        first = CudaEvent(real.stream)
         buffer.upload()
         copy_pixels(of_buffer(buffer), of_buffer(target))
         target.download()
-        return [first, CudaMark(real.queue)]
+        return [first, CudaEvent(real.stream)]
 
-    program = capture(real.queue, work)
+    graph = capture(real.stream, work)
     for _ in range(3):
         pixels = rng.integers(0, 256, shape, np.uint8)
         buffer.stage(pixels)
-        first, last = program.enqueue()
-        real.queue.wait()
+        first, last = graph.enqueue()
+        real.stream.wait()
         np.testing.assert_array_equal(target.host, pixels)
         assert last.ms_since(first) > 0
 
 
 def test_memory_that_is_not_there(real: Memory) -> None:
     with pytest.raises(BackendError, match=r"MiB asked.*lower working_size"):
-        real.block(real.queue.driver.device.total_bytes * 2)
+        real.allocate(real.stream.driver.device.total_bytes * 2)
     real.buffer((4,), "uint8").write(np.zeros(4, np.uint8))
-    real.queue.wait()
+    real.stream.wait()
 
 
 def open_backend(name: str, **options: object) -> Inpainter:
@@ -140,7 +140,7 @@ def test_arrays_of_pytorch(real: Memory, rng: np.random.Generator) -> None:
         pytest.skip("this PyTorch has no CUDA")
     pixels = rng.integers(0, 255, (480, 640, 3), np.uint8)
     tensor = torch.from_numpy(pixels).cuda() + 1
-    array = as_device_array(tensor, real.queue)
+    array = as_device_array(tensor, real.stream)
     assert array.address == tensor.data_ptr()
     np.testing.assert_array_equal(read(real, array), pixels + 1)
     ours = make_device_array(real, pixels.shape)
@@ -159,16 +159,16 @@ def test_arrays_and_context_of_pycuda(rng: np.random.Generator) -> None:
     context = cuda.Device(0).make_context()
     try:
         driver = Driver(load_api())
-        memory = Memory(Queue(driver, cuda.Stream()), driver_allocator(driver))
+        memory = Memory(Stream(driver, cuda.Stream()), driver_allocator(driver))
         pixels = rng.integers(0, 256, (480, 640, 3), np.uint8)
-        array = as_device_array(gpuarray.to_gpu(pixels), memory.queue)
+        array = as_device_array(gpuarray.to_gpu(pixels), memory.stream)
         np.testing.assert_array_equal(read(memory, array), pixels)
         ours = make_device_array(memory, pixels.shape)
         copy_pixels(array, ours)
-        memory.queue.wait()
+        memory.stream.wait()
         back = gpuarray.GPUArray(ours.shape, ours.dtype, gpudata=ours.address, base=ours)
         np.testing.assert_array_equal(back.get(), pixels)
-        memory.queue.close()
+        memory.stream.close()
         assert cuda.Context.get_current() is not None  # the application's own stays
     finally:
         context.pop()

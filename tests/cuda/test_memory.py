@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from iic_rt.cuda.driver import Driver
-from iic_rt.cuda.graphs import CudaMark, capture
+from iic_rt.cuda.graph import CudaEvent, capture
 from iic_rt.cuda.memory import Memory, pycuda_allocator
-from iic_rt.cuda.queue import Queue
+from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError
 from tests.cuda.conftest import make_memory
 from tests.cuda.fake_driver import FakeApi
@@ -50,9 +50,9 @@ def test_copies_wait_for_nobody(discrete: FakeApi) -> None:
     assert not (on_device(discrete, buffer) == numbers(1)).any()  # only enqueued
     buffer.download()
     assert waits(discrete) == 0
-    memory.queue.wait()
+    memory.stream.wait()
     np.testing.assert_array_equal(on_device(discrete, buffer), numbers(1))
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_integrated_memory_is_one_and_copies_nothing() -> None:
@@ -63,7 +63,7 @@ def test_integrated_memory_is_one_and_copies_nothing() -> None:
     np.testing.assert_array_equal(on_device(api, buffer), numbers(1))
     buffer.download()
     assert not {"cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemAlloc"} & set(api.log)
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_what_the_host_does_not_use_is_in_device_memory_on_every_device() -> None:
@@ -72,7 +72,7 @@ def test_what_the_host_does_not_use_is_in_device_memory_on_every_device() -> Non
     memory.buffer(SHAPE, "float32")
     assert memory.device_bytes > 0
     assert memory.pinned_bytes == 0
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_stage_waits_for_the_copy_under_way_and_for_no_other(discrete: FakeApi) -> None:
@@ -85,10 +85,10 @@ def test_stage_waits_for_the_copy_under_way_and_for_no_other(discrete: FakeApi) 
     assert waits(discrete) == 1
     np.testing.assert_array_equal(on_device(discrete, first), numbers(1))  # the upload read what it was given
     first.upload()
-    memory.queue.wait()
+    memory.stream.wait()
     first.stage(numbers(3))
     assert waits(discrete) == 2  # known to be done
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_stage_waits_for_a_download_too(discrete: FakeApi) -> None:
@@ -98,7 +98,7 @@ def test_stage_waits_for_a_download_too(discrete: FakeApi) -> None:
     buffer.download()
     buffer.write(numbers(2))  # the download must not land on top of this
     np.testing.assert_array_equal(buffer.read(), numbers(2))
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_stage_waits_for_any_work_on_mapped_memory() -> None:
@@ -106,11 +106,11 @@ def test_stage_waits_for_any_work_on_mapped_memory() -> None:
     memory = make_memory(api)
     buffer, seen = memory.buffer(SHAPE, "float32", shared=True), []
     buffer.write(numbers(1))
-    stream = memory.queue.begin(buffer)
+    stream = memory.stream.begin(buffer)
     api.launch(stream, "kernel", lambda: seen.append(on_device(api, buffer).copy()))
     buffer.write(numbers(2))
     np.testing.assert_array_equal(seen[0], numbers(1))
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_stage_refuses_what_does_not_fit(memory: Memory) -> None:
@@ -126,7 +126,7 @@ def test_what_stays_on_the_device_takes_no_pinned_memory(discrete: FakeApi) -> N
     assert (memory.device_bytes, memory.pinned_bytes) == (140, 0)
     buffer.read()
     assert memory.pinned_bytes == 4096
-    memory.queue.close()
+    memory.stream.close()
     assert (memory.device_bytes, memory.pinned_bytes) == (0, 0)
 
 
@@ -146,33 +146,37 @@ def test_an_array_outlives_its_buffer_and_the_backend(memory: Memory) -> None:
     buffer.write(np.full((300, 500), 7, np.uint8))
     kept = buffer.read()
     del buffer
-    memory.queue.close()
+    memory.stream.close()
     gc.collect()
     assert (kept == 7).all()
     kept[:] = 8
 
 
 def test_use_after_close_is_an_error(memory: Memory) -> None:
-    buffer, mark = memory.buffer(SHAPE, "float32"), CudaMark(memory.queue)
-    program = capture(memory.queue, lambda: [])
-    memory.queue.close()
-    memory.queue.close()
-    calls = [buffer.read, buffer.upload, buffer.download, lambda: buffer.stage(numbers(0)), program.enqueue]
-    calls += [lambda: mark.ms_since(mark), lambda: memory.buffer(SHAPE, "uint8"), lambda: CudaMark(memory.queue)]
+    buffer, event = memory.buffer(SHAPE, "float32"), CudaEvent(memory.stream)
+    graph = capture(memory.stream, lambda: [])
+    memory.stream.close()
+    memory.stream.close()
+    calls = [buffer.read, buffer.upload, buffer.download, lambda: buffer.stage(numbers(0)), graph.enqueue]
+    calls += [lambda: event.ms_since(event), lambda: memory.buffer(SHAPE, "uint8"), lambda: CudaEvent(memory.stream)]
     for call in calls:
         with pytest.raises(BackendError, match="closed"):
             call()
 
 
-@pytest.mark.parametrize("order", [*permutations(["close", "buffer", "program", "mark", "block"])])
+@pytest.mark.parametrize("order", [*permutations(["close", "buffer", "graph", "event", "allocation"])])
 def test_close_in_any_order(api: FakeApi, order: tuple[str, ...]) -> None:
     memory = make_memory(api)
-    things = {"buffer": memory.buffer(SHAPE, "float32"), "mark": CudaMark(memory.queue), "block": memory.block(64)}
-    things["program"] = capture(memory.queue, lambda: [things["buffer"].upload(), CudaMark(memory.queue)][1:])
-    things["program"].enqueue()
+    things = {
+        "buffer": memory.buffer(SHAPE, "float32"),
+        "event": CudaEvent(memory.stream),
+        "allocation": memory.allocate(64),
+    }
+    things["graph"] = capture(memory.stream, lambda: [things["buffer"].upload(), CudaEvent(memory.stream)][1:])
+    things["graph"].enqueue()
     for name in order:
         if name == "close":
-            memory.queue.close()
+            memory.stream.close()
         else:
             del things[name]
     assert not api.blocks
@@ -186,10 +190,10 @@ def test_close_in_any_order(api: FakeApi, order: tuple[str, ...]) -> None:
 def test_everything_is_freed_in_order(discrete: FakeApi) -> None:
     memory = make_memory(discrete)
     buffer = memory.buffer(SHAPE, "float32")
-    program = capture(memory.queue, lambda: [buffer.upload()][1:])
-    program.enqueue()
+    graph = capture(memory.stream, lambda: [buffer.upload()][1:])
+    graph.enqueue()
     del discrete.log[:]
-    memory.queue.close()
+    memory.stream.close()
     freeing = [name for name in discrete.log if any(part in name for part in ("Destroy", "Free", "Unreg", "Release"))]
     assert list(dict.fromkeys(freeing)) == [
         "cuGraphExecDestroy",
@@ -204,19 +208,19 @@ def test_close_after_the_device_failed(api: FakeApi) -> None:
     memory = make_memory(api)
     buffer = memory.buffer(SHAPE, "float32")
     api.fail_launch = 1
-    api.launch(memory.queue.begin(), "kernel", lambda: None)
+    api.launch(memory.stream.begin(), "kernel", lambda: None)
     with pytest.raises(BackendError, match="restart"):
-        memory.queue.wait()
+        memory.stream.wait()
     with pytest.raises(BackendError, match="restart"):
         buffer.read()
-    memory.queue.close()
+    memory.stream.close()
 
 
 def test_close_that_finds_the_device_failed(api: FakeApi) -> None:
     memory = make_memory(api)
     api.fail_launch = 1
-    api.launch(memory.queue.begin(), "kernel", lambda: None)
-    memory.queue.close()
+    api.launch(memory.stream.begin(), "kernel", lambda: None)
+    memory.stream.close()
 
 
 @pytest.fixture
@@ -245,13 +249,13 @@ def pycuda(monkeypatch: pytest.MonkeyPatch, discrete: FakeApi) -> ModuleType:
 
 def test_memory_from_pycuda(pycuda: ModuleType, discrete: FakeApi) -> None:
     driver = Driver(discrete)
-    memory = Memory(Queue(driver), pycuda_allocator(driver))
+    memory = Memory(Stream(driver), pycuda_allocator(driver))
     buffer = memory.buffer(SHAPE, "float32")
     buffer.write(numbers(1))
     np.testing.assert_array_equal(buffer.read(), numbers(1))
     with pytest.raises(BackendError, match=r"pycuda cannot allocate 2048\.0 MiB.*lower working_size"):
-        memory.block(2 << 30)
-    memory.queue.close()
+        memory.allocate(2 << 30)
+    memory.stream.close()
     assert not discrete.blocks
 
 

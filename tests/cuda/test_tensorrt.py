@@ -21,7 +21,15 @@ from iic_rt.bundle.manifest import Bundle, load_bundle
 from iic_rt.errors import BackendError, BundleError
 from tests.cuda.conftest import SIZE, is_empty
 from tests.cuda.fake_driver import FakeApi
-from tests.cuda.fake_engine import FakeContext, FakeEngine, FakeLibrary, FakeRuntime, FakeStore, Strategy
+from tests.cuda.fake_engine import (
+    FakeContext,
+    FakeEngine,
+    FakeLibrary,
+    FakeRtxContext,
+    FakeRuntime,
+    FakeStore,
+    Strategy,
+)
 
 Install = Callable[[FakeApi], dict[str, FakeLibrary]]
 
@@ -219,7 +227,7 @@ def test_a_stream_of_pycuda_brings_memory_from_pycuda(
     backend = open_tensorrt(bundle, stream=stream)
     backend.allocate((300,), "uint8")
     assert sizes == [300]
-    assert backend.queue.stream == 2
+    assert backend.stream.handle == 2
     backend.close()
     assert not discrete.blocks
     other = open_tensorrt(bundle, stream=SimpleNamespace(handle=2))
@@ -310,6 +318,8 @@ def test_the_store_is_asked_for_this_device(
 def test_the_fake_has_what_the_library_has(module: str) -> None:
     trt = pytest.importorskip(module)
     pairs = [(FakeContext, trt.IExecutionContext), (FakeEngine, trt.ICudaEngine)]
+    if module == "tensorrt_rtx":
+        pairs += [(FakeRtxContext, trt.IExecutionContext)]
     for fake, real in pairs:
         names = [name for name in vars(fake) if not name.startswith("_")]
         assert names

@@ -11,7 +11,7 @@ import pytest
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
-from iic_rt.contract import Buffer, Frame
+from iic_rt.contract import Buffer, DeviceImage
 from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import Box
 
@@ -24,7 +24,7 @@ class OnDevice:
         self.__cuda_array_interface__: dict[str, Any] = {}
 
 
-class ArrayFrame(Frame):
+class ArrayImage(DeviceImage):
     """Reads and writes an :class:`OnDevice`, and remembers which pixels were touched."""
 
     def __init__(self, array: OnDevice) -> None:
@@ -50,28 +50,28 @@ class ArrayFrame(Frame):
     def copy_part_from(self, box: Box, buffer: Buffer, top: int, left: int) -> None:
         self.array.pixels[box.slices] = self._in_buffer(box, buffer, top, left)
 
-    def copy(self) -> ArrayFrame:
-        DeviceBackend.frames.append(ArrayFrame(OnDevice(self.array.pixels.copy())))
-        return DeviceBackend.frames[-1]
+    def copy(self) -> ArrayImage:
+        DeviceBackend.images.append(ArrayImage(OnDevice(self.array.pixels.copy())))
+        return DeviceBackend.images[-1]
 
-    def copy_to(self, other: Frame) -> None:
+    def copy_to(self, other: DeviceImage) -> None:
         if other.array is not self.array:
             other.array.pixels[:] = self.array.pixels
 
 
 class DeviceBackend(OnnxRuntimeBackend):
-    frames: list[ArrayFrame] = []  # noqa: RUF012
+    images: list[ArrayImage] = []  # noqa: RUF012
 
-    def frame(self, array: object) -> ArrayFrame:
+    def device_image(self, array: object) -> ArrayImage:
         assert isinstance(array, OnDevice)
-        self.frames.append(ArrayFrame(array))
-        return self.frames[-1]
+        self.images.append(ArrayImage(array))
+        return self.images[-1]
 
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inpainter]:
     monkeypatch.setitem(BACKENDS, "device", DeviceBackend)
-    DeviceBackend.frames.clear()
+    DeviceBackend.images.clear()
     with Inpainter(backend="device", working_size=64, options=InpaintOptions(grow=0)) as inpainter:
         yield inpainter
 
@@ -102,7 +102,7 @@ def test_equals_the_host(
 def test_no_pixel_comes_to_the_host(device: Inpainter, rng: np.random.Generator) -> None:
     image, mask = scene(3, rng)
     device.inpaint(OnDevice(image), mask)
-    result = DeviceBackend.frames[-1]
+    result = DeviceBackend.images[-1]
     assert not result.seen.any()
     assert not result.written.any()
 
@@ -113,7 +113,7 @@ def test_what_sticks_out_of_the_image_comes_to_the_host(
     image, mask = rng.integers(0, 256, (50, 600, 3), np.uint8), np.zeros((50, 600), np.uint8)
     mask[10:30, 20:60] = 255
     made = device.inpaint(OnDevice(image), mask)
-    assert 0 < DeviceBackend.frames[-1].seen.mean() < 0.3
+    assert 0 < DeviceBackend.images[-1].seen.mean() < 0.3
     np.testing.assert_array_equal(made.image.pixels, inpainter.inpaint(image, mask).image)
 
 

@@ -9,23 +9,22 @@ from typing import TypeVar
 
 from iic_rt.cuda.driver import Driver
 from iic_rt.cuda.resources import Resources
-from iic_rt.cuda.streams import stream_address
 from iic_rt.errors import BackendError
 
-__all__ = ["Queue"]
+__all__ = ["Stream", "stream_address"]
 
 T = TypeVar("T")
 
 
-class Queue:
+class Stream:
     """A stream's work in order, and what lives beside it.
 
     Tickets number what was enqueued, so that nobody waits for what is known to be done. Work is captured on a stream of
-    the queue's own, whichever stream it will be launched on: the legacy default stream cannot be captured.
+    its own, whichever stream it will be launched on: the legacy default stream cannot be captured.
 
     Args:
-        driver: of the context; the queue closes it.
-        stream: of the caller, anything that :func:`stream_address` takes; kept alive until the queue is closed, and
+        driver: of the context; closed with the stream.
+        stream: of the caller, anything that :func:`stream_address` takes; kept alive until this one is closed, and
             never destroyed. None for one of its own.
 
     Attributes:
@@ -37,7 +36,7 @@ class Queue:
         address = None if stream is None else stream_address(stream)
         self.driver, self.resources = driver, Resources()
         self._own = driver.create_stream()
-        self.stream = self._own if address is None else address
+        self.handle = self._own if address is None else address
         self._callers_stream = stream  # its owner may drop it, and the address would be another stream's
         self._events: list[int] = []
         self._idle_events: deque[int] = deque()
@@ -50,11 +49,16 @@ class Queue:
     def capturing(self) -> bool:
         return self._kept is not None
 
+    @property
+    def capture_handle(self) -> int:
+        """Of the stream that work is captured on."""
+        return self._own
+
     def enter(self) -> Driver:
         """The driver, ready for calls on this thread.
 
         Raises:
-            BackendError: the queue is closed or the device has failed.
+            BackendError: it is closed or the device has failed.
         """
         if self._closed:
             raise BackendError("this backend is closed, and its buffers with it; make a new Inpainter")
@@ -68,7 +72,7 @@ class Queue:
             self._kept.extend(used)
             return self._own
         self.ticket += 1
-        return self.stream
+        return self.handle
 
     def reached(self, ticket: int) -> bool:
         """Whether the work of that ticket is known to be done."""
@@ -80,7 +84,7 @@ class Queue:
         if self.capturing:
             raise BackendError("work that is being captured must not wait for the device")
         if not self.reached(self.ticket):
-            driver.record_event(self._fence, self.stream)
+            driver.record_event(self._fence, self.handle)
             driver.wait_event(self._fence)
             self._reached = self.ticket
         self.resources.collect()
@@ -108,6 +112,9 @@ class Queue:
 
         Returns:
             The graph, what ``work`` returned, and the objects that the graph's work uses.
+
+        Raises:
+            CaptureError: the driver or an engine refuses; nothing was enqueued.
         """
         self.wait()
         self.driver.begin_capture(self._own)
@@ -123,7 +130,7 @@ class Queue:
         return self.driver.end_capture(self._own), result, kept
 
     def close(self) -> None:
-        """Frees everything on the queue and gives the context back; a second call does nothing."""
+        """Frees everything on the stream and gives the context back; a second call does nothing."""
         if self._closed:
             return
         try:
@@ -139,3 +146,34 @@ class Queue:
         self.driver.destroy_stream(self._own)
         self._callers_stream = None
         self.driver.close()
+
+
+def stream_address(stream: object) -> int:
+    """Address of a stream; the stream stays its owner's.
+
+    Args:
+        stream: an address as int, or an object with ``__cuda_stream__()`` (CUDA Python's protocol), ``handle`` (pycuda,
+            cuda-core), ``ptr`` (CuPy) or ``cuda_stream`` (PyTorch). 0 and 1 are the legacy default stream.
+
+    Raises:
+        BackendError: it is none of these.
+    """
+    found: object = stream
+    if hasattr(stream, "__cuda_stream__"):
+        version, found = stream.__cuda_stream__()
+        if version != 0:
+            raise BackendError(f"stream speaks version {version} of the __cuda_stream__ protocol; 0 is known")
+    else:
+        for attribute in ("handle", "ptr", "cuda_stream"):
+            if hasattr(stream, attribute):
+                found = getattr(stream, attribute)
+                break
+    try:
+        if not isinstance(found, bool):
+            return int(found)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError):
+        pass
+    raise BackendError(
+        f"stream is a {type(stream).__name__}; give an address as int, or an object with __cuda_stream__(), handle, "
+        "ptr or cuda_stream"
+    )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from iic_rt.cuda.streams import stream_address
+from iic_rt.cuda.stream import stream_address
 from iic_rt.errors import BackendError
 
 

@@ -87,7 +87,7 @@ def test_a_result_goes_in_again(open_inpainter, api: FakeApi, inpainter: Inpaint
     np.testing.assert_array_equal(content(api, twice), expected)
 
 
-def test_frames_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> None:
+def test_images_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> None:
     on_device, shape = open_inpainter(api), (160, 300, 3)
     picture = Interface(api, shape)
     counts = []
@@ -98,7 +98,7 @@ def test_frames_in_place_need_no_new_memory(open_inpainter, api: FakeApi) -> Non
 
 
 def test_no_pixel_crosses_and_the_host_waits_once(open_inpainter, discrete: FakeApi) -> None:
-    """One region of a frame on the device: masks go in, a flag for each patch comes out."""
+    """One region of a device image: masks go in, a flag for each patch comes out."""
     shape = (160, 300, 3)
     on_device, picture = open_inpainter(discrete, options=InpaintOptions(grow=0)), Interface(discrete, shape)
     mask = np.zeros(shape[:2], np.uint8)
