@@ -16,8 +16,8 @@ __all__ = ["GuidedUpsampler", "Replaced", "enlarge", "patch_rows", "unpatch_rows
 
 CONTENT = 32  # entries of a descriptor for the patch itself, and as many for what is around it
 AROUND = 5  # patches on a side of what is around a patch
-SHARES = {"own": 0.25, "around": 0.35, "position": 0.4}  # of the cosine
-PERIODS = ((8, 0.45), (4, 0.3), (128, 0.25))  # patches, share
+SHARES = {"own": 0.3, "around": 0.4, "position": 0.3}  # of the cosine
+PERIODS = ((8, 0.35), (4, 0.25), (128, 0.4))  # patches, share
 WIDTH = 48  # of the similarity network
 DILATIONS = (1, 2, 4, 8)
 SMALLEST_WEIGHT = 1e-6  # of a cell: below it no replaced patch reaches the cell
@@ -79,7 +79,9 @@ def positions(rows: int, columns: int, device: torch.device) -> Tensor:
 
     The descriptors of an even area are all alike, and every patch in it would copy the same one: a pattern of tiles.
     With these entries two patches are alike when they lie at the same place of a block of 8 x 8 patches, so a block
-    is copied as a whole from wherever its content fits; the longest period favours what is near.
+    is copied as a whole from wherever its content fits; the longest period favours what is near. Coherence does the
+    same better, but only from a start that is not one patch everywhere: hence both, these at half the share that they
+    need alone.
     """
     parts = []
     for period, share in PERIODS:
