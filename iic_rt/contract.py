@@ -78,6 +78,14 @@ class Event(ABC):
     """A point in the work of a backend."""
 
     @abstractmethod
+    def wait(self) -> None:
+        """Returns when it is reached.
+
+        Raises:
+            BackendError: the work before it failed.
+        """
+
+    @abstractmethod
     def ms_since(self, earlier: Event) -> float:
         """Milliseconds from ``earlier`` to this event of the same backend; waits until it is reached."""
 

@@ -4,41 +4,60 @@ from __future__ import annotations
 
 import time
 import weakref
-from dataclasses import replace
-from itertools import zip_longest
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
-from iic_rt.contract import Backend
+from iic_rt.contract import Backend, Event
 from iic_rt.errors import BackendError, InpaintWarning, InputError
 from iic_rt.geometry import Box
 from iic_rt.masks import Masks, read_masks
 from iic_rt.options import InpaintOptions
+from iic_rt.pipeline import assembly
 from iic_rt.pipeline.image import ResultImage, host_mask, open_image
-from iic_rt.pipeline.loop import State
 from iic_rt.pipeline.regions import Region, crop_masks, find_regions
-from iic_rt.pipeline.runner import Filled
+from iic_rt.pipeline.runner import Filled, RegionRunner
 from iic_rt.pipeline.runners import Runners
 from iic_rt.pipeline.specks import REACH, START_RADIUS, fill_specks, find_specks
-from iic_rt.result import InpaintResult, Snapshot, Timings
+from iic_rt.result import InpaintResult
 
-__all__ = ["Inpainter"]
+__all__ = ["Inpainter", "Ticket"]
 
 Pixels = NDArray[np.uint8]
+
+SLOTS = 3  # images that may be submitted at once: one in preparation, one on the device, one to be collected
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An image on its way: :meth:`Inpainter.submit` gives it out, :meth:`Inpainter.collect` takes it back, once."""
+
+    _slot: int
+    _started: float
+    _image: ResultImage
+    _masks: Masks
+    _work: Masks  # without the specks
+    _options: InpaintOptions
+    _warnings: tuple[InpaintWarning, ...]
+    _before: Pixels | None
+    _regions: list[Region]
+    _filled: list[Filled] = field(default_factory=list)
+    _running: tuple[RegionRunner, Event] | None = None  # of the last region, and what it is done at
 
 
 class Inpainter:
     """Fills holes in images with a loaded bundle.
 
     Owns the backend and its buffers; use it as a context manager or call :meth:`close`. Not thread-safe: its buffers
-    are reused from call to call, so give every thread its own.
+    are reused from call to call, so give every thread its own. :meth:`inpaint` fills one image; :meth:`submit` and
+    :meth:`collect` are its two halves, for streams of them.
 
     Args:
         bundle: name of a shipped bundle or a folder that ``python -m export`` wrote.
@@ -78,6 +97,7 @@ class Inpainter:
         self.working_size = working_size or self.bundle.working_size
         runners = Runners(self._backend, working_size=self.working_size)
         self._runners: Runners | None = runners
+        self._tickets: list[Ticket] = []
         self._release = weakref.finalize(self, runners.close)  # an inpainter that nobody closed must not hold memory
         self._release.atexit = False
 
@@ -122,65 +142,157 @@ class Inpainter:
             InputError: the arrays cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
             BackendError: the backend failed, or the inpainter is closed.
         """
+        return self.collect(self.submit(image, mask, avoid=avoid, prefer=prefer, out=out, options=options))
+
+    def submit(
+        self,
+        image: Any,
+        mask: Any,
+        *,
+        avoid: Any = None,
+        prefer: Any = None,
+        out: Any = None,
+        options: InpaintOptions | None = None,
+    ) -> Ticket:
+        """The first half of :meth:`inpaint`, whose arguments it has: begins, and on a GPU returns before it is done.
+
+        The next image can then be prepared while the device works on this one. Collect in the order of submission. Up
+        to 3 images may be under way, each with buffers of its own. The last region of an image runs on its own; a
+        budget, ``options.outputs``, regions of more than 2048 pixels and backends on the CPU make the call wait.
+        ``out`` must not be touched before it is collected.
+
+        Raises:
+            InputError: as in :meth:`inpaint`, or 3 images are under way.
+            BackendError: as in :meth:`inpaint`.
+        """
         started = time.perf_counter()
         options = options or self.options
         if self._runners is None:
             raise BackendError("this Inpainter is closed; make a new one")
+        taken = {ticket._slot for ticket in self._tickets}
+        slot = next((n for n in range(SLOTS) if n not in taken), None)
+        if slot is None:
+            raise InputError(f"{SLOTS} images are under way, which is the most; collect one before the next submit")
         given = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
         result = open_image(image, out, self._backend)
         masks, warnings = read_masks(*given, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
         work = _fill_specks(result, masks)
         before = result.read(Box(0, 0, *work.hole.shape)) if "history" in options.outputs else None
         regions = find_regions(work, working_size=self.working_size, context=options.context)
-        left, filled = work.hole.copy() if len(regions) > 1 else work.hole, []
+        ticket = Ticket(slot, started, result, masks, work, options, warnings, before, regions)
+        left = work.hole.copy() if len(regions) > 1 else work.hole
         for i, region in enumerate(regions):
             deadline = None
             if options.budget_ms is not None:
                 now = time.perf_counter()
                 deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
-            filled.append(self._fill(result, crop_masks(work, left, region), region, options, deadline))
-            if len(regions) > 1:
+            self._begin(ticket, crop_masks(work, left, region), region, deadline)
+            if i < len(regions) - 1:  # the next one sees what became of this one
+                self._end(ticket)
                 left[region.box.slices] = 0
-        found = list(zip(regions, filled, strict=True))
+        self._tickets.append(ticket)
+        return ticket
+
+    def collect(self, ticket: Ticket) -> InpaintResult:
+        """The second half of :meth:`inpaint`: waits for a submitted image and returns its result, once.
+
+        Raises:
+            InputError: the ticket is another inpainter's, or was collected before.
+            BackendError: the backend failed, or the inpainter is closed.
+        """
+        if self._runners is None:
+            raise BackendError("this Inpainter is closed, and what was submitted is lost; make a new one")
+        if ticket not in self._tickets:
+            raise InputError("this ticket was collected before, or is another Inpainter's; submit the image again")
+        self._tickets.remove(ticket)
+        self._end(ticket)
+        hole, options, filled = ticket._work.hole, ticket._options, ticket._filled
+        found = list(zip(ticket._regions, filled, strict=True))
         states = [(region, f.state) for region, f in found if f.state is not None]
+        before = ticket._before
         return InpaintResult(
-            image=result.array,
-            hole=masks.hole,
-            confidence=_confidence(work.hole, states) if "confidence" in options.outputs else None,
-            hole_left=_hole_left(work.hole, states) if "hole_left" in options.outputs else None,
-            history=() if before is None else _history(before.reshape(result.shape), work.hole, found),
-            warnings=(*warnings, *_capture_warnings(filled)),
+            image=ticket._image.array,
+            hole=ticket._masks.hole,
+            confidence=assembly.confidence(hole, states) if "confidence" in options.outputs else None,
+            hole_left=assembly.hole_left(hole, states) if "hole_left" in options.outputs else None,
+            history=() if before is None else assembly.history(before.reshape(ticket._image.shape), hole, found),
+            warnings=(*ticket._warnings, *assembly.capture_warnings(filled)),
             iterations=max((f.iterations for f in filled), default=0),
-            regions=len(regions),
-            timings=_timings(started, filled),
+            regions=len(found),
+            timings=assembly.timings(ticket._started, filled),
         )
 
-    def _fill(
-        self, image: ResultImage, masks: Masks, region: Region, options: InpaintOptions, deadline: float | None
-    ) -> Filled:
+    def warmup(self, sides: Sequence[int], *, channels: int = 3) -> None:
+        """Makes what images with regions of these sides need, so that the first of them takes no longer than the next.
+
+        Args:
+            sides: in pixels, of the square region around a hole: ``options.context`` times the hole's longer side. Each
+                is rounded up to a side that regions have.
+            channels: of the images, 1, 3 or 4.
+
+        Raises:
+            InputError: a side is below 1, or ``channels`` is none of these.
+            BackendError: the backend failed, or the inpainter is closed.
+        """
+        if channels not in (1, 3, 4) or not all(side >= 1 for side in sides):
+            raise InputError(
+                f"sides is {tuple(sides)} and channels {channels}; give sides from 1 pixel up, and 1, 3 or 4 channels"
+            )
+        options = replace(self.options, context=max(1.25, self.options.context), grow=0, budget_ms=None)
+        for side in sides:
+            image = np.zeros((side, side, channels), np.uint8)
+            mask = np.zeros((side, side), np.uint8)
+            size = max(1, int(side / options.context))
+            first = (side - size) // 2
+            mask[first : first + size, first : first + size] = 1
+            tickets = [self.submit(image, mask, options=options) for _ in range(SLOTS - len(self._tickets))]
+            for ticket in tickets:
+                self.collect(ticket)
+
+    def _begin(self, ticket: Ticket, masks: Masks, region: Region, deadline: float | None) -> None:
+        """Starts on a region; :meth:`_end` finishes it."""
         assert self._runners is not None
-        runner = self._runners.runner(region.side, channels=image.channels, options=options)
+        image, options = ticket._image, ticket._options
+        runner = self._runners.runner(region.side, channels=image.channels, options=options, slot=ticket._slot)
         runner.stage(image.take_region(region, runner.image), masks)
         # What runs ahead of the host gets all its work at once, where nobody has to look at it in between.
-        at_once = not self._backend.synchronous and deadline is None and "history" not in options.outputs
-        if at_once and runner.runs_at_once:
+        if (
+            not self._backend.synchronous
+            and deadline is None
+            and "history" not in options.outputs
+            and runner.runs_at_once
+        ):
             runner.enqueue(options)
             if image.on_device:
                 image.store_region(region, runner.filled)  # behind it, so that one wait is enough
-            filled = runner.collect()
-            if image.on_device and not filled.is_changed:
-                return filled
-        else:
-            filled = runner.run(options, deadline=deadline)
+            ticket._running = runner, self._backend.record_event()
+            if options.outputs:
+                self._end(ticket)  # they are read from buffers that the next image uses too
+            return
+        ticket._filled.append(runner.run(options, deadline=deadline))
         image.store_region(region, runner.filled)
         if image.on_device:
             self._backend.wait()
-        return filled
+
+    def _end(self, ticket: Ticket) -> None:
+        """Waits for the region in hand, if there is one, and puts it into the image."""
+        if ticket._running is None:
+            return
+        (runner, done), ticket._running = ticket._running, None
+        done.wait()
+        filled = runner.collect()
+        image, region = ticket._image, ticket._regions[len(ticket._filled)]
+        ticket._filled.append(filled)
+        if not image.on_device or filled.is_changed:
+            image.store_region(region, runner.filled)
+            if image.on_device:
+                self._backend.wait()
 
     def close(self) -> None:
         """Releases the backend and its buffers; a second call does nothing."""
         self._release()
         self._runners = None
+        self._tickets.clear()
         self._backend.close()
 
     def __enter__(self) -> Inpainter:
@@ -212,66 +324,3 @@ def _fill_specks(image: ResultImage, masks: Masks) -> Masks:
             if mask is not None:
                 mask[speck.box.slices] |= speck.mask
     return replace(masks, hole=hole, visible=known[0], copyable=known[1])
-
-
-def _confidence(hole: Pixels, states: list[tuple[Region, State]]) -> NDArray[np.float32]:
-    """The confidence at the image's resolution, 1 outside the hole."""
-    confidence = np.ones(hole.shape, np.float32)
-    for region, state in states:
-        box = region.box.slices
-        inside = hole[box] > 0
-        # Bilinear weights are a convex combination, so the confidence stays in [0, 1].
-        large = cv2.resize(state.c, (region.side, region.side), interpolation=cv2.INTER_LINEAR)
-        confidence[box][inside] = large[region.box_inside.slices][inside]
-    return confidence
-
-
-def _hole_left(hole: Pixels, states: list[tuple[Region, State]]) -> Pixels:
-    """What is left of the hole, at the image's resolution."""
-    left = np.zeros(hole.shape, np.uint8)
-    for region, state in states:
-        box = region.box.slices
-        large = cv2.resize(state.m, (region.side, region.side), interpolation=cv2.INTER_NEAREST)
-        left[box] = (large[region.box_inside.slices] > 0) & (hole[box] > 0)
-    return left
-
-
-def _history(before: Pixels, hole: Pixels, found: list[tuple[Region, Filled]]) -> tuple[Snapshot, ...]:
-    """The whole image after each iteration; a region that ended early stays as it ended."""
-    snapshots = []
-    for t in range(max((f.iterations for _, f in found), default=0)):
-        image, states = before.copy(), []
-        for region, filled in found:
-            pixels, state = filled.history[min(t, filled.iterations - 1)]
-            part = pixels[region.box_inside.slices]
-            inside = hole[region.box.slices] > 0
-            image[region.box.slices][inside] = part.reshape(*inside.shape, *image.shape[2:])[inside]
-            states.append((region, state))
-        snapshots.append(Snapshot(image, _confidence(hole, states), _hole_left(hole, states)))
-    return tuple(snapshots)
-
-
-def _capture_warnings(filled: list[Filled]) -> tuple[InpaintWarning, ...]:
-    """One warning for the whole call, whatever its number of regions."""
-    refusal = next((f.refusal for f in filled if f.refusal is not None), None)
-    if refusal is None:
-        return ()
-    text = (
-        f"the work on the GPU was not captured as a CUDA graph, and its parts are enqueued one by one: {refusal}. The "
-        "image is the same, and every call takes longer; to mend it, update the driver and the engine library"
-    )
-    return (InpaintWarning("not captured", text),)
-
-
-def _timings(started: float, filled: list[Filled]) -> Timings:
-    times = [f.times for f in filled]
-    by_iteration = zip_longest(*(t.iterations for t in times), fillvalue=0.0)
-    return Timings(
-        total_ms=(time.perf_counter() - started) * 1e3,
-        copy_in_ms=sum(t.copy_in for t in times),
-        prepare_ms=sum(t.prepare for t in times),
-        iterations_ms=tuple(sum(column) for column in by_iteration),
-        upsample_ms=sum(t.upsample for t in times),
-        composite_ms=sum(t.composite for t in times),
-        copy_out_ms=sum(t.copy_out for t in times),
-    )

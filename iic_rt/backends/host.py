@@ -76,6 +76,9 @@ class HostEvent(Event):
     def __init__(self) -> None:
         self._seconds = time.perf_counter()
 
+    def wait(self) -> None:
+        pass
+
     def ms_since(self, earlier: Event) -> float:
         if not isinstance(earlier, HostEvent):
             raise TypeError("events of two backends cannot be compared")

@@ -22,6 +22,9 @@ class CudaEvent(Event):
         self._stream, self.ticket, self._handle = stream, stream.ticket, stream.take_event(self)
         stream.driver.record_event(self._handle, target, captured=stream.capturing)
 
+    def wait(self) -> None:
+        self._stream.wait_for(self._handle, self.ticket)
+
     def ms_since(self, earlier: Event) -> float:
         if not isinstance(earlier, CudaEvent) or earlier._stream is not self._stream:
             raise TypeError("events of two backends cannot be compared")

@@ -89,6 +89,13 @@ class Stream:
             self._reached = self.ticket
         self.resources.collect()
 
+    def wait_for(self, event: int, ticket: int) -> None:
+        """Returns when an event behind the work of ``ticket`` is reached; what was enqueued later may go on."""
+        driver = self.enter()
+        if not self.reached(ticket):
+            driver.wait_event(event)
+            self._reached = ticket
+
     def collect(self) -> None:
         """Frees what was left behind, before something new is made."""
         if self.capturing:

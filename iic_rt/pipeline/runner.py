@@ -95,7 +95,7 @@ class Filled:
 class RegionRunner:
     """Buffers, bindings and captured graphs for regions of one side, one number of channels and one loop.
 
-    Use: :meth:`stage`, then :meth:`run`, or :meth:`enqueue` and later :meth:`collect`.
+    Use: :meth:`stage`, then :meth:`run`, or :meth:`enqueue` and, when that is done, :meth:`collect`.
 
     Args:
         backend: that computes.
@@ -153,6 +153,11 @@ class RegionRunner:
         self._captured: dict[tuple[object, ...], CapturedPass] = {}
         self._staged: tuple[Pixels | None, Masks] | None = None
         self._running: tuple[list[Stage], Sequence[Event], InpaintOptions, str | None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """A region is enqueued and not collected."""
+        return self._running is not None
 
     @property
     def nbytes(self) -> int:
@@ -252,8 +257,7 @@ class RegionRunner:
             return CapturedPass(stages, enqueue, str(error))
 
     def collect(self) -> Filled:
-        """Waits for what :meth:`enqueue` enqueued."""
-        self._backend.wait()
+        """What became of the region that :meth:`enqueue` enqueued, once all of that is done."""
         return self._collected([], None)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ __all__ = ["LARGEST_LOOP", "MOST_BYTES", "Runners"]
 LARGEST_LOOP = 1024  # side in pixels up to which the loop runs at a region's own resolution, without upsampling
 MOST_BYTES = 1 << 28  # of buffers that are kept, beside those of the runner in use
 
-Key = tuple[int, int, bool, bool]
+Key = tuple[int, int, bool, bool, int]
 
 
 class Runners:
@@ -27,10 +27,10 @@ class Runners:
         self._full: Loop | None = None  # at a region's own resolution
         self._kept: dict[Key, RegionRunner] = {}  # the one used last is last
 
-    def runner(self, side: int, *, channels: int, options: InpaintOptions) -> RegionRunner:
-        """The runner for regions of ``side`` pixels of an image with so many channels."""
+    def runner(self, side: int, *, channels: int, options: InpaintOptions, slot: int) -> RegionRunner:
+        """The runner for regions of ``side`` pixels of an image with so many channels; every slot has its own."""
         bgr = options.channel_order == "bgr" and channels != 1
-        key = side, channels, bgr, options.upsample
+        key = side, channels, bgr, options.upsample, slot
         found = self._kept.pop(key, None)
         if found is None:
             loop = self._loop if options.upsample else self._loop_at(side)
@@ -49,8 +49,9 @@ class Runners:
 
     def _make_room(self, wanted: int) -> None:
         """Drops the runners used longest ago, so that the memory goes back before the next one takes its own."""
-        while self._kept and sum(r.nbytes for r in self._kept.values()) + wanted > MOST_BYTES:
-            self._kept.pop(next(iter(self._kept))).close()
+        idle = [key for key, runner in self._kept.items() if not runner.is_running]
+        while idle and sum(r.nbytes for r in self._kept.values()) + wanted > MOST_BYTES:
+            self._kept.pop(idle.pop(0)).close()
 
     def _loop_at(self, side: int) -> Loop:
         size = side
@@ -60,7 +61,7 @@ class Runners:
             return self._loop
         if self._full is None or self._full.working_size != size:
             # One loop at full resolution at a time; the runners that use the one before go with it.
-            for key in [key for key in self._kept if not key[3]]:
+            for key in [key for key, runner in self._kept.items() if not key[3] and not runner.is_running]:
                 self._kept.pop(key).close()
             self._full = None
             self._full = Loop(self._backend, working_size=size)

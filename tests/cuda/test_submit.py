@@ -1,0 +1,111 @@
+"""Images that are under way together: each comes back as if it had been alone, and nobody waits for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.errors import BackendError, InputError
+from iic_rt.inpainter import SLOTS
+from iic_rt.pipeline import runners
+from tests.cuda.fake_driver import FakeApi
+from tests.pipeline.test_runner import scene
+
+Open = Callable[..., Inpainter]
+
+
+def assert_equal(inpainter: Inpainter, images: list, results: list) -> None:
+    for (image, mask), result in zip(images, results, strict=True):
+        np.testing.assert_array_equal(result.image, inpainter.inpaint(image, mask).image)
+
+
+@pytest.mark.parametrize("side", [64, 320])
+def test_images_come_back_as_if_alone(
+    open_inpainter: Open, api: FakeApi, inpainter: Inpainter, rng: np.random.Generator, side: int
+) -> None:
+    ours = open_inpainter(api)
+    for _ in range(3):
+        images = [scene(side, rng) for _ in range(SLOTS)]
+        tickets = [ours.submit(image, mask) for image, mask in images]
+        assert_equal(inpainter, images, [ours.collect(ticket) for ticket in tickets])
+
+
+def test_a_stream_of_images_keeps_two_under_way(
+    open_inpainter: Open, api: FakeApi, inpainter: Inpainter, rng: np.random.Generator
+) -> None:
+    ours = open_inpainter(api)
+    images = [scene(320, rng) for _ in range(5)]
+    tickets, results = [], []
+    for image, mask in images:
+        tickets.append(ours.submit(image, mask))
+        if len(tickets) > 1:
+            results.append(ours.collect(tickets.pop(0)))
+    results += [ours.collect(ticket) for ticket in tickets]
+    assert_equal(inpainter, images, results)
+
+
+def test_collecting_waits_for_that_image_alone(
+    open_inpainter: Open, discrete: FakeApi, rng: np.random.Generator
+) -> None:
+    ours = open_inpainter(discrete)
+    for image, mask in [scene(320, rng)] * 2:  # captures for both slots
+        first, second = ours.submit(image, mask), ours.submit(image, mask)
+        ours.collect(first)
+        ours.collect(second)
+    first, second = (ours.submit(*scene(320, rng)) for _ in range(2))
+    before = len(discrete.done)
+    ours.collect(first)
+    assert discrete.done.count("to_rgb") >= 1
+    done = discrete.done[before:]
+    assert done.count("to_rgb") <= 1  # the second is not done yet
+    ours.collect(second)
+
+
+def test_different_sides_and_outputs_are_mixed(
+    open_inpainter: Open, api: FakeApi, inpainter: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "MOST_BYTES", 1)  # a runner goes as soon as it is idle
+    ours = open_inpainter(api)
+    images = [scene(side, rng) for side in (320, 64, 448)]
+    options = [ours.options, InpaintOptions(grow=0, iterations=2, outputs=("confidence",)), ours.options]
+    for _ in range(2):
+        tickets = [ours.submit(*i, options=o) for i, o in zip(images, options, strict=True)]
+        for (image, mask), chosen, ticket in zip(images, options, tickets, strict=True):
+            result, expected = ours.collect(ticket), inpainter.inpaint(image, mask, options=chosen)
+            np.testing.assert_array_equal(result.image, expected.image)
+            if chosen.outputs:
+                np.testing.assert_array_equal(result.confidence, expected.confidence)
+
+
+def test_warmup_leaves_nothing_to_be_made(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
+    ours = open_inpainter(api)
+    ours.warmup([320])
+    made = {name: api.counts()[name] for name in ("cuMemAlloc", "cuStreamBeginCapture", "cuMemHostRegister")}
+    tickets = [ours.submit(*scene(320, rng)) for _ in range(SLOTS)]
+    for ticket in tickets:
+        ours.collect(ticket)
+    assert {name: api.counts()[name] for name in made} == made
+
+
+def test_closing_loses_what_is_under_way(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
+    ours = open_inpainter(api)
+    ticket = ours.submit(*scene(320, rng))
+    ours.close()
+    with pytest.raises(BackendError, match="what was submitted is lost"):
+        ours.collect(ticket)
+
+
+def test_too_many_and_twice(inpainter: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(64, rng)
+    tickets = [inpainter.submit(image, mask) for _ in range(SLOTS)]
+    with pytest.raises(InputError, match="3 images are under way, which is the most; collect one"):
+        inpainter.inpaint(image, mask)
+    for ticket in tickets:
+        inpainter.collect(ticket)
+    for ticket in tickets:
+        with pytest.raises(InputError, match="collected before"):
+            inpainter.collect(ticket)
+    inpainter.inpaint(image, mask)
