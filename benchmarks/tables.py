@@ -20,7 +20,11 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
-DOCUMENTS = tuple(ROOT / name for name in ("README.md", "docs/bench.md", "docs/desktop.md", "training/weights/edge.md"))
+DOCUMENTS = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu")),
+    ROOT / "training" / "weights" / "edge.md",
+)
 OURS = "iic-rt"
 RECORDS = ("eval-public", "eval-public-openvino", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
 
@@ -74,6 +78,28 @@ def recipes_table() -> str:
             f"| {name}, seed {row['seed']} | {row['samples']} | {row['psnr_t1']:.2f} | {row['psnr']:.2f} "
             f"| {row['distance']:.3f} | {row['lines']:.2f} | {row['mesh_4']:+.2f} / {row['mesh_8']:+.2f} |"
         )
+    return "\n".join(lines)
+
+
+def summary_table() -> str:
+    """One line a method: the default call, and its time relative to ours where it was measured."""
+    methods, times = read("eval-public")["methods"], read("overhead")["ratios"]
+    lines = ["| | hole PSNR (dB) | sharpness | 512×512, relative time |", "|---|---|---|---|"]
+    for name in ("OpenCV Telea", "OpenCV Navier-Stokes", "PyPatchMatch", OURS):
+        ratio = {"PyPatchMatch": 1 / times["iic_rt / patchmatch"]["p50"], OURS: 1.0}.get(name)
+        mark = "**" if name == OURS else ""
+        relative = "" if ratio is None else f"{mark}{ratio:.2f}{mark}"
+        row = methods[name]
+        lines.append(
+            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {mark}{row['sharpness']:.2f}{mark} | {relative} |"
+        )
+    return "\n".join(lines)
+
+
+def search_table() -> str:
+    lines = ["| | hole PSNR (dB) | perceptual distance | sharpness |", "|---|---|---|---|"]
+    for name, row in read("search")["methods"].items():
+        lines.append(f"| {name} | {row['psnr']:.2f} | {row['distance']:.4f} | {row['sharpness']:.2f} |")
     return "\n".join(lines)
 
 
@@ -251,6 +277,8 @@ TABLES = {
     "compare": compare_table,
     "gpu": lambda: gpu_table(RESULTS.parent),
     "wires": wires_table,
+    "summary": summary_table,
+    "search": search_table,
     "factors": factors_table,
     "quality": quality_table,
     "synthetic": synthetic_table,

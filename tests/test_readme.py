@@ -1,4 +1,4 @@
-"""The README's examples run as they stand, and its links lead somewhere."""
+"""The examples of README and embedding page run as they stand, and the links of all pages lead somewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from iic_rt import Inpainter
 from iic_rt.bench.__main__ import build_parser as build_bench_parser
 from iic_rt.cli.main import build_parser, main
 
@@ -21,8 +24,8 @@ DOCUMENTS = [
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
@@ -33,11 +36,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_python_blocks(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert blocks("python")
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), {})
-    assert "InpaintResult(image=uint8[" in capsys.readouterr().out
+@pytest.mark.parametrize("page", ["README.md", "docs/embedding.md"])
+def test_python_blocks(checkout: Path, page: str) -> None:
+    found = blocks("python", (ROOT / page).read_text())
+    assert found
+    for block in found:
+        names: dict[str, Any] = {}
+        exec(compile(block, page, "exec"), names)
+        if "filled" in names:
+            image, mask = np.zeros((80, 90, 3), np.uint8), np.ones((80, 90), np.uint8)
+            mask[20:] = 0
+            with Inpainter(working_size=64) as inpainter:
+                assert len(list(names["filled"](inpainter, [(image, mask)] * 4))) == 4
+        else:
+            assert repr(names["result"]).startswith("InpaintResult(image=uint8[")
 
 
 def test_commands(checkout: Path) -> None:
