@@ -13,11 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_peers
+from benchmarks import gpu, gpu_peers, torch_call
 from benchmarks.contenders import scene
 from benchmarks.gpu_tables import NOTHING, gpu_table
+from benchmarks.metrics import hole_psnr
+from benchmarks.torch_call import TorchCall
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bench.cases import synthetic
 from iic_rt.pipeline.runners import Runners
@@ -156,21 +159,43 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 
 def test_peers_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code as on a GPU; torch.compile is left out, since it compiles for a minute."""
-    real = gpu_peers.torch_call
 
-    def quick(*arguments: Any, compiled: bool = False, **options: Any) -> Any:
-        if compiled:
-            raise RuntimeError("not here")
-        return real(*arguments, **options)
+    class Quick(TorchCall):
+        def __init__(self, *arguments: Any, compiled: bool, **options: Any) -> None:
+            if compiled:
+                raise RuntimeError("not here")
+            super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(gpu_peers, "torch_call", quick)
+    monkeypatch.setattr(torch_call, "TorchCall", Quick)
     out = tmp_path / "peers.json"
     assert gpu_peers.main(["--out", str(out), "--backend", "onnxruntime", "--device", "cpu", "--repeats", "1"]) == 0
     record = json.loads(out.read_text())
-    assert list(record["ms"]) == ["iic-rt, onnxruntime", "torch eager"]
+    assert list(record["ms"]) == ["iic-rt, onnxruntime", "torch eager, autocast"]
     assert "CUDA provider" in record["missing"]["ONNX Runtime CUDA"]
-    assert record["missing"]["torch.compile, CUDA graphs"] == "RuntimeError: not here"
-    assert record["ratios"]["iic-rt, onnxruntime / torch eager"]["p50"] > 0
+    assert record["missing"]["torch.compile, FP16 weights, one CUDA graph"] == "RuntimeError: not here"
+    assert record["ratios"]["iic-rt, onnxruntime / torch eager, autocast"]["p50"] > 0
+
+
+def test_torch_makes_the_same_picture_with_weights_in_fp16(inpainter: Inpainter) -> None:
+    image, hole = scene()
+    whole, half = (TorchCall(inpainter, 2, precision=precision) for precision in ("fp32", "fp16"))
+    assert whole() > 0
+    assert half() > 0
+    assert np.array_equal(half.picture[hole == 0], image[hole == 0])
+    assert hole_psnr(half.picture, whole.picture, hole > 0) > 35
+    assert hole_psnr(image, whole.picture, hole > 0) < 30
+
+
+@pytest.mark.gpu
+def test_a_captured_loop_makes_the_picture_of_an_eager_one() -> None:
+    _, hole = scene()
+    with Inpainter(backend="onnxruntime") as plain:
+        eager, captured = (
+            TorchCall(plain, 2, device="cuda", precision="fp16", compiled=compiled) for compiled in (False, True)
+        )
+    for run in (eager, captured, captured):
+        run()
+    assert hole_psnr(captured.picture, eager.picture, hole > 0) > 35
 
 
 def test_tables_show_devices_and_no_rehearsals(tmp_path: Path) -> None:
