@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.bench.measure import take_turns
+from iic_rt.bench.metrics import percentiles
+
 __all__ = ["ITERATIONS", "SIZE", "Contender", "measure", "scene", "summary"]
 
 SIZE, ITERATIONS = 512, 4  # pixels, most iterations
+WARM_UP = 3  # calls
 Contender = Callable[[], object]
 
 
@@ -24,20 +28,23 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def measure(contenders: dict[str, Contender], *, repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each contender, one value a round; the order turns with every round."""
-    for run in contenders.values():
-        for _ in range(3):
-            run()
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    names = list(contenders)
-    for i in range(repeats):
-        for name in names[i % len(names) :] + names[: i % len(names)]:
+    """Milliseconds of each contender, one value a round, after a warm-up: its own value where it gives one."""
+
+    def timed(run: Contender) -> Callable[[], float]:
+        def unit() -> float:
             started = time.perf_counter()
-            own = contenders[name]()
-            found[name].append(own if isinstance(own, float) else (time.perf_counter() - started) * 1e3)
-    return found
+            own = run()
+            return own if isinstance(own, float) else (time.perf_counter() - started) * 1e3
+
+        return unit
+
+    units = [timed(run) for run in contenders.values()]
+    for unit in units:
+        for _ in range(WARM_UP):
+            unit()
+    return dict(zip(contenders, take_turns(units, repeats), strict=True))
 
 
-def summary(values: list[float]) -> dict[str, float]:
+def summary(values: Sequence[float]) -> dict[str, float]:
     """Percentiles 50, 90 and 99, rounded."""
-    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in (50, 90, 99)}
+    return percentiles(values, digits=2)

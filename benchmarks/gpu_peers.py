@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.contenders import ITERATIONS, SIZE, Contender, measure, scene, summary
-from benchmarks.metrics import hole_psnr
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
+from iic_rt.bench.metrics import hole_psnr
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
 from iic_rt.errors import BackendError
 

@@ -19,10 +19,10 @@ import pytest
 from benchmarks import gpu, gpu_peers, torch_call
 from benchmarks.contenders import scene
 from benchmarks.gpu_tables import NOTHING, gpu_table
-from benchmarks.metrics import hole_psnr
 from benchmarks.torch_call import TorchCall
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bench.cases import synthetic
+from iic_rt.bench.metrics import hole_psnr
 from iic_rt.pipeline.runners import Runners
 
 ROOT = Path(__file__).parents[2]
