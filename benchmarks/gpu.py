@@ -77,7 +77,7 @@ PARTS = (
     Part("plugin", "cpp_ext/plugin/install.sh {architectures}", "cpp_ext/plugin/install.sh 80", 90),
     Part("engines", f"{ENGINES} fp16", f"{ENGINES} fp16", 120),
     Part("float32 engines", f"{ENGINES} fp32", None, 120),
-    Part("GPU tests", "{python} -m pytest -m gpu --ignore tests/cpp_ext tests", None, 150),
+    Part("GPU tests", "{python} -m pytest -m gpu --ignore tests/cpp_ext tests", None, 200),
     Part("bench", f"{BENCH} --backend {CONTENDERS}", f"{BENCH} --backend onnxruntime --size 256 --repeats 3", 150),
     Part("peers", f"{PEERS} --backend {{backend}}", f"{PEERS} --backend onnxruntime --device cpu --repeats 1", 200),
     # The kernels again, through compute-sanitizer: memcheck, racecheck, initcheck, synccheck.

@@ -104,8 +104,15 @@ class Peers:
     def _torch(self, precision: str, *, compiled: bool = False) -> Contender:
         from benchmarks.torch_call import TorchCall  # where torch is missing, the others run
 
-        precision = precision if self._device == "cuda" else "fp32"
-        return TorchCall(self._plain, self.iterations, device=self._device, precision=precision, compiled=compiled)
+        on_gpu = self._device == "cuda"
+        return TorchCall(
+            self._plain,
+            self.iterations,
+            device=self._device,
+            precision=precision if on_gpu else "fp32",
+            compiled=compiled,
+            captured=compiled and on_gpu,
+        )
 
 
 def times(peers: Peers, repeats: int) -> dict[str, Any]:

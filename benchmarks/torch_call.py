@@ -35,8 +35,8 @@ class TorchCall:
         threads: of the CPU; None for torch's default.
         device: ``"cpu"`` or ``"cuda"``.
         precision: ``"fp32"``; ``"autocast"``, FP16 where torch thinks fit; ``"fp16"``, the same with weights in FP16.
-        compiled: the networks go through ``torch.compile``. On a GPU all of a call but the copies to and from the host
-            is one CUDA graph then, the whole loop included.
+        compiled: the networks go through ``torch.compile``.
+        captured: all of a call but the copies to and from the host is one CUDA graph, the whole loop included.
 
     Attributes:
         picture: uint8 [H, W, 3], the last result.
@@ -51,6 +51,7 @@ class TorchCall:
         device: str = "cpu",
         precision: str = "fp32",
         compiled: bool = False,
+        captured: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -74,7 +75,7 @@ class TorchCall:
         ]
         self._given = [torch.zeros_like(tensor, device=device) for tensor in self._host]
         self._result = torch.empty_like(self._host[0])
-        self._replay = self._captured() if compiled and device == "cuda" else self._fill
+        self._replay = self._capture() if captured else self._fill
 
     @torch.inference_mode()
     def __call__(self) -> float:
@@ -106,7 +107,7 @@ class TorchCall:
         return (made[0].float() * 127.5 + 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
 
     @torch.inference_mode()
-    def _captured(self) -> Callable[[], Tensor]:
+    def _capture(self) -> Callable[[], Tensor]:
         """:meth:`_fill` as one CUDA graph, whose result is the same tensor every time."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())

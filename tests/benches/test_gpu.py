@@ -191,7 +191,7 @@ def test_a_captured_loop_makes_the_picture_of_an_eager_one() -> None:
     _, hole = scene()
     with Inpainter(backend="onnxruntime") as plain:
         eager, captured = (
-            TorchCall(plain, 2, device="cuda", precision="fp16", compiled=compiled) for compiled in (False, True)
+            TorchCall(plain, 2, device="cuda", precision="fp16", captured=captured) for captured in (False, True)
         )
     for run in (eager, captured, captured):
         run()
