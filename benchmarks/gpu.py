@@ -193,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
                 write_record(out / "gpu.json", record)
                 parts[part.name] = run_part(part, command, out, seconds=min(left, most), **names)
             states.append(parts[part.name]["state"])
-            print(f"    {states[-1]}, {end - time.monotonic():.0f} s left", flush=True)
+            print(f"    {states[-1]}; {max(end - time.monotonic(), 0):.0f} s left", flush=True)
             save(out, record)
     finally:
         save(out, record)  # with what a part that was interrupted has written
