@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import Method, classical_methods, our_methods, square_methods
-from benchmarks.metrics import hole_l1, hole_psnr, hole_ssim, mean_laplacian
+from benchmarks.metrics import hole_l1, hole_ssim, mean_laplacian
 from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.bench.metrics import hole_psnr, psnr
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["confidence_scores", "evaluate", "main"]
@@ -78,7 +79,7 @@ def confidence_scores(cases: list[Case], inpainter: Inpainter) -> dict[str, floa
         joined = {sure: np.concatenate(parts) for sure, parts in errors.items()}
         for sure, name in ((True, "sure"), (False, "unsure")):
             if joined[sure].size:
-                found[f"psnr_{name}_t{t}"] = round(float(10 * np.log10(255**2 / joined[sure].mean())), 3)
+                found[f"psnr_{name}_t{t}"] = round(psnr(float(joined[sure].mean())), 3)
         found[f"share_sure_t{t}"] = round(joined[True].size / (joined[True].size + joined[False].size), 4)
     return found
 

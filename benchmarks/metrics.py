@@ -1,4 +1,4 @@
-"""Scores of a filled picture against the truth, over the pixels of the hole."""
+"""Scores of a filled picture against the truth, over the pixels of the hole, beside those of `iic_rt.bench.metrics`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hole_l1", "hole_psnr", "hole_sharpness", "hole_ssim", "mean_laplacian"]
+from iic_rt.bench.metrics import hole_difference
+
+__all__ = ["hole_l1", "hole_sharpness", "hole_ssim", "mean_laplacian"]
 
 Pixels = NDArray[np.uint8]
 
 
-def hole_psnr(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
-    """PSNR in dB over the hole's pixels: uint8 [H, W, 3] twice, bool [H, W] with at least one True."""
-    difference = (image.astype(np.float64) - truth)[hole]
-    return float(10 * np.log10(255**2 / max(1e-4, np.mean(difference**2))))
-
-
 def hole_l1(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
-    """Mean absolute difference over the hole's pixels, of a range of 1."""
-    return float(np.abs(image.astype(np.float64) - truth)[hole].mean() / 255)
+    """Mean absolute difference over the hole's pixels, of a range of 1: uint8 [H, W, 3] twice, bool [H, W]."""
+    return hole_difference(image, truth, hole) / 255
 
 
 def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import ITERATIONS, SIZE, Contender, measure, scene, summary, torch_call
+from benchmarks.contenders import ITERATIONS, SIZE, Contender, measure, scene, summary
 from benchmarks.methods import classical_methods
 from benchmarks.record import environment, write_record
 from benchmarks.timed import TimedBackend, timed_inpainter
@@ -68,7 +68,9 @@ def main(argv: list[str] | None = None) -> int:
         if "PyPatchMatch" in (methods := classical_methods()):
             contenders["patchmatch"] = lambda: methods["PyPatchMatch"](image, hole)
         if not options.no_torch:
-            contenders["torch_eager"] = torch_call(inpainter, iterations, threads=options.threads)
+            from benchmarks.torch_call import TorchCall
+
+            contenders["torch_eager"] = TorchCall(inpainter, iterations, threads=options.threads)
         found = measure(contenders, repeats=options.repeats)
         ratios = {
             f"iic_rt / {name}": summary(list(np.array(found["iic_rt"]) / np.array(found[name])))

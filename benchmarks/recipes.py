@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.metrics import hole_psnr, hole_sharpness
+from benchmarks.metrics import hole_sharpness
 from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from benchmarks.synthetic import line_score, make_lines
+from iic_rt.bench.metrics import hole_psnr
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 from training.checkpoint import load_state
 from training.compare import RECIPES

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.data import load_cases
 from benchmarks.methods import RADIUS
-from benchmarks.metrics import hole_psnr, hole_sharpness
+from benchmarks.metrics import hole_sharpness
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.bench.metrics import hole_psnr
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 
 __all__ = ["draw_wires", "main"]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from export.rounding import rounded
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.bench.metrics import hole_difference, hole_psnr
 from iic_rt.bundle.manifest import MANIFEST, Bundle, file_sha256, load_bundle
 from iic_rt.errors import BackendError
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask
@@ -69,8 +70,8 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
         rows = []
         with exact_inpainter, half_inpainter:
             for name, image, mask in pictures:
-                results = [i.inpaint(image, mask).image[mask > 0] for i in (exact_inpainter, half_inpainter)]
-                row = {"picture": name} | _difference(*results)
+                results = [i.inpaint(image, mask).image for i in (exact_inpainter, half_inpainter)]
+                row = {"picture": name} | _difference(*results, mask)
                 rows.append(row | _compare_steps(steps, image, mask, exact_inpainter.working_size))
     passed = bool(rows) and all(
         row["psnr"] >= MIN_PSNR
@@ -95,9 +96,8 @@ def _check_bf16(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
     rows = []
     with half, Inpainter(folder, backend="onnxruntime", precision="fp32", options=options) as exact:
         for name, image, mask in pictures:
-            rows.append(
-                {"picture": name} | _difference(*(i.inpaint(image, mask).image[mask > 0] for i in (exact, half)))
-            )
+            results = [i.inpaint(image, mask).image for i in (exact, half)]
+            rows.append({"picture": name} | _difference(*results, mask))
     passed = bool(rows) and all(
         row["psnr"] >= MIN_PSNR_BF16 and row["difference"] <= MAX_DIFFERENCE_BF16 for row in rows
     )
@@ -105,10 +105,9 @@ def _check_bf16(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
     return {"limits": limits, "rows": rows, "passed": passed}
 
 
-def _difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> dict[str, float]:
-    error = first.astype(np.float64) - second
-    psnr = float(10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)))
-    return {"psnr": psnr, "difference": float(np.abs(error).mean())}
+def _difference(first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.uint8]) -> dict[str, float]:
+    hole = mask > 0
+    return {"psnr": hole_psnr(first, second, hole), "difference": hole_difference(first, second, hole)}
 
 
 def show_accuracy(report: dict[str, Any]) -> None:

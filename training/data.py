@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -84,8 +85,10 @@ class Pictures:
         self._offsets = np.concatenate(([0], np.cumsum(self.shapes.prod(1) * 3)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the map is read-only, and nothing writes to it
-            self._buffer = torch.from_numpy(pixels).to(device)
-        self.device = self._buffer.device
+            self._buffer = torch.from_numpy(pixels)
+        self.device = torch.device(device)
+        if self.device.type != "cpu":
+            self._buffer = F.pad(self._buffer.to(device), (0, 3 * int(self.shapes.max())))  # see `resized_crops`
         masks = dict(read_tar(folder / "salient-masks.tar"))
         self.salient = {
             i: decode(masks[name], cv2.IMREAD_GRAYSCALE) for i, name in enumerate(self.names) if name in masks
@@ -101,23 +104,75 @@ class Pictures:
     def crops(self, plan: Plan) -> tuple[Tensor, Tensor]:
         """Photographs, then drawn pictures [B, 3, size, size] in [-1, 1], and holes [B, 1, size, size] in {0, 1}."""
         size = plan.holes.shape[-1]
-        batch = []
+        parts = self._one_by_one(plan, size) if self.device.type == "cpu" else self._at_once(plan, size)
+        if len(plan.drawn):
+            parts.append(placed(plan.drawn, self.device).permute(0, 3, 1, 2))
+        x = torch.cat([part.float() for part in parts]).div_(127.5).sub_(1)
+        if plan.gammas is not None:
+            gammas = placed(plan.gammas, self.device)
+            x = x.add_(1).div_(2).clamp_(1e-4, 1).pow(gammas[:, :, None, None]).mul_(2).sub_(1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return x, placed(plan.holes, self.device).float()[:, None]
+
+    def _one_by_one(self, plan: Plan, size: int) -> list[Tensor]:
+        """The photographs, uint8 [1, 3, size, size] each: the CPU resizes fastest in whole numbers."""
+        parts = []
         for index, (top, left, side), flip in zip(plan.indices, plan.boxes, plan.flips, strict=True):
             h, w = self.shapes[index]
             picture = self._buffer[self._offsets[index] : self._offsets[index + 1]].view(h, w, 3)
             crop = picture[top : top + side, left : left + side].permute(2, 0, 1)[None]
-            if crop.is_cuda:  # the antialiased resize knows uint8 on the CPU only
-                crop = crop.float()
             crop = F.interpolate(crop, (size, size), mode="bilinear", antialias=True)
-            batch.append(crop.flip(3) if flip else crop)
-        if len(plan.drawn):
-            batch.append(torch.from_numpy(plan.drawn).permute(0, 3, 1, 2).to(self._buffer.device))
-        x = torch.cat([part.float() for part in batch]).div_(127.5).sub_(1)
-        if plan.gammas is not None:
-            gammas = torch.from_numpy(plan.gammas).to(x.device)
-            x = x.add_(1).div_(2).clamp_(1e-4, 1).pow(gammas[:, :, None, None]).mul_(2).sub_(1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        return x, torch.from_numpy(plan.holes).to(x.device).float()[:, None]
+            parts.append(crop.flip(3) if flip else crop)
+        return parts
+
+    def _at_once(self, plan: Plan, size: int) -> list[Tensor]:
+        """The photographs, float32 [n, 3, size, size], in one entry; none without photographs."""
+        if not plan.indices:
+            return []
+        windows = placed(self.windows(plan), self.device)
+        return [resized_crops(self._buffer, windows, size, longest=max(side for _, _, side in plan.boxes))]
+
+    def windows(self, plan: Plan) -> NDArray[np.int64]:
+        """Where the plan's photographs lie in the flat buffer, as :func:`resized_crops` takes it."""
+        top, left, side = np.array(plan.boxes).T
+        pitch = 3 * self.shapes[plan.indices, 1]
+        return np.stack((self._offsets[plan.indices] + top * pitch + 3 * left, pitch, side, np.array(plan.flips)))
+
+
+def placed(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array on ``device``; a GPU is not waited for, since a copy from pinned memory only has to be enqueued."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+def resized_crops(pixels: Tensor, windows: Tensor, size: int, *, longest: int) -> Tensor:
+    """Square crops of pictures of any size, resized as by ``F.interpolate`` (bilinear, antialiased), in a few kernels.
+
+    Each resize is two products with a matrix of weights, so that crops of all sides fit into two batched products.
+
+    Args:
+        pixels: uint8 [P], pictures [h, w, 3] one behind another, and 3 * ``longest`` bytes or more behind the last.
+        windows: int64 [4, B]: the byte at which a crop begins, the bytes of a row of its picture, its side in pixels,
+            and 1 where it is to be flipped.
+        size: side of the results in pixels.
+        longest: the largest of the sides, which the host would have to wait for.
+
+    Returns:
+        float32 [B, 3, size, size] in [0, 255].
+    """
+    start, pitch, side, flip = windows[:, :, None]  # [B, 1] each
+    cells = torch.arange(longest, device=pixels.device)
+    # Rows and columns beyond a crop's side have no weight; such rows repeat its last, to stay within the buffer.
+    rows = start + pitch * torch.minimum(cells, side - 1)
+    crops = pixels.unfold(0, 3 * longest, 1)[rows].float()  # [B, longest, 3 * longest]
+    scale = side[:, None] / size
+    centres = scale * (torch.arange(size, device=pixels.device)[:, None] + 0.5)
+    weights = (1 - (cells + 0.5 - centres).abs() / scale.clamp_min(1)).clamp_min(0) * (cells < side)[:, None]
+    weights = weights / weights.sum(2, keepdim=True)  # [B, size, longest]
+    low = torch.bmm(weights, crops).unflatten(2, (longest, 3))
+    across = low.transpose(1, 2).flatten(2)  # [B, longest, size * 3]
+    weights = torch.where(flip[:, None] > 0, weights.flip(1), weights)
+    return torch.bmm(weights, across).unflatten(2, (size, 3)).permute(0, 3, 2, 1)
 
 
 def no_pictures() -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from training.losses import PerceptualLoss, confidence_loss, reconstruction_loss
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import PRESETS, Generator
 from training.model.step import update
+from training.model.weights import save_generator
 from training.ranks import ALONE, Ranks
 from training.trainer import Trainer
 from training.validate import autocast, validate, write_samples
@@ -42,7 +43,12 @@ def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x:
 
 
 class GeneratorTrainer(Trainer):
-    """The generator, its average and its discriminator."""
+    """The generator, its average and its discriminator.
+
+    Attributes:
+        breaks: a step leaves out passes that change nothing. To ask would make the host wait for a GPU: there every
+            step has all passes, and these count nothing.
+    """
 
     NETWORKS = ("generator", "ema", "discriminator")
     SCORE = "psnr_t4"
@@ -51,6 +57,7 @@ class GeneratorTrainer(Trainer):
         self, config: TrainConfig, *, device: str = "cpu", compiled: bool = False, ranks: Ranks = ALONE
     ) -> None:
         super().__init__(config, device=device, ranks=ranks)
+        self.breaks = torch.device(device).type == "cpu"
         self.generator = self._placed(Generator(PRESETS[config.preset]))
         self.ema = self._placed(Generator(PRESETS[config.preset])).requires_grad_(False)
         self.ema.load_state_dict(self.generator.state_dict())
@@ -67,6 +74,7 @@ class GeneratorTrainer(Trainer):
         perceptual = config.perceptual_weight > 0 and self.samples >= config.perceptual_from
         self._start_step()
         y, c, hole = x * (1 - m), torch.zeros_like(m), m
+        counts: Tensor | float = 1.0  # 0 for passes that change nothing
         losses: dict[str, Tensor] = {}
         for t in range(config.iterations):
             z = y * (1 - hole)
@@ -78,15 +86,18 @@ class GeneratorTrainer(Trainer):
                 losses[f"perceptual_{t + 1}"] = difference.detach()
                 loss = loss + config.perceptual_weight * difference
             if adversarial:
-                loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t)
-            (loss / config.iterations).backward()
+                loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t, counts)
+            (counts * loss / config.iterations).backward()
             losses |= {f"l1_{t + 1}": out.l1, f"confidence_{t + 1}": out.confidence}
             with torch.no_grad():
                 first = torch.full((1,), float(t == 0), device=x.device)
                 y, after, c = update(y, hole, c, out.g.detach(), out.c.detach(), first)
             losses[f"hole_left_{t + 1}"] = after.sum() / m.sum()
-            if torch.equal(after, hole) or not after.any():
-                break  # nothing was trusted, so another pass would repeat this one; or nothing is left to fill
+            # Where nothing was trusted another pass would repeat this one; or nothing is left to fill.
+            if not self.breaks:
+                counts = counts * (after != hole).any() * after.any()
+            elif torch.equal(after, hole) or not after.any():
+                break
             hole = after
         self.ranks.average_gradients(self.generator)
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), config.max_gradient_norm)
@@ -97,10 +108,12 @@ class GeneratorTrainer(Trainer):
         self._end_step(self.ema, self.generator, len(x))
         return losses
 
-    def _adversarial(self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int) -> Tensor:
+    def _adversarial(
+        self, out: Pass, z: Tensor, m: Tensor, x: Tensor, losses: dict[str, Tensor], t: int, counts: Tensor | float
+    ) -> Tensor:
         """The hinge terms of Eq. 2 and 3; the gradient of Eq. 1 is left in the discriminator's parameters."""
         y = out.g * m + z
-        d_loss = self._train_discriminator(x, y, share=1 / self.config.iterations)
+        d_loss = self._train_discriminator(x, y, share=counts / self.config.iterations)
         g_loss = self._hinge(y)
         losses |= {f"discriminator_{t + 1}": d_loss, f"hinge_{t + 1}": g_loss.detach()}
         return g_loss + self._hinge(y.detach() * out.c + x * (1 - out.c))
@@ -110,3 +123,6 @@ class GeneratorTrainer(Trainer):
 
     def write_samples(self, path: Path, pictures: Pictures, plan: Plan) -> None:
         write_samples(path, self.ema, pictures, plan)
+
+    def write_average(self, path: Path, header: dict[str, str]) -> None:
+        save_generator(path, self.ema, preset=self.config.preset, training=header)

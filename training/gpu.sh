@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Trains on an NVIDIA GPU, in the foreground: SIGTERM (as of `timeout`) saves the state and ends it, and the same command
-# goes on from there.
+# goes on from there. MINUTES are of training alone; `timeout` bounds it with compiling, validation and reading the data.
 #   training/gpu.sh DATA OUT MINUTES                       the generator
 #   training/gpu.sh DATA OUT MINUTES --preset base         another preset
 #   training/gpu.sh DATA OUT MINUTES --upsampler WEIGHTS   the upsampling network behind these generator weights
-# OUT/best.safetensors holds the averaged weights (13 MB), OUT/state.safetensors what it goes on from.
+#   training/gpu.sh DATA OUT MINUTES --milestone FILE      the generator, from averaged weights alone
+# OUT/state.safetensors (50 MB) is what it goes on from. OUT/milestone.safetensors, written with it, and
+# OUT/best.safetensors, of the best validation, hold averaged weights in FP16 (6 MB).
 set -euo pipefail
 data=$1 out=$2 minutes=$3
 shift 3

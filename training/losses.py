@@ -135,7 +135,9 @@ def patch_shapes(y: Tensor, p: int) -> Tensor:
 
 def luminance(x: Tensor) -> Tensor:
     """[B, 3, H, W] -> [B, 1, H, W]."""
-    return (x * torch.tensor([0.299, 0.587, 0.114], device=x.device).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+    # Filled and not copied from the host, for which a GPU would be waited for.
+    weights = torch.stack([torch.full((1, 1), weight, device=x.device) for weight in (0.299, 0.587, 0.114)])
+    return (x * weights).sum(1, keepdim=True)
 
 
 def match_loss(share: Tensor, looks: Tensor, weight: Tensor) -> Tensor:

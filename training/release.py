@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from iic_rt.bench.record import write_record
 from training.checkpoint import load_state
 from training.config import UpsamplerConfig
 from training.data import Pictures, Plan, validation_plan
@@ -89,7 +90,7 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
         "validation": {str(o): {k: round(v, 4) for k, v in s.items()} for o, s in scores.items()},
         "config": config,
     }
-    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    write_record(out.with_suffix(".json"), facts)
     return facts
 
 
@@ -132,7 +133,7 @@ def release_upsampler(
         "validation": {str(scale): {k: round(v, 5) for k, v in s.items()} for scale, s in scores.items()},
         "config": config,
     }
-    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    write_record(out.with_suffix(".json"), facts)
     return facts
 
 

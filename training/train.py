@@ -42,7 +42,11 @@ VALIDATED = 128  # held-out pictures
 
 
 class Run:
-    """A run in one folder: ``state.safetensors`` (resume), ``best.safetensors`` (EMA), ``log.jsonl``, samples."""
+    """A run in one folder.
+
+    ``state.safetensors`` is what it goes on from; ``milestone.safetensors``, written with it, holds the averaged
+    weights, ``best.safetensors`` those of the best validation, both in FP16; ``log.jsonl`` and samples lie beside them.
+    """
 
     def __init__(
         self,
@@ -157,14 +161,16 @@ class Run:
             plan = next(plans)
             before = time.monotonic()
             losses = self.trainer.train_step(*self._pictures.crops(plan))
-            if not compiled:  # compiling is no training
-                self._started += time.monotonic() - before
-                compiled = True
+            if compiled:
+                counted += 1
+            else:  # compiling is no training
+                took = time.monotonic() - before
+                self._started, since, compiled = self._started + took, since + took, True
             for name, value in losses.items():
                 sums.setdefault(name, []).append(value)
-            counted += 1
             if self.trainer.step % LOG_EVERY == 0:
-                means = {name: float(torch.stack(value).mean()) for name, value in sums.items()}
+                joined = torch.stack([torch.stack(value).mean() for value in sums.values()])
+                means = dict(zip(sums, joined.tolist(), strict=True))
                 if not all(math.isfinite(value) for value in means.values()):
                     raise FloatingPointError(
                         f"a loss is not finite before step {self.trainer.step}: {means}. The last saved state is kept; "
@@ -189,6 +195,8 @@ class Run:
         if self._decay_minutes is not None:
             progress |= {"decay_start": self._decay_minutes[0], "decay_end": self._decay_minutes[1]}
         save_state(self._state_path, self.trainer.state(), progress)
+        header = {name: str(progress[name]) for name in ("step", "samples", "minutes")}
+        self.trainer.write_average(self.folder / "milestone.safetensors", header)
         self._saved = time.monotonic()
 
     def _validate(self) -> None:
@@ -200,7 +208,8 @@ class Run:
         if score > self._best:
             self._best = score
             progress = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()} | scores
-            save_state(self.folder / "best.safetensors", dict(self.trainer.ema.state_dict()), progress)
+            weights = {name: value.half() for name, value in self.trainer.ema.state_dict().items()}
+            save_state(self.folder / "best.safetensors", weights, progress)
         self._log(scores | {"best": self._best})
         self._validated = time.monotonic()
 

@@ -69,6 +69,10 @@ class Trainer(ABC):
     def write_samples(self, path: Path, pictures: Pictures, plan: Plan) -> None:
         """A sheet of results to look at."""
 
+    @abstractmethod
+    def write_average(self, path: Path, header: dict[str, str]) -> None:
+        """The averaged weights in FP16, with free text about the training."""
+
     def _placed(self, module: Module) -> Module:
         return module.to(self.device).to(memory_format=torch.channels_last)
 
@@ -80,7 +84,7 @@ class Trainer(ABC):
             optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, self.decayed)
             optimizer.zero_grad(set_to_none=True)
 
-    def _train_discriminator(self, real: Tensor, fake: Tensor, *, share: float = 1.0) -> Tensor:
+    def _train_discriminator(self, real: Tensor, fake: Tensor, *, share: Tensor | float = 1.0) -> Tensor:
         """Eq. 1 on images [B, 3, H, W]: leaves ``share`` of the gradient in the discriminator; returns the loss."""
         with autocast(real.device):
             scores = self.discriminator(real), self.discriminator(fake.detach())

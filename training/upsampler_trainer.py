@@ -22,14 +22,14 @@ from training.losses import (
 )
 from training.model.discriminator import PatchDiscriminator
 from training.model.network import Generator
-from training.model.upsampler import GuidedUpsampler
+from training.model.upsampler import FACTOR, GuidedUpsampler
+from training.model.weights import save_upsampler
 from training.ranks import ALONE, Ranks
 from training.trainer import Trainer
 from training.validate import autocast, batches, hole_psnr, iterate, write_sheet
 
 __all__ = ["UpsamplerTrainer", "laplacian_ratio", "low_resolution"]
 
-FACTOR = 2
 PATCH_SIDE = PATCH * FACTOR  # pixels at high resolution
 
 
@@ -166,3 +166,6 @@ class UpsamplerTrainer(Trainer):
         """One row a picture: input, the plain enlargement, the result, the truth."""
         x, m, plain, out = next(self._results(pictures, plan, 10))
         write_sheet(path, [x * (1 - m), plain, out.image, x])
+
+    def write_average(self, path: Path, header: dict[str, str]) -> None:
+        save_upsampler(path, self.ema, training=header)

@@ -113,7 +113,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def collect(arguments: argparse.Namespace, command: str) -> dict[str, Any]:
-    """Measures everything that was asked for; a failure is a row like any other."""
+    """Measures everything that was asked for; a failure is a row like any other. Rows are written as they come."""
     own = read_scene(arguments.picture, arguments.mask) if arguments.picture else None
     jobs: list[tuple[Case, ...]] = [*((case,) for case in cases(arguments, own)), *pairs(arguments, own)]
     bundle = load_bundle(arguments.bundle)
@@ -141,6 +141,8 @@ def collect(arguments: argparse.Namespace, command: str) -> dict[str, Any]:
         if "failed" in row:
             print(f"    FAILED: {row['failed']}", file=sys.stderr, flush=True)
         record["comparisons" if len(job) == 2 else "cases"].append(row)
+        if arguments.json:
+            write_record(arguments.json, record)
     return record
 
 
@@ -150,8 +152,6 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     for path in filter(None, (arguments.json, arguments.plot)):
         path.parent.mkdir(parents=True, exist_ok=True)
     record = read_record(arguments.source) if arguments.source else collect(arguments, command)
-    if arguments.json:
-        write_record(arguments.json, record)
     print(report(record))
     if arguments.plot:
         plot(record, arguments.plot)
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{TOOL}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{TOOL}: interrupted; nothing was written", file=sys.stderr)
+        print(f"{TOOL}: interrupted; --json holds what was finished before", file=sys.stderr)
         return 130
 
 

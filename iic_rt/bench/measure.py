@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from iic_rt.bench.cases import Case, Scene
 from iic_rt.bench.check import Reference, check
 from iic_rt.bench.environment import peak_mib, usable_threads
 from iic_rt.bench.meter import Meter
+from iic_rt.bench.metrics import percentiles
 from iic_rt.errors import BackendError
 
-__all__ = ["STAGES", "Contender", "Sample", "alternate", "ratio", "run_case", "run_pair", "summary"]
+__all__ = ["STAGES", "Contender", "Sample", "ratio", "run_case", "run_pair", "summary", "take_turns"]
 
+Taken = TypeVar("Taken")
 STAGES = ("copy_in", "prepare", "upsample", "composite", "copy_out")  # of ``Timings``, the iterations aside
 SETTLE_SECONDS = 0.02  # engines let their threads spin for a while after a call; the next in turn shall not pay for it
 
@@ -170,35 +172,37 @@ def run_pair(pair: Sequence[Case], scene: Scene, expected: Reference) -> dict[st
         for case in pair:
             contenders.append(Contender(case, scene, expected, threads=case.threads))
             stack.callback(contenders[-1].close)
-        first, second = contenders
-        alternate(first.unit, second.unit, pair[0].warmup, settle=SETTLE_SECONDS)
-        found = alternate(first.unit, second.unit, pair[0].repeats, settle=SETTLE_SECONDS)
+        units = [contender.unit for contender in contenders]
+        take_turns(units, pair[0].warmup, settle=SETTLE_SECONDS)
+        found = take_turns(units, pair[0].repeats, settle=SETTLE_SECONDS)
         for contender in contenders:
             contender.look()
         return {
-            "ratio": ratio([(a.end_to_end, b.end_to_end) for a, b in found]),
-            "contenders": [c.facts([pair[i] for pair in found]) for i, c in enumerate(contenders)],
+            "ratio": ratio([(a.end_to_end, b.end_to_end) for a, b in zip(*found, strict=True)]),
+            "contenders": [c.facts(samples) for c, samples in zip(contenders, found, strict=True)],
         }
 
 
-def alternate(
-    first: Callable[[], Sample], second: Callable[[], Sample], rounds: int, *, settle: float
-) -> list[tuple[Sample, Sample]]:
-    """Runs both once a round, in the order A B, B A, A B and so on; returns the rounds as (A, B)."""
-    found = []
+def take_turns(units: Sequence[Callable[[], Taken]], rounds: int, *, settle: float = 0.0) -> list[list[Taken]]:
+    """Runs each unit once a round, and begins each round with the next of them; returns what each gave.
+
+    Args:
+        units: of the contenders.
+        rounds: how many.
+        settle: seconds before each unit.
+    """
+    found: list[list[Taken]] = [[] for _ in units]
     for i in range(rounds):
-        taken = {}
-        for name, unit in (("a", first), ("b", second))[:: -1 if i % 2 else 1]:
+        for k in range(len(units)):
+            turn = (i + k) % len(units)
             time.sleep(settle)
-            taken[name] = unit()
-        found.append((taken["a"], taken["b"]))
+            found[turn].append(units[turn]())
     return found
 
 
 def ratio(rounds: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Median and spread of A's milliseconds over B's, round by round."""
-    values = np.array([a / b for a, b in rounds])
-    return {f"p{q}": round(float(np.percentile(values, q)), 4) for q in (10, 50, 90)} | {"rounds": len(values)}
+    return percentiles([a / b for a, b in rounds], points=(10, 50, 90)) | {"rounds": len(rounds)}
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
@@ -209,8 +213,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     """
     if not np.isfinite(values).all():
         raise BackendError("the backend's events gave a time that is no number; its stages cannot be trusted")
-    found = {f"p{q}": _round(float(np.percentile(values, q))) for q in (50, 90, 99)}
-    return found | {"mean": _round(float(np.mean(values))), "n": len(values)}
+    return percentiles(values) | {"mean": _round(float(np.mean(values))), "n": len(values)}
 
 
 def stages(samples: Sequence[Sample]) -> dict[str, Any]:

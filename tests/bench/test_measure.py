@@ -14,7 +14,7 @@ from iic_rt import InpaintResult
 from iic_rt.bench import measure as module
 from iic_rt.bench.cases import Case, Scene
 from iic_rt.bench.check import Reference
-from iic_rt.bench.measure import Contender, Sample, alternate, ratio, run_case, run_pair, stages, summary
+from iic_rt.bench.measure import Contender, Sample, ratio, run_case, run_pair, stages, summary, take_turns
 from iic_rt.errors import BackendError
 from iic_rt.result import Timings
 
@@ -126,11 +126,18 @@ def drifting(milliseconds: float, order: list[str], name: str) -> Callable[[], S
 
 def test_two_take_turns_and_the_order_turns_too() -> None:
     order: list[str] = []
-    found = alternate(drifting(20, order, "a"), drifting(10, order, "b"), 3, settle=0)
+    found = take_turns([drifting(20, order, "a"), drifting(10, order, "b")], 3)
     assert "".join(order) == "abbaab"
-    pairs = [(a.end_to_end, b.end_to_end) for a, b in found]
+    pairs = [(a.end_to_end, b.end_to_end) for a, b in zip(*found, strict=True)]
     assert pairs == [(20, 10), (40, 20), (60, 30)]
     assert ratio(pairs) == {"p10": 2, "p50": 2, "p90": 2, "rounds": 3}  # the drift cancels out
+
+
+def test_each_of_three_begins_a_round() -> None:
+    order: list[str] = []
+    found = take_turns([lambda name=name: order.append(name) or name for name in "abc"], 4)
+    assert "".join(order) == "abc" + "bca" + "cab" + "abc"
+    assert found == [["a"] * 4, ["b"] * 4, ["c"] * 4]
 
 
 def test_the_ratio_turns_over_with_its_sides() -> None:

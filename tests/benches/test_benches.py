@@ -12,7 +12,7 @@ import pytest
 from benchmarks import evaluate, factors, overhead, pictures, scaling, tables, wires
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import RINGS, fill_in_rings, rings
-from benchmarks.metrics import hole_l1, hole_psnr, hole_sharpness, hole_ssim
+from benchmarks.metrics import hole_l1, hole_sharpness, hole_ssim
 from iic_rt import Inpainter
 from tests.conftest import add, png
 
@@ -50,7 +50,6 @@ def test_metrics_by_hand() -> None:
     image = truth.copy()
     image[hole] = 151  # a fifth of the range
     image[~hole] = 0  # outside the hole nothing counts
-    assert hole_psnr(image, truth, hole) == pytest.approx(20 * np.log10(5))
     assert hole_l1(image, truth, hole) == pytest.approx(0.2)
     assert hole_ssim(truth, truth, hole) == pytest.approx(1)
     assert hole_ssim(image, truth, hole) < 0.9

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_peers
+from benchmarks import gpu, gpu_peers, torch_call
+from benchmarks.contenders import scene
 from benchmarks.gpu_tables import NOTHING, gpu_table
+from benchmarks.torch_call import TorchCall
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.bench.cases import synthetic
+from iic_rt.bench.metrics import hole_psnr
+from iic_rt.pipeline.runners import Runners
+
+ROOT = Path(__file__).parents[2]
 
 
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *parts: gpu.Part, rehearse: bool = False) -> tuple[int, Any]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *parts: gpu.Part, options: str = "") -> tuple[int, Any]:
     monkeypatch.setattr(gpu, "PARTS", parts)
     monkeypatch.delenv("IIC_RT_REQUIRE_GPU", raising=False)
-    status = gpu.main(["--out", str(tmp_path / "device"), *(["--rehearse"] if rehearse else [])])
+    status = gpu.main(["--out", str(tmp_path / "device"), *options.split()])
     return status, json.loads((tmp_path / "device" / "gpu.json").read_text())
 
 
@@ -37,12 +53,93 @@ def test_every_part_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert states["slow"] == "ran past 1 s"
     assert states["not there"].startswith("could not be started")
     assert (tmp_path / "device" / "good.log").read_text() == "5\n"
+    with tarfile.open(tmp_path / "device" / "device.tar.gz") as archive:
+        assert archive.getnames() == [
+            f"device/{name}" for name in ("bad.log", "good.log", "gpu.json", "not-there.log", "slow.log")
+        ]
+
+
+def test_what_does_not_fit_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = gpu.Part("long", "sleep 30", None, 9), gpu.Part("next", "true", None, 30)
+    status, record = run(tmp_path, monkeypatch, *parts, options="--seconds 5")
+    assert status == 1
+    assert record["parts"]["long"]["state"].startswith("ran past")
+    assert record["parts"]["next"]["state"] == "left out: 0 s were left, and it may take 30"
+    status, record = run(tmp_path, monkeypatch, *parts, options="--only next")
+    assert status == 0
+    assert list(record["parts"]) == ["long", "next"]
+    assert record["parts"]["next"]["state"] == "passed"
+
+
+def processes_of(place: Path) -> list[str]:
+    """Command lines with ``place`` in them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(place) in command:
+            found.append(command)
+    return found
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing happened for a minute")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_rehearsal_leaves_results_and_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "device"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--rehearse", "--out", str(out), "--seconds", "60"]
+    (tmp_path / "scratch").mkdir()
+    environ = os.environ | {"TMPDIR": str(tmp_path / "scratch"), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([*command, "--only", "device", "bench"], cwd=ROOT, env=environ)
+    try:
+        # The first case is in the record, and the worker of the second runs.
+        wait_for((out / "bench.json").exists)
+        wait_for(lambda: any("iic_rt.bench.worker" in command for command in processes_of(tmp_path)))
+        process.send_signal(number)
+        assert process.wait(30) == (143 if number == signal.SIGTERM else -9)
+        wait_for(lambda: not processes_of(tmp_path))
+    finally:
+        process.kill()
+    parts = json.loads((out / "gpu.json").read_text())["parts"]
+    assert {name: part["state"] for name, part in parts.items()} == {"device": "passed", "bench": "did not end"}
+    assert len(json.loads((out / "bench.json").read_text())["cases"]) == 1
+    with tarfile.open(out / "device.tar.gz") as archive:
+        assert {"device/device.log", "device/gpu.json"} <= set(archive.getnames())
+        assert ("device/bench.json" in archive.getnames()) == (number == signal.SIGTERM)
+
+
+def test_engines_are_built_for_the_regions_that_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+
+    class Seen(Exception):
+        pass
+
+    def seen(_runners: Runners, side: int, **_options: object) -> None:
+        found.add(side)
+        raise Seen
+
+    monkeypatch.setattr(Runners, "runner", seen)
+    scenes = [synthetic(size, size, gpu.HOLE) for size in gpu.SIZES]
+    with Inpainter(backend="onnxruntime", options=InpaintOptions(grow=0)) as inpainter:
+        for image, hole in [*((s.image, s.hole) for s in scenes), scene()]:
+            with pytest.raises(Seen):  # each scene has one region
+                inpainter.inpaint(image, hole)
+    assert gpu.sides() == tuple(sorted(found))
 
 
 def test_a_rehearsal_leaves_out_what_needs_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = "{python} -c 'import sys; print(sys.argv[1])' {out}/{backend}"
     parts = gpu.Part("device", "nvidia-smi", None, 30), gpu.Part("other", "no-such-program", out, 30)
-    status, record = run(tmp_path, monkeypatch, *parts, rehearse=True)
+    status, record = run(tmp_path, monkeypatch, *parts, options="--rehearse")
     assert status == 0
     assert record["rehearsal"]
     assert list(record["parts"]) == ["other"]
@@ -62,21 +159,43 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 
 def test_peers_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code as on a GPU; torch.compile is left out, since it compiles for a minute."""
-    real = gpu_peers.torch_call
 
-    def quick(*arguments: Any, compiled: bool = False, **options: Any) -> Any:
-        if compiled:
-            raise RuntimeError("not here")
-        return real(*arguments, **options)
+    class Quick(TorchCall):
+        def __init__(self, *arguments: Any, compiled: bool, **options: Any) -> None:
+            if compiled:
+                raise RuntimeError("not here")
+            super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(gpu_peers, "torch_call", quick)
+    monkeypatch.setattr(torch_call, "TorchCall", Quick)
     out = tmp_path / "peers.json"
     assert gpu_peers.main(["--out", str(out), "--backend", "onnxruntime", "--device", "cpu", "--repeats", "1"]) == 0
     record = json.loads(out.read_text())
-    assert list(record["ms"]) == ["iic-rt, onnxruntime", "torch eager"]
+    assert list(record["ms"]) == ["iic-rt, onnxruntime", "torch eager, autocast"]
     assert "CUDA provider" in record["missing"]["ONNX Runtime CUDA"]
-    assert record["missing"]["torch.compile, CUDA graphs"] == "RuntimeError: not here"
-    assert record["ratios"]["iic-rt, onnxruntime / torch eager"]["p50"] > 0
+    assert record["missing"]["torch.compile, FP16 weights, one CUDA graph"] == "RuntimeError: not here"
+    assert record["ratios"]["iic-rt, onnxruntime / torch eager, autocast"]["p50"] > 0
+
+
+def test_torch_makes_the_same_picture_with_weights_in_fp16(inpainter: Inpainter) -> None:
+    image, hole = scene()
+    whole, half = (TorchCall(inpainter, 2, precision=precision) for precision in ("fp32", "fp16"))
+    assert whole() > 0
+    assert half() > 0
+    assert np.array_equal(half.picture[hole == 0], image[hole == 0])
+    assert hole_psnr(half.picture, whole.picture, hole > 0) > 35
+    assert hole_psnr(image, whole.picture, hole > 0) < 30
+
+
+@pytest.mark.gpu
+def test_a_captured_loop_makes_the_picture_of_an_eager_one() -> None:
+    _, hole = scene()
+    with Inpainter(backend="onnxruntime") as plain:
+        eager, captured = (
+            TorchCall(plain, 2, device="cuda", precision="fp16", captured=captured) for captured in (False, True)
+        )
+    for run in (eager, captured, captured):
+        run()
+    assert hole_psnr(captured.picture, eager.picture, hole > 0) > 35
 
 
 def test_tables_show_devices_and_no_rehearsals(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from training.data import Pictures, StepPlans, draw, validation_plan
+from training.data import Pictures, StepPlans, draw, resized_crops, validation_plan
 from training.masks import ObjectShapes
 
 
@@ -66,6 +67,23 @@ def test_crops(pictures: Pictures, shapes: ObjectShapes) -> None:
     assert set(m.unique().tolist()) == {0, 1}
     flipped, _ = pictures.crops(replace(plan, flips=[not f for f in plan.flips]))
     torch.testing.assert_close(flipped.flip(3), x)
+
+
+@pytest.mark.parametrize("size", [32, 64, 112])  # the last enlarges
+def test_crops_at_once_are_those_one_by_one(pictures: Pictures, shapes: ObjectShapes, size: int) -> None:
+    plan = draw(np.random.default_rng(0), pictures, shapes, [*range(8), len(pictures) - 1], size, augment=True)
+    h, w = pictures.shapes[-1]
+    plan.boxes[-1] = (0, int(w - h), int(h))  # ends where the last picture ends
+    plan.flips[:2] = False, True
+    longest = max(side for _, _, side in plan.boxes)
+    pixels = F.pad(pictures._buffer, (0, 3 * longest), value=255)
+    found = resized_crops(pixels, torch.from_numpy(pictures.windows(plan)), size, longest=longest)
+    for crop, index, (top, left, side), flip in zip(found, plan.indices, plan.boxes, plan.flips, strict=True):
+        start, (h, w) = pictures._offsets[index], pictures.shapes[index]
+        picture = pictures._buffer[start : start + 3 * h * w].view(h, w, 3)
+        square = picture[top : top + side, left : left + side].permute(2, 0, 1)[None].float()
+        wanted = F.interpolate(square, (size, size), mode="bilinear", antialias=True)[0]
+        torch.testing.assert_close(crop, wanted.flip(2) if flip else wanted, rtol=0, atol=2e-3)
 
 
 def test_a_flipped_crop_leaves_its_salient_object_alone(pictures: Pictures, shapes: ObjectShapes) -> None:

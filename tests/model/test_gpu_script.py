@@ -33,3 +33,14 @@ def test_paths_are_those_of_the_caller(tmp_path: Path, options: list[str], expec
     started = f"{SCRIPT.parents[1]} {tmp_path} -m training.train --data data --out out --minutes 5 "
     assert done.stdout.startswith(started)
     assert expected in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("timeout"), reason="needs timeout")
+def test_the_training_hears_that_its_time_is_up(tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.write_text('#!/bin/bash\ntrap "echo saved; exit 0" TERM\nwhile true; do sleep 0.1; done\n')
+    python.chmod(0o755)
+    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["timeout", "--preserve-status", "1", "bash", str(SCRIPT), "data", "out", "5"]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "saved\n")

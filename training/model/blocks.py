@@ -127,7 +127,6 @@ def enlarge_twice(x: Tensor) -> Tensor:
 HALVINGS = 4  # levels of the pyramid below full resolution: 1/2 to 1/16
 DILATIONS = (1, 2, 4, 8)  # cells of 1/16 between the taps of the levels above
 DAMPING = 0.003  # share of known pixels under which a level leaves the word to the wider one
-TENT = ((1, 2, 1), (2, 4, 2), (1, 2, 1))  # / 16
 
 
 def prefill(z: Tensor, known: Tensor) -> Tensor:
@@ -151,7 +150,9 @@ def prefill(z: Tensor, known: Tensor) -> Tensor:
         level = F.avg_pool2d(level, 2)
         pyramid.append(F.avg_pool2d(level, 3, 1, 1))
     mean = level.mean((2, 3), keepdim=True)
-    tent = (torch.tensor(TENT, dtype=level.dtype, device=z.device) / 16).expand(4, 1, 3, 3)
+    # Computed and not copied from the host, for which a GPU would be waited for.
+    side = (2 - (torch.arange(3, dtype=level.dtype, device=z.device) - 1).abs()) / 4
+    tent = (side[:, None] * side).expand(4, 1, 3, 3)
     for dilation in DILATIONS:
         level = F.conv2d(level, tent, padding=dilation, dilation=dilation, groups=4)
         pyramid.append(level)

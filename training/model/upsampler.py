@@ -23,6 +23,7 @@ DILATIONS = (1, 2, 4, 8)
 SMALLEST_WEIGHT = 1e-6  # of a cell: below it no replaced patch reaches the cell
 FEATURES = 16  # channels of the reconstruction network's last feature map, at half resolution
 DETAIL = 12  # of them the picture's own detail: 2 x 2 pixels x 3 colours
+FACTOR = 2  # of the high over the low resolution while training
 
 
 class SimilarityNetwork(nn.Module):
@@ -210,6 +211,7 @@ class GuidedUpsampler(nn.Module):
     ``iic::PatchReplace`` stand where this has a softmax.
     """
 
+    weights: Tensor
     scale: Tensor  # of the softmax: fixed while training, chosen by measurement at release
 
     def __init__(self, scale: float = 60.0) -> None:
@@ -217,10 +219,12 @@ class GuidedUpsampler(nn.Module):
         self.similarity = SimilarityNetwork()
         self.reconstruction = ReconstructionNetwork()
         self.register_buffer("scale", torch.tensor(scale))
+        # Beside the network: a copy from the host would wait for a GPU in every step.
+        self.register_buffer("weights", torch.from_numpy(base_weights(FACTOR)), persistent=False)
 
     def forward(self, x: Tensor, m: Tensor, y: Tensor, low_m: Tensor) -> Replaced:
         factor = x.shape[2] / y.shape[2]
-        weights = torch.from_numpy(base_weights(factor)).to(x.device)
+        weights = self.weights if factor == FACTOR else torch.from_numpy(base_weights(factor)).to(x.device)
         p, columns = weights.shape[0], y.shape[3] // PATCH
         base = enlarge(F.pad(y.float(), (3, 3, 3, 3), mode="replicate"), weights)
         features = self.reconstruction((x - base) * (1 - m), base, m).float()

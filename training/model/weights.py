@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -63,8 +64,10 @@ def load_upsampler(path: Path) -> tuple[GuidedUpsampler, dict[str, str]]:
 
 
 def _save(path: Path, network: nn.Module, header: dict[str, str]) -> None:
-    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
-    save_file(tensors, path, metadata=header)
+    tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata=header)
+    os.replace(partial, path)  # a kill while writing leaves the file before it
 
 
 def _load(path: Path, *expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
