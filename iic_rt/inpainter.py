@@ -76,7 +76,8 @@ class Inpainter:
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
         self.working_size = working_size or self.bundle.working_size
-        runners = Runners(self._backend, working_size=self.working_size)
+        with self._backend.guard():
+            runners = Runners(self._backend, working_size=self.working_size)
         self._runners: Runners | None = runners
         self._release = weakref.finalize(self, runners.close)  # an inpainter that nobody closed must not hold memory
         self._release.atexit = False
@@ -122,13 +123,16 @@ class Inpainter:
             InputError: the arrays cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
             BackendError: the backend failed, or the inpainter is closed.
         """
-        started = time.perf_counter()
-        options = options or self.options
         if self._runners is None:
             raise BackendError("this Inpainter is closed; make a new one")
-        given = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
+        with self._backend.guard():
+            return self._inpaint(image, (mask, avoid, prefer), out, options or self.options)
+
+    def _inpaint(self, image: Any, given: tuple[Any, Any, Any], out: Any, options: InpaintOptions) -> InpaintResult:
+        started = time.perf_counter()
+        on_host = [host_mask(mask, self._backend) for mask in given]
         result = open_image(image, out, self._backend)
-        masks, warnings = read_masks(*given, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
+        masks, warnings = read_masks(*on_host, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
         work = _fill_specks(result, masks)
         before = result.read(Box(0, 0, *work.hole.shape)) if "history" in options.outputs else None
         regions = find_regions(work, working_size=self.working_size, context=options.context)
