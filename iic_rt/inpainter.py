@@ -73,9 +73,11 @@ class Inpainter:
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
         self.options = options or InpaintOptions()
         loaded = load_bundle(bundle)
+        if working_size is not None:  # known before the backend opens, which loads an engine for it
+            loaded = replace(loaded, working_size=working_size)
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
-        self.working_size = working_size or self.bundle.working_size
+        self.working_size = self.bundle.working_size
         with self._backend.guard():
             runners = Runners(self._backend, working_size=self.working_size)
         self._runners: Runners | None = runners
