@@ -76,7 +76,8 @@ def write_engine_bundle(
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         folder.chmod(0o755)
-        manifest = json.loads((bundle.folder / MANIFEST).read_text()) | {"name": out.name}
+        manifest = json.loads((bundle.folder / MANIFEST).read_text())
+        manifest |= {"name": out.name, "working_size": recipe.working_size}  # what the engines are for
         _copy_files(bundle.folder, manifest, folder)
         engines, layers = [], {}
         for i, (name, (graph_name, shapes)) in enumerate(wanted.items()):

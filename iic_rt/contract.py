@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -240,6 +241,10 @@ class Backend(ABC):
             "Inpainter with backend='tensorrt' or 'tensorrt-rtx'"
         )
 
+    def guard(self) -> AbstractContextManager[None]:
+        """For the time of a public call: leaves the calling thread as it was found, its CUDA context above all."""
+        return nullcontext()
+
     @abstractmethod
     def close(self) -> None:
-        """Releases everything; a second call does nothing."""
+        """Releases everything and leaves the thread as it was found; a second call does nothing."""

@@ -92,10 +92,13 @@ class Inpainter:
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
         self.options = options or InpaintOptions()
         loaded = load_bundle(bundle)
+        if working_size is not None:  # known before the backend opens, which loads an engine for it
+            loaded = replace(loaded, working_size=working_size)
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
-        self.working_size = working_size or self.bundle.working_size
-        runners = Runners(self._backend, working_size=self.working_size)
+        self.working_size = self.bundle.working_size
+        with self._backend.guard():
+            runners = Runners(self._backend, working_size=self.working_size)
         self._runners: Runners | None = runners
         self._tickets: list[Ticket] = []
         self._release = weakref.finalize(self, runners.close)  # an inpainter that nobody closed must not hold memory
@@ -173,9 +176,17 @@ class Inpainter:
         slot = next((n for n in range(SLOTS) if n not in taken), None)
         if slot is None:
             raise InputError(f"{SLOTS} images are under way, which is the most; collect one before the next submit")
-        given = [host_mask(m, self._backend) for m in (mask, avoid, prefer)]
+        with self._backend.guard():
+            ticket = self._submit(slot, started, image, (mask, avoid, prefer), out, options)
+        self._tickets.append(ticket)
+        return ticket
+
+    def _submit(
+        self, slot: int, started: float, image: Any, given: tuple[Any, Any, Any], out: Any, options: InpaintOptions
+    ) -> Ticket:
+        on_host = [host_mask(mask, self._backend) for mask in given]
         result = open_image(image, out, self._backend)
-        masks, warnings = read_masks(*given, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
+        masks, warnings = read_masks(*on_host, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
         work = _fill_specks(result, masks)
         before = result.read(Box(0, 0, *work.hole.shape)) if "history" in options.outputs else None
         regions = find_regions(work, working_size=self.working_size, context=options.context)
@@ -190,7 +201,6 @@ class Inpainter:
             if i < len(regions) - 1:  # the next one sees what became of this one
                 self._end(ticket)
                 left[region.box.slices] = 0
-        self._tickets.append(ticket)
         return ticket
 
     def collect(self, ticket: Ticket) -> InpaintResult:
@@ -205,7 +215,8 @@ class Inpainter:
         if ticket not in self._tickets:
             raise InputError("this ticket was collected before, or is another Inpainter's; submit the image again")
         self._tickets.remove(ticket)
-        self._end(ticket)
+        with self._backend.guard():
+            self._end(ticket)
         hole, options, filled = ticket._work.hole, ticket._options, ticket._filled
         found = list(zip(ticket._regions, filled, strict=True))
         states = [(region, f.state) for region, f in found if f.state is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from iic_rt.bundle.manifest import Bundle
@@ -45,7 +46,8 @@ class CudaBackend(Backend):
         of_pycuda = type(stream).__module__.partition(".")[0] == "pycuda"
         try:
             allocator = (pycuda_allocator if of_pycuda else driver_allocator)(driver)
-            self.stream = Stream(driver, stream)
+            with driver.guard():
+                self.stream = Stream(driver, stream)
         except BackendError:
             driver.close()
             raise
@@ -67,6 +69,9 @@ class CudaBackend(Backend):
 
     def wait(self) -> None:
         self.stream.wait()
+
+    def guard(self) -> AbstractContextManager[None]:
+        return self.stream.driver.guard()
 
     def close(self) -> None:
         self.stream.close()

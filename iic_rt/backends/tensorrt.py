@@ -103,7 +103,8 @@ class TensorRTBackend(CudaBackend):
         self._scratch = DeviceAllocation(0, 0)
         self.stream.resources.adopt(self, "engine", self._loaded.release)
         try:
-            self._open()
+            with self.guard():
+                self._open()
         except BaseException:
             self.close()
             raise
@@ -224,7 +225,8 @@ class TensorRTRtxBackend(TensorRTBackend):
             self._keep_compiled()  # not at close alone: a service is often just killed
 
     def close(self) -> None:
-        self._keep_compiled()
+        with self.stream.driver.guard(switch=True):
+            self._keep_compiled()
         super().close()
 
     def _create_context(self, engine: Any) -> Any:

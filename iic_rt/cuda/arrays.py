@@ -57,7 +57,8 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        self.stream.enter()
+        with self.stream.driver.guard():
+            self.stream.enter()
         return {
             "version": 3,
             "shape": self.shape,
@@ -86,6 +87,10 @@ class DeviceArray:
             BufferError: a copy or another device is asked for; copy with the consumer's library instead.
             BackendError: the backend is closed.
         """
+        with self.stream.driver.guard():
+            return self._lend(stream, dl_device, copy)
+
+    def _lend(self, stream: int | None, dl_device: tuple[int, int] | None, copy: bool | None) -> object:
         self.stream.enter()
         if copy:
             raise BufferError("the pixels are lent where they lie; pass copy=None and copy them with your own library")

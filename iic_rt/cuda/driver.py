@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from iic_rt.contract import CaptureError
+from iic_rt.cuda.status import STICKY, UNCAPTURABLE, describe
 from iic_rt.errors import BackendError
 
 __all__ = ["Device", "Driver", "load_api", "mib"]
@@ -16,38 +18,6 @@ __all__ = ["Device", "Driver", "load_api", "mib"]
 OLDEST = 12000  # CUDA version that the driver must support: graphs with external events and wheels of the bindings
 LEGACY = 1  # address of the legacy default stream, as 0 is
 
-UNCAPTURABLE = ("CUDA_ERROR_STREAM_CAPTURE", "CUDA_ERROR_NOT_SUPPORTED", "CUDA_ERROR_NOT_PERMITTED")  # how they begin
-
-STICKY = {  # after one of these no call on the context works any more
-    "CUDA_ERROR_ECC_UNCORRECTABLE",
-    "CUDA_ERROR_NVLINK_UNCORRECTABLE",
-    "CUDA_ERROR_CONTAINED",
-    "CUDA_ERROR_ILLEGAL_ADDRESS",
-    "CUDA_ERROR_LAUNCH_TIMEOUT",
-    "CUDA_ERROR_CONTEXT_IS_DESTROYED",
-    "CUDA_ERROR_ASSERT",
-    "CUDA_ERROR_HARDWARE_STACK_ERROR",
-    "CUDA_ERROR_ILLEGAL_INSTRUCTION",
-    "CUDA_ERROR_MISALIGNED_ADDRESS",
-    "CUDA_ERROR_INVALID_ADDRESS_SPACE",
-    "CUDA_ERROR_INVALID_PC",
-    "CUDA_ERROR_LAUNCH_FAILED",
-    "CUDA_ERROR_TENSOR_MEMORY_LEAK",
-    "CUDA_ERROR_EXTERNAL_DEVICE",
-    "CUDA_ERROR_MPS_CLIENT_TERMINATED",
-}
-NEXT_STEPS = {
-    "CUDA_ERROR_NO_DEVICE": "no NVIDIA GPU is visible; check `nvidia-smi`, CUDA_VISIBLE_DEVICES and, in a container, "
-    "that it was started with the GPU",
-    "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "the driver was updated while it ran; restart the machine",
-    "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE": "the CUDA compatibility package does not work with this GPU; update "
-    "the driver itself",
-    "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED": "something in the work cannot be captured; do not allocate, wait or use "
-    "the default stream in it",
-    "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED": "something in the work cannot be captured; do not allocate, wait or use "
-    "the default stream in it",
-    "CUDA_ERROR_NOT_SUPPORTED": "the device or its driver lacks this; update the driver",
-}
 INSTALL = (
     "install NVIDIA's driver (on a Jetson it comes with JetPack; a container needs the NVIDIA container toolkit), or "
     "use a backend on the CPU"
@@ -124,19 +94,14 @@ def check_api(api: Any) -> None:
         raise BackendError(f"the NVIDIA driver does not start: {describe(api, status)}; {INSTALL}")
 
 
-def describe(api: Any, status: Any) -> str:
-    """A status in words, with what to do about it where that is known."""
-    name = getattr(status, "name", str(status))
-    _, text = api.cuGetErrorString(status)
-    words = text.decode() if isinstance(text, bytes) else "unknown"
-    return f"{name} ({words})" + (f"; {NEXT_STEPS[name]}" if name in NEXT_STEPS else "")
-
-
 class Driver:
     """A context and the calls made on it.
 
     A context that is current on the thread, such as a pycuda application's, is used. Otherwise the primary context of
     the first visible device is retained, which other libraries in the process share, and released by :meth:`close`.
+
+    Calls need the context to be current on their thread, which :meth:`activate` sees to. A public call is made inside
+    :meth:`guard`, which leaves the thread as it was found.
 
     Once the device has failed in a way that poisons the context, every call raises the same error at once, and
     freeing does nothing.
@@ -158,8 +123,6 @@ class Driver:
             primary = self._call(doing, api.cuDevicePrimaryCtxRetain, device)
             if alone:
                 self._context = primary
-                self._call(doing, api.cuCtxSetCurrent, primary)
-                self._made_current = True
             if int(primary) == int(self._context):
                 self._retained = device
             else:
@@ -208,11 +171,35 @@ class Driver:
         current = self._call("looking for the context", self._api.cuCtxGetCurrent)
         if int(current) == 0:
             self._call("using the context", self._api.cuCtxSetCurrent, self._context)
+            self._made_current = True
         elif int(current) != int(self._context):
             raise BackendError(
                 "another CUDA context is current on this thread than the one iic-rt was opened in; make that one "
                 "current, or open the Inpainter after yours"
             )
+
+    @contextmanager
+    def guard(self, *, switch: bool = False) -> Iterator[None]:
+        """Leaves the calling thread's current context as it was found, whatever :meth:`activate` does inside.
+
+        Args:
+            switch: make this context current even where another one is; to free what lies on it.
+        """
+        # No errors are raised here: what failed inside is the better reason, and a poisoned context may answer nothing.
+        ours = self._context
+        if ours is None:  # closed
+            yield
+            return
+        failed, before = self._api.cuCtxGetCurrent()
+        if switch and not int(failed) and not self.poisoned and int(before) != int(ours):
+            self._api.cuCtxSetCurrent(ours)
+        try:
+            yield
+        finally:
+            failed_now, now = self._api.cuCtxGetCurrent()
+            if not int(failed) and not int(failed_now) and int(now) == int(ours) != int(before):
+                self._api.cuCtxSetCurrent(before)
+                self._made_current = False
 
     def close(self) -> None:
         """Gives the context back; a second call does nothing."""

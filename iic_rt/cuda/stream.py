@@ -34,6 +34,7 @@ class Stream:
 
     def __init__(self, driver: Driver, stream: object | None = None) -> None:
         address = None if stream is None else stream_address(stream)
+        driver.activate()
         self.driver, self.resources = driver, Resources()
         self._own = driver.create_stream()
         self.handle = self._own if address is None else address
@@ -140,18 +141,19 @@ class Stream:
         """Frees everything on the stream and gives the context back; a second call does nothing."""
         if self._closed:
             return
-        try:
-            self.wait()
-        except BackendError:
-            # A device that failed has told so already; anything else can be mended, and close() called again.
-            if not self.driver.poisoned:
-                raise
-        self._closed = True
-        self.resources.close()
-        for event in self._events:
-            self.driver.destroy_event(event)
-        self.driver.destroy_stream(self._own)
-        self._callers_stream = None
+        with self.driver.guard(switch=True):  # the garbage collector may close it on any thread
+            try:
+                self.wait()
+            except BackendError:
+                # A device that failed has told so already; anything else can be mended, and close() called again.
+                if not self.driver.poisoned:
+                    raise
+            self._closed = True
+            self.resources.close()
+            for event in self._events:
+                self.driver.destroy_event(event)
+            self.driver.destroy_stream(self._own)
+            self._callers_stream = None
         self.driver.close()
 
 

@@ -21,6 +21,7 @@ ERROR = real.CUresult
 MAPPED = 1 << 56  # added to a host address to make the device's
 DEFAULT_STREAMS = (0, 1, 2)
 PRIMARY = 0x100
+NEED_A_CONTEXT = ("cuMem", "cuStream", "cuEvent", "cuGraph")
 
 Range = tuple[int, int]  # address and size
 
@@ -84,6 +85,8 @@ class FakeApi:
 
         def call(*arguments: Any) -> Any:
             self.log.append(name)
+            if self.current == 0 and name.startswith(NEED_A_CONTEXT):
+                return (ERROR.CUDA_ERROR_INVALID_CONTEXT, None)
             if self.status != OK and name not in ("cuGetErrorString", "cuDevicePrimaryCtxRelease"):
                 return (self.status, None)
             return function(*arguments)
@@ -108,9 +111,8 @@ class FakeApi:
         return self._host(address - MAPPED, size)
 
     def _host(self, address: int, size: int) -> NDArray[np.uint8]:
-        for first, length in self.pinned.items():
-            if first <= address and address + size <= first + length:
-                return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        if any(first <= address and address + size <= first + length for first, length in self.pinned.items()):
+            return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
         raise AssertionError(f"{size} bytes at {address:#x} are no memory, or were freed")
 
     def enqueue(self, stream: int, name: str, run: Callable[[], None], *uses: Range) -> None:
@@ -181,8 +183,8 @@ class FakeApi:
 
     def cuDeviceGetAttribute(self, attrib, dev):
         kinds, prefix = real.CUdevice_attribute, "CU_DEVICE_ATTRIBUTE_"
-        facts = {"INTEGRATED": int(self.integrated), "HOST_REGISTER_SUPPORTED": 1}
-        facts |= {"COMPUTE_CAPABILITY_MAJOR": 8, "COMPUTE_CAPABILITY_MINOR": 7}
+        facts = {"COMPUTE_CAPABILITY_MAJOR": 8, "COMPUTE_CAPABILITY_MINOR": 7, "HOST_REGISTER_SUPPORTED": 1}
+        facts["INTEGRATED"] = int(self.integrated)
         return OK, {getattr(kinds, prefix + name): value for name, value in facts.items()}[attrib]
 
     def cuCtxGetCurrent(self):
@@ -203,8 +205,8 @@ class FakeApi:
         return OK, PRIMARY
 
     def cuDevicePrimaryCtxRelease(self, dev):
+        assert self.retained > 0
         self.retained -= 1
-        assert self.retained >= 0
         return (OK,)
 
     # Memory
@@ -263,8 +265,7 @@ class FakeApi:
         def copy() -> None:
             self.view(dstDevice, ByteCount)[:] = self._host(srcHost, ByteCount)
 
-        uses = ((dstDevice, ByteCount), (srcHost + MAPPED, ByteCount))
-        self.enqueue(hStream, "copy in", copy, *uses)
+        self.enqueue(hStream, "copy in", copy, (dstDevice, ByteCount), (srcHost + MAPPED, ByteCount))
         return (OK,)
 
     def cuMemcpyDtoHAsync(self, dstHost, srcDevice, ByteCount, hStream):
@@ -273,8 +274,7 @@ class FakeApi:
         def copy() -> None:
             self._host(dstHost, ByteCount)[:] = self.view(srcDevice, ByteCount)
 
-        uses = ((srcDevice, ByteCount), (dstHost + MAPPED, ByteCount))
-        self.enqueue(hStream, "copy out", copy, *uses)
+        self.enqueue(hStream, "copy out", copy, (srcDevice, ByteCount), (dstHost + MAPPED, ByteCount))
         return (OK,)
 
     def cuMemcpy2DAsync(self, pCopy, hStream):
@@ -387,9 +387,8 @@ class FakeApi:
         return (OK,)
 
     def cuGraphLaunch(self, hGraphExec, hStream):
-        for work in self.graphs[hGraphExec]:
-            for used in work.uses:
-                self.view(*used)
+        for used in (used for work in self.graphs[hGraphExec] for used in work.uses):
+            self.view(*used)
         self.streams[hStream].extend(self.graphs[hGraphExec])
         return (OK,)
 

@@ -14,7 +14,7 @@ from iic_rt.cuda.dlpack import CUDA, UINT8, Tensor, dense_strides, from_capsule,
 from iic_rt.cuda.memory import Memory
 from iic_rt.errors import BackendError, InputError
 from tests.cuda.conftest import of_buffer
-from tests.cuda.fake_driver import FakeApi
+from tests.cuda.fake_driver import PRIMARY, FakeApi
 
 THEIRS = 0x999  # a stream of the application
 
@@ -27,7 +27,9 @@ class Foreign:
         self.api, self.shape = api, shape
         row = int(np.prod(shape[1:]))
         self.strides = (pitch or row, *((shape[2], 1) if len(shape) == 3 else (1,)))
+        before, api.current = api.current, PRIMARY  # of the library that makes it
         self.address = api.cuMemAlloc(shape[0] * self.strides[0])[1]
+        api.current = before
         self.values = values = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
         address, strides, extent = self.address, self.strides, shape[0] * self.strides[0]
 

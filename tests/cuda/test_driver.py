@@ -19,6 +19,12 @@ ERROR = real.CUresult
 APPLICATION = 0x77  # a context of the application's own
 
 
+def active(api: FakeApi) -> Driver:
+    driver = Driver(api)
+    driver.activate()
+    return driver
+
+
 def test_the_fake_takes_what_the_bindings_take() -> None:
     faked = [name for name in vars(FakeApi) if name.startswith("cu")]
     assert len(faked) > 30
@@ -70,7 +76,9 @@ def test_facts(api: FakeApi) -> None:
 
 def test_the_primary_context_is_retained_and_released(discrete: FakeApi) -> None:
     driver = Driver(discrete)
-    assert (discrete.current, discrete.retained) == (PRIMARY, 1)
+    assert (discrete.current, discrete.retained) == (0, 1)
+    driver.activate()
+    assert discrete.current == PRIMARY
     driver.close()
     driver.close()
     assert (discrete.current, discrete.retained) == (0, 0)
@@ -99,7 +107,7 @@ def test_the_context_of_the_application_is_used(discrete: FakeApi) -> None:
 
 
 def test_a_primary_context_that_was_current_stays_so(discrete: FakeApi) -> None:
-    first = Driver(discrete)  # stands for an application on the primary context
+    first = active(discrete)  # stands for an application on the primary context
     primary = discrete.current
     Driver(discrete).close()
     assert discrete.current == primary
@@ -108,7 +116,7 @@ def test_a_primary_context_that_was_current_stays_so(discrete: FakeApi) -> None:
 
 
 def test_a_driver_without_a_function_is_told(discrete: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = Driver(discrete)
+    driver = active(discrete)
 
     def lacking() -> None:
         raise RuntimeError("cuMemGetInfo_v9 not found")
@@ -132,7 +140,7 @@ def test_another_thread_gets_the_context_and_a_foreign_one_stays(discrete: FakeA
 
 def test_out_of_memory_names_what_was_asked_and_what_is_left(discrete: FakeApi) -> None:
     discrete.total = 16 << 20
-    driver = Driver(discrete)
+    driver = active(discrete)
     address = driver.allocate(12 << 20)
     with pytest.raises(BackendError) as caught:
         driver.allocate(8 << 20)
@@ -143,7 +151,7 @@ def test_out_of_memory_names_what_was_asked_and_what_is_left(discrete: FakeApi) 
 
 
 def test_a_sticky_error_is_said_at_once_and_for_ever(discrete: FakeApi) -> None:
-    driver = Driver(discrete)
+    driver = active(discrete)
     address = driver.allocate(100)
     discrete.status = ERROR.CUDA_ERROR_ILLEGAL_ADDRESS
     with pytest.raises(BackendError, match=r"ILLEGAL_ADDRESS.*in this process; restart it") as first:
@@ -160,7 +168,7 @@ def test_a_sticky_error_is_said_at_once_and_for_ever(discrete: FakeApi) -> None:
 
 
 def test_other_errors_are_not_sticky(discrete: FakeApi) -> None:
-    driver = Driver(discrete)
+    driver = active(discrete)
     with pytest.raises(BackendError, match="CUDA failed while reading a time: CUDA_ERROR_INVALID_HANDLE"):
         driver.elapsed_ms(driver.create_event(), driver.create_event())
     assert not driver.poisoned
@@ -185,7 +193,7 @@ class TypedApi(FakeApi):
 @pytest.mark.skipif(has_gpu(), reason="there the calls themselves would be made")
 def test_the_bindings_take_what_the_driver_gives_them() -> None:
     api = TypedApi()
-    driver = Driver(api)
+    driver = active(api)
     stream, events, block = driver.create_stream(), [driver.create_event() for _ in range(2)], driver.allocate(512)
     page = np.zeros(3 * 4096, np.uint8)
     host = page.ctypes.data + -page.ctypes.data % 4096

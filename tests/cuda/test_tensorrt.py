@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from iic_rt import Inpainter
 from iic_rt.backends import tensorrt
 from iic_rt.backends.registry import BACKENDS, backend_versions, open_backend
 from iic_rt.backends.tensorrt import TensorRTBackend
@@ -30,6 +31,7 @@ from tests.cuda.fake_engine import (
     FakeStore,
     Strategy,
 )
+from tests.pipeline.test_runner import scene
 
 Install = Callable[[FakeApi], dict[str, FakeLibrary]]
 
@@ -312,6 +314,18 @@ def test_the_store_is_asked_for_this_device(
     size = bundle.working_size
     assert asked == [("fp32", libraries["tensorrt"], "8.7"), ("step", [1, 3, size, size])]
     assert np.prod(asked[1][1]) == 3 * size * size
+
+
+def test_no_engine_is_asked_for_at_a_working_size_that_nobody_uses(
+    install: Install, discrete: FakeApi, rng: np.random.Generator
+) -> None:
+    """Opening loads the engine of the loop, which may take minutes to build."""
+    library = install(discrete)["tensorrt"]
+    with Inpainter(backend="tensorrt", precision="fp32", working_size=SIZE) as ours:
+        assert (ours.working_size, ours.bundle.working_size) == (SIZE, SIZE)
+        ours.inpaint(*scene(64, rng))
+    sizes = {tuple(json.loads(shapes)["y"]) for graph, shapes in library.deserialised if graph == "step"}
+    assert sizes == {(1, 3, SIZE, SIZE)}
 
 
 @pytest.mark.parametrize("module", ["tensorrt_rtx", "tensorrt_lean"])

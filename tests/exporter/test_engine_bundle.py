@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from export.__main__ import main
 from export.bundle import ParityError
 from export.engine_bundle import LAYERS, wanted_engines, write_engine_bundle
 from export.recipes import Recipe, RecipeError, read_recipe
-from iic_rt.bundle.manifest import SHIPPED, file_sha256, load_bundle
+from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends import tensorrt
+from iic_rt.bundle.manifest import SHIPPED, Bundle, file_sha256, load_bundle
 from iic_rt.bundle.shapes import Limits
 from iic_rt.engines.build import build_engine, describe_network
 from iic_rt.engines.engine_library import EngineLibrary, open_library
@@ -20,6 +24,9 @@ from iic_rt.engines.shapes import graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.geometry import ladder_side
 from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
+from tests.cuda.conftest import install  # noqa: F401  # a fixture
+from tests.cuda.fake_driver import FakeApi
+from tests.cuda.fake_engine import FakeLibrary, FakeStore
 
 ENGINES = Path(__file__).parents[2] / "engines"
 RECIPES = sorted(ENGINES.glob("*.json"))
@@ -175,10 +182,47 @@ def test_the_bundle_is_whole(
     assert layers.keys() == {engine.path.name for engine in made.engines}
     assert all(entry["network"] and entry["engine"] is None for entry in layers.values())
     assert "no device here" in said[-1]
+    assert made.working_size == 64  # of the recipe: the graphs take any, the engines this one
     # The runtime finds every engine that a region takes.
     store = EngineStore(made.at(precision), rtx, compute_capability=None)
     for graph, shapes in wanted_engines(made.at(precision), recipe).values():
         assert store.engine(graph, shapes)
+
+
+def test_a_bundle_of_another_working_size_asks_for_its_own_engines(
+    install: Callable[[FakeApi], dict[str, FakeLibrary]],  # noqa: F811
+    rtx: EngineLibrary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a device opens it, with engines for regions of 512 pixels at the size of 512 alone."""
+    gate(monkeypatch, passes=True)
+    monkeypatch.setattr("export.engine_bundle.build_engine", lambda *_, **__: b"engine")
+    monkeypatch.setattr("export.engine_bundle.describe_network", lambda *_: [])
+    recipe = Recipe(target="tensorrt-rtx", sides=(512,), channels=(3,), working_size=512)
+    write_engine_bundle(SHIPPED / "edge", tmp_path / "built", recipe, rtx, compute_capability=None, pictures=[])
+    install(FakeApi())
+    asked = []
+
+    class Store(FakeStore):
+        def __init__(self, bundle: Bundle, library: FakeLibrary, compute_capability: str) -> None:
+            super().__init__(bundle)
+            self._real = EngineStore(bundle, rtx, compute_capability=compute_capability)
+
+        def engine(self, graph: str, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+            if graph != "replace":  # its plugin is not needed here
+                assert self._real.engine(graph, shapes) == b"engine"
+            asked.append((graph, shapes))
+            return super().engine(graph, shapes)
+
+    monkeypatch.setattr(tensorrt, "_open_store", Store)
+    image, mask = np.zeros((512, 512, 3), np.uint8), np.zeros((512, 512), np.uint8)
+    mask[100:320, 100:320] = 255
+    options = InpaintOptions(grow=0, iterations=1)
+    with Inpainter(tmp_path / "built", backend="tensorrt-rtx", options=options) as ours:
+        assert ours.working_size == 512
+        assert ours.inpaint(image, mask).regions == 1
+    assert {shapes["y"] for graph, shapes in asked if graph == "step"} == {(1, 3, 512, 512)}
 
 
 def test_nothing_is_built_behind_a_closed_gate(
