@@ -1,79 +1,221 @@
-"""Random operands of ``iic::PatchReplace`` and how near a kernel must come, shared by tests and measurements."""
+"""Random operands of both operators and how near a kernel must come, shared by tests and measurements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cpp_ext.kernel_library import ReplaceSizes, SearchSizes
 from iic_rt.reference.patch_replace import patch_replace
+from iic_rt.reference.patch_search import patch_search
 
-__all__ = ["Operands", "check", "make_operands"]
+__all__ = [
+    "ReplaceOperands",
+    "SearchOperands",
+    "check_replace",
+    "check_search",
+    "make_replace_operands",
+    "make_search_operands",
+]
+
+Array = NDArray[np.generic]
+UNIT = 2.0**-3  # of the entries of exact descriptors: whole numbers up to 2 times this
 
 
 @dataclass(frozen=True)
-class Operands:
-    """Arguments of :func:`iic_rt.reference.patch_replace.patch_replace` in its order, and ``scale``."""
+class SearchOperands:
+    """Arguments of :func:`iic_rt.reference.patch_search.patch_search`."""
 
-    q: NDArray[np.generic]  # [B, N, D], float32 or float16
-    k: NDArray[np.generic]  # [B, N, D]
-    v: NDArray[np.generic]  # [B, N, Dv], NaN where a patch is replaced and not valid
-    hole: NDArray[np.float32]  # [B, N] in {0, 1}
-    weight: NDArray[np.float32]  # [B, N] in [0, 1]
+    q: Array  # [B, rows * columns, D], float32 or float16
+    hole: NDArray[np.float32]  # [B, rows, columns] in {0, 1}
+    weight: NDArray[np.float32]  # [B, rows, columns] in [0, 1]
+    best: int
     scale: float
+    coherence: float
+    sweeps: int
+    exact: bool  # the logits are the same numbers in float32 and float64, so that the choice is too
 
     @property
-    def sizes(self) -> tuple[int, int, int, int]:
-        return (*self.q.shape, self.v.shape[2])  # type: ignore[return-value]
+    def sizes(self) -> SearchSizes:
+        return SearchSizes(*self.hole.shape, self.q.shape[2], self.best, int(self.q.dtype == np.float16))
 
     @property
-    def half(self) -> bool:
-        return bool(self.v.dtype == np.float16)
+    def arrays(self) -> tuple[Array, ...]:
+        return self.q, self.hole, self.weight
 
     @property
-    def arrays(self) -> tuple[NDArray[np.generic], ...]:
-        return self.q, self.k, self.v, self.hole, self.weight
+    def outputs(self) -> tuple[Array, ...]:
+        """Arrays of the shapes and types of ``source`` and ``share``, not yet written."""
+        batch, rows, columns = self.hole.shape
+        shape = batch, self.best, rows, columns
+        return np.empty(shape, np.int32), np.empty(shape, np.float32)
 
 
-def make_operands(
-    sizes: tuple[int, int, int, int], dtype: str, *, holes: float = 0.3, valid: float = 0.7, scale: float = 30.0
-) -> Operands:
-    """Unit descriptors, values in [-1, 1], ``holes`` and ``valid`` as shares of the patches.
+def make_search_operands(
+    grid: tuple[int, int, int],
+    descriptor: int,
+    dtype: str,
+    *,
+    holes: float = 0.3,
+    valid: float = 0.7,
+    best: int = 1,
+    sweeps: int = 0,
+    exact: bool = True,
+) -> SearchOperands:
+    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` is a share of them, ``valid`` one of the others.
 
-    What no result may depend on is NaN: a row of ``v`` that is not valid and does not pass.
+    ``exact``: small whole numbers times a power of two, with many equal logits, and weights of 0 and 1. The scale is a
+    power of two and the bonus of coherence some of the steps of a logit, so that bonus and cosine outweigh each other
+    exactly. Otherwise a smooth field of unit vectors with noise, as a picture has, weights between 0 and 1, and the
+    scale of the release.
     """
-    batch, patches, descriptor, width = sizes
-    rng = np.random.default_rng(sum(sizes))
-    q, k = rng.normal(size=(2, batch, patches, descriptor))
-    # Half of the descriptors asked for resemble one that is offered, as in a picture: some shares are then near 1.
-    q[:, ::2] = 0.3 * q[:, ::2] + k[:, rng.permutation(patches)][:, ::2]
-    q, k = (x / np.linalg.norm(x, axis=2, keepdims=True) for x in (q, k))
-    hole = (rng.random((batch, patches)) < holes).astype(np.float32)
-    weight = (rng.random((batch, patches)) * (rng.random((batch, patches)) < valid)).astype(np.float32)
-    v = rng.uniform(-1, 1, (batch, patches, width))
-    v[(weight == 0) & (hole > 0) & (weight > 0).any(1, keepdims=True)] = np.nan
-    return Operands(q.astype(dtype), k.astype(dtype), v.astype(dtype), hole, weight, scale)
+    batch, rows, columns = grid
+    rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * descriptor)
+    hole = (rng.random(grid) < holes).astype(np.float32)
+    # As in a picture, a hole patch is hardly ever valid; where it is, it is most like itself.
+    mask = (rng.random(grid) < valid) & ((hole == 0) | (rng.random(grid) < 0.1) | (holes == 1))
+    if exact:
+        q = rng.integers(-2, 3, (batch, rows * columns, descriptor)) * UNIT
+        return SearchOperands(q.astype(dtype), hole, mask.astype(np.float32), best, 4.0, 1.0, sweeps, True)
+    q = np.stack([_smooth_field(rng, rows, columns, descriptor) for _ in range(batch)])
+    weight = (rng.uniform(0.1, 1, grid) * mask).astype(np.float32)
+    return SearchOperands(q.astype(dtype), hole, weight, best, 180.0, 5.0, sweeps, False)
 
 
-def check(given: Operands, out: NDArray[np.generic], replaced: NDArray[np.float32]) -> float:
-    """Compares a result with the specification and returns the largest error of a replaced row.
+def _smooth_field(rng: np.random.Generator, rows: int, columns: int, descriptor: int) -> NDArray[np.float64]:
+    field = rng.normal(size=(rows, columns, descriptor))
+    smooth = np.stack([cv2.GaussianBlur(plane, (0, 0), 2) for plane in np.moveaxis(field, 2, 0)], 2)
+    q = (smooth / smooth.std() + 0.5 * field).reshape(rows * columns, descriptor)
+    return np.asarray(q / np.linalg.norm(q, axis=1, keepdims=True))
 
-    In float32 the error is that of the logits, which grows with ``scale``. In float16 it is half a step of the result
-    below 1, 2^-12, and as much again for the shares.
+
+def check_search(given: SearchOperands, source: NDArray[np.int32], share: NDArray[np.float32]) -> float:
+    """Compares a result with the specification and returns the largest error of a logit.
+
+    Exact operands: the sources are equal and the shares are within 1e-6. Others, without sweeps: the logit of each
+    patch chosen is within the error of float32 sums of the one at its place, no patch is chosen twice, and the shares
+    are the softmax of the logits of what was chosen.
 
     Raises:
-        AssertionError: a replaced row is further off, a row that passes is not equal bit for bit, or ``replaced`` is
+        AssertionError: something is further off.
+    """
+    if given.exact:
+        expected, shares = patch_search(
+            *given.arrays, best=given.best, scale=given.scale, coherence=given.coherence, sweeps=given.sweeps
+        )
+        np.testing.assert_array_equal(source, expected)
+        np.testing.assert_allclose(share, shares, atol=1e-6)
+        return 0.0
+    assert given.sweeps == 0, "rounding decides what a sweep does"
+    limit = given.scale * 2.0**-20
+    return max(
+        _check_logits(given, b, source[b].reshape(given.best, -1), share[b].reshape(given.best, -1), limit)
+        for b in range(len(source))
+    )
+
+
+def _check_logits(
+    given: SearchOperands, b: int, source: NDArray[np.int32], share: NDArray[np.float32], limit: float
+) -> float:
+    holes, valid = np.flatnonzero(given.hole[b] > 0), np.flatnonzero(given.weight[b] > 0)
+    if not len(valid):
+        holes = holes[:0]
+    passing = np.setdiff1d(np.arange(source.shape[1]), holes)
+    assert not source[:, passing].any()
+    assert not share[:, passing].any()
+    count = min(given.best, len(valid))
+    assert not source[count:].any()
+    assert not share[count:].any()
+    if not len(holes):
+        return 0.0
+    chosen = source[:count, holes].T
+    assert np.isin(chosen, valid).all()
+    assert all(len(set(row)) == count for row in chosen)
+    q = given.q[b].astype(np.float64)
+    logit = given.scale * q[holes] @ q[valid].T + np.log(given.weight[b].ravel()[valid].astype(np.float64))
+    got = np.take_along_axis(logit, np.searchsorted(valid, chosen), 1)
+    error = float(np.abs(got - -np.sort(-logit, 1)[:, :count]).max())
+    assert error <= limit, f"{given.sizes}: a logit is off by {error:.2e}, allowed are {limit:.0e}"
+    raised = np.exp(got - got[:, :1])
+    np.testing.assert_allclose(share[:count, holes].T, raised / raised.sum(1, keepdims=True), atol=2 * limit)
+    return error
+
+
+@dataclass(frozen=True)
+class ReplaceOperands:
+    """Arguments of :func:`iic_rt.reference.patch_replace.patch_replace` in its order."""
+
+    features: Array  # [B, C, h, w], float32 or float16, NaN inside the hole
+    inside: Array  # [B, 1, h, w] in {0, 1}, of the same type
+    source: NDArray[np.int32]  # [B, best, rows, columns]
+    share: NDArray[np.float32]  # [B, best, rows, columns]
+
+    @property
+    def sizes(self) -> ReplaceSizes:
+        _, best, rows, columns = self.source.shape
+        return ReplaceSizes(*self.features.shape, rows, columns, best, int(self.features.dtype == np.float16))
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return self.features, self.inside, self.source, self.share
+
+    @property
+    def outputs(self) -> tuple[Array, ...]:
+        """Arrays of the shapes and types of ``mixed`` and ``missing``, not yet written."""
+        return np.empty_like(self.features), np.empty_like(self.inside)
+
+
+def make_replace_operands(
+    grid: tuple[int, int, int],
+    channels: int,
+    half: int,
+    dtype: str,
+    *,
+    holes: float = 0.3,
+    best: int = 1,
+) -> ReplaceOperands:
+    """A feature map of ``grid`` = (batch, rows, columns) patches of ``half`` x ``half`` cells, values in [-1, 1].
+
+    The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single cells of others. Sources are
+    patches outside it and a few inside, shares add up to 1 or, at one patch in ten, to 0. What no result may depend on
+    is NaN: the cells of the hole.
+    """
+    batch, rows, columns = grid
+    rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * channels + 11 * half)
+    height, width = rows * half, columns * half
+    inside = np.zeros((batch, 1, height, width))
+    tall, wide = round(height * holes**0.5), round(width * holes**0.5)
+    inside[:, :, (height - tall) // 2 : (height + tall) // 2, (width - wide) // 2 : (width + wide) // 2] = 1
+    inside[rng.random(inside.shape) < 0.1 * holes] = 1
+    source = rng.integers(0, rows * columns, (batch, best, rows, columns)).astype(np.int32)
+    share = rng.random((batch, best, rows, columns))
+    share[:] = share / share.sum(1, keepdims=True) * (rng.random((batch, 1, rows, columns)) < 0.9)
+    features = rng.uniform(-1, 1, (batch, channels, height, width))
+    features = np.where(inside > 0, np.nan, features)
+    return ReplaceOperands(features.astype(dtype), inside.astype(dtype), source, share.astype(np.float32))
+
+
+def check_replace(given: ReplaceOperands, mixed: Array, missing: Array) -> float:
+    """Compares a result with the specification and returns the largest error of a cell that is copied to.
+
+    In float32 the error is that of a mean of at most 16 values; in float16 that of rounding it, 2^-12 below 1.
+
+    Raises:
+        AssertionError: a copied cell is further off, a cell that passes is not equal bit for bit, or ``missing`` is
             wrong.
     """
-    expected, told = patch_replace(*given.arrays, scale=given.scale)
-    np.testing.assert_array_equal(replaced, told)
-    passes = told == 0
-    bits = np.uint16 if given.half else np.uint32
-    np.testing.assert_array_equal(out[passes].view(bits), given.v[passes].view(bits))
-    if passes.all():
+    is_half = given.features.dtype == np.float16
+    expected, lost = patch_replace(*given.arrays)
+    np.testing.assert_array_equal(missing, lost)
+    copied = np.broadcast_to((given.inside > 0) & (missing == 0), mixed.shape)
+    bits = np.uint16 if is_half else np.uint32
+    np.testing.assert_array_equal(mixed[~copied].view(bits), given.features[~copied].view(bits))
+    if not copied.any():
         return 0.0
-    error = float(np.abs(out[~passes].astype(np.float64) - expected[~passes]).max())
-    limit = 1e-3 if given.half else 2e-6 + given.scale * 2.0**-22
-    assert error <= limit, f"{given.sizes} {given.v.dtype}: off by {error:.2e}, allowed are {limit:.0e}"
+    error = float(np.abs(mixed[copied] - expected[copied]).max())
+    limit = 2.0**-12 + 2e-6 if is_half else 2e-6
+    assert error <= limit, f"{given.sizes}: off by {error:.2e}, allowed are {limit:.0e}"
     return error

@@ -10,15 +10,18 @@ from pathlib import Path
 __all__ = [
     "LIBRARY_SOURCES",
     "SANITIZE_SOURCES",
-    "PatchReplaceLibrary",
+    "KernelLibrary",
+    "ReplaceSizes",
+    "SearchSizes",
     "build_device",
     "build_host",
     "host_compiler_works",
 ]
 
 ROOT = Path(__file__).parent
-LIBRARY_SOURCES = ("kernels/patch_replace.cu", "kernels/c_abi.cpp")
-SANITIZE_SOURCES = ("kernels/patch_replace.cu", "host/sanitize.cpp")
+KERNEL_SOURCES = ("kernels/patch_search.cu", "kernels/patch_replace.cu")
+LIBRARY_SOURCES = (*KERNEL_SOURCES, "kernels/c_abi.cpp")
+SANITIZE_SOURCES = (*KERNEL_SOURCES, "host/sanitize.cpp")
 
 
 def host_compiler_works() -> bool:
@@ -57,50 +60,95 @@ def build_device(output: Path, sources: Sequence[str], *flags: str) -> Path:
     return output
 
 
-class PatchReplaceLibrary:
-    """``iic::PatchReplace`` behind its C interface. Memory is given as addresses: of the device, or under the shim of
-    the host. Safe to use from several threads: it keeps no state."""
+class _Struct(ctypes.Structure):
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name, *_ in self._fields_)})"
+
+
+class SearchSizes(_Struct):
+    """``iic::PatchSearchSizes``; ``type``: 0 float32, 1 float16."""
+
+    _fields_ = [(name, ctypes.c_int) for name in ("batch", "rows", "columns", "descriptor", "best", "type")]
+
+
+class ReplaceSizes(_Struct):
+    """``iic::PatchReplaceSizes``; ``type``: 0 float32, 1 float16."""
+
+    _fields_ = [
+        (name, ctypes.c_int) for name in ("batch", "channels", "height", "width", "rows", "columns", "best", "type")
+    ]
+
+
+class _SearchParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("q", "hole", "weight", "source", "share")],
+        ("sizes", SearchSizes),
+        ("scale", ctypes.c_float),
+        ("coherence", ctypes.c_float),
+        ("sweeps", ctypes.c_int),
+    ]
+
+
+class _ReplaceParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("features", "inside", "source", "share", "mixed", "missing")],
+        ("sizes", ReplaceSizes),
+    ]
+
+
+class KernelLibrary:
+    """Both operators behind their C interface. Memory is given as addresses: of the device, or under the shim of the
+    host; each is a multiple of 16. Safe to use from several threads: it keeps no state."""
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
-        self._workspace = library.iic_patch_replace_workspace
+        self._workspace = library.iic_patch_search_workspace
         self._workspace.restype = ctypes.c_size_t
-        self._workspace.argtypes = [ctypes.c_int] * 5
-        self._run = library.iic_patch_replace
-        self._run.restype = ctypes.c_int
-        self._run.argtypes = [
-            *[ctypes.c_void_p] * 7,
-            *[ctypes.c_int] * 4,
-            ctypes.c_float,
-            ctypes.c_int,
-            ctypes.c_void_p,
-            ctypes.c_size_t,
-            ctypes.c_void_p,
-        ]
+        self._workspace.argtypes = [ctypes.POINTER(SearchSizes)]
+        self._search = library.iic_patch_search
+        self._search.restype = ctypes.c_int
+        self._search.argtypes = [ctypes.POINTER(_SearchParams), ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+        self._replace = library.iic_patch_replace
+        self._replace.restype = ctypes.c_int
+        self._replace.argtypes = [ctypes.POINTER(_ReplaceParams), ctypes.c_void_p]
 
-    def workspace_bytes(self, sizes: Sequence[int], *, half: bool) -> int:
-        """Bytes for ``sizes`` = (batch, patches, descriptor, width), 0 where they are not allowed."""
-        return int(self._workspace(*sizes, int(half)))
+    def workspace_bytes(self, sizes: SearchSizes) -> int:
+        """Bytes that :meth:`search` needs, 0 where the sizes are not allowed."""
+        return int(self._workspace(sizes))
 
-    def enqueue(
+    def search(
         self,
         pointers: Sequence[int],
-        sizes: Sequence[int],
+        sizes: SearchSizes,
         *,
         scale: float,
-        half: bool,
+        coherence: float,
+        sweeps: int,
         workspace: int,
         workspace_bytes: int,
         stream: int = 0,
     ) -> int:
-        """Enqueues the operator and returns a ``cudaError_t``.
+        """Enqueues ``iic::PatchSearch`` and returns a ``cudaError_t``.
 
         Args:
-            pointers: addresses of q, k, v, hole, weight, out, replaced; 16-byte aligned.
-            sizes: batch, patches, descriptor, width.
+            pointers: addresses of q, hole, weight, source, share.
+            sizes: of the tensors.
             scale: factor of the cosine.
-            half: float16 instead of float32.
+            coherence: what an agreeing neighbour adds to a logit.
+            sweeps: over the hole.
             workspace: address of ``workspace_bytes`` bytes.
+            workspace_bytes: as :meth:`workspace_bytes` says.
             stream: address of the CUDA stream, 0 for the default one.
         """
-        return int(self._run(*pointers, *sizes, scale, int(half), workspace, workspace_bytes, stream))
+        params = _SearchParams(*pointers, sizes, scale, coherence, sweeps)
+        return int(self._search(params, workspace, workspace_bytes, stream))
+
+    def replace(self, pointers: Sequence[int], sizes: ReplaceSizes, *, stream: int = 0) -> int:
+        """Enqueues ``iic::PatchReplace`` and returns a ``cudaError_t``.
+
+        Args:
+            pointers: addresses of features, inside, source, share, mixed, missing.
+            sizes: of the tensors.
+            stream: address of the CUDA stream, 0 for the default one.
+        """
+        return int(self._replace(_ReplaceParams(*pointers, sizes), stream))

@@ -1,18 +1,20 @@
 // Runs the kernels over small shapes, for a sanitizer to watch: under the host shim those of the compiler, on a GPU
-// compute-sanitizer. Every array has exactly its size, so that a step over its end leaves the allocation. The result is
-// compared with the specification elsewhere; here the rows that pass must be equal and the others finite.
+// compute-sanitizer. Every array has exactly its size, so that a step over its end leaves the allocation. The results
+// are compared with the specification elsewhere; here what is copied must be finite, and what passes must be equal.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "patch_replace.h"
+#include "patch_search.h"
 #include "portable.cuh"
 
 namespace {
 
-struct Case {
-    int batch, patches, descriptor, width;
+struct SearchCase {
+    iic::PatchSearchSizes sizes;
+    int sweeps;
     float holes, valid;
 };
 
@@ -21,6 +23,15 @@ class Random {
     float next() {  // in [0, 1)
         mState = mState * 1664525U + 1013904223U;
         return static_cast<float>(mState >> 8) / 16777216.0F;
+    }
+
+    template <typename T>
+    std::vector<T> values(std::size_t count) {
+        std::vector<T> made(count);
+        for (T& value : made) {
+            value = static_cast<T>(next() - 0.5F);
+        }
+        return made;
     }
 
   private:
@@ -45,7 +56,10 @@ class DeviceBuffer {
     DeviceBuffer(DeviceBuffer const&) = delete;
     DeviceBuffer& operator=(DeviceBuffer const&) = delete;
 
-    void* get() const { return mMemory; }
+    template <typename T = void>
+    T* get() const {
+        return static_cast<T*>(mMemory);
+    }
 
     template <typename T>
     std::vector<T> read(std::size_t count) const {
@@ -58,39 +72,51 @@ class DeviceBuffer {
     void* mMemory = nullptr;
 };
 
+// Searches, then replaces with what was found: cells of `half` x `half` and three channels.
 template <typename T>
-bool run(Case const& c, iic::DataType type) {
+bool run(SearchCase const& given, int half) {
+    iic::PatchSearchSizes const& s = given.sizes;
     Random random;
-    std::size_t const patches = static_cast<std::size_t>(c.batch) * c.patches;
-    auto const fill = [&](std::size_t count) {
-        std::vector<T> values(count);
-        for (T& value : values) {
-            value = static_cast<T>(random.next() - 0.5F);
-        }
-        return values;
-    };
-    std::vector<T> const v = fill(patches * c.width);
+    std::size_t const patches = static_cast<std::size_t>(s.batch) * s.rows * s.columns;
     std::vector<float> hole(patches);
     std::vector<float> weight(patches);
     for (std::size_t i = 0; i < patches; ++i) {
-        hole[i] = random.next() < c.holes ? 1.0F : 0.0F;
-        weight[i] = random.next() < c.valid ? 0.1F + random.next() : 0.0F;
+        hole[i] = random.next() < given.holes ? 1.0F : 0.0F;
+        weight[i] = random.next() < given.valid ? 0.1F + random.next() : 0.0F;
     }
-    DeviceBuffer const q(fill(patches * c.descriptor)), k(fill(patches * c.descriptor)), values(v), holes(hole),
-        weights(weight), out(v.size() * sizeof(T)), replaced(patches * sizeof(float));
-    std::size_t const bytes = iic::patchReplaceWorkspaceSize(c.batch, c.patches, c.descriptor, c.width, type);
+    DeviceBuffer const q(random.values<T>(patches * s.descriptor)), holes(hole), weights(weight),
+        source(patches * s.best * sizeof(int)), share(patches * s.best * sizeof(float));
+    std::size_t const bytes = iic::patchSearchWorkspaceSize(s);
     DeviceBuffer const workspace(bytes);
-    iic::PatchReplaceParams const params{q.get(), k.get(), values.get(), static_cast<float*>(holes.get()),
-        static_cast<float*>(weights.get()), out.get(), static_cast<float*>(replaced.get()), c.batch, c.patches,
-        c.descriptor, c.width, 10.0F, type};
-    if (!ran(iic::patchReplace(params, workspace.get(), bytes, nullptr))) {
+    iic::PatchSearchParams const search{q.get(), holes.get<float>(), weights.get<float>(), source.get<int>(),
+        share.get<float>(), s, 10.0F, 0.5F, given.sweeps};
+    if (!ran(iic::patchSearch(search, workspace.get(), bytes, nullptr))) {
         return false;
     }
-    std::vector<T> const result = out.read<T>(v.size());
-    std::vector<float> const told = replaced.read<float>(patches);
-    for (std::size_t i = 0; i < v.size(); ++i) {
-        bool const good = told[i / c.width] == 0.0F ? std::memcmp(&result[i], &v[i], sizeof(T)) == 0
-                                                    : std::isfinite(static_cast<float>(result[i]));
+
+    int const channels = 3;
+    int const height = s.rows * half;
+    int const width = s.columns * half;
+    std::size_t const cells = static_cast<std::size_t>(height) * width;
+    std::vector<T> const features = random.values<T>(s.batch * channels * cells);
+    std::vector<T> inside(s.batch * cells);
+    for (T& value : inside) {
+        value = static_cast<T>(random.next() < given.holes ? 1.0F : 0.0F);
+    }
+    DeviceBuffer const map(features), insides(inside), mixed(features.size() * sizeof(T)),
+        missing(inside.size() * sizeof(T));
+    iic::PatchReplaceParams const replace{map.get(), insides.get(), source.get<int>(), share.get<float>(), mixed.get(),
+        missing.get(), {s.batch, channels, height, width, s.rows, s.columns, s.best, s.type}};
+    if (!ran(iic::patchReplace(replace, nullptr))) {
+        return false;
+    }
+    std::vector<T> const result = mixed.read<T>(features.size());
+    std::vector<T> const lost = missing.read<T>(inside.size());
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        std::size_t const cell = i / (channels * cells) * cells + i % cells;
+        bool const passes = static_cast<float>(inside[cell]) == 0.0F || static_cast<float>(lost[cell]) == 1.0F;
+        bool const good = passes ? std::memcmp(&result[i], &features[i], sizeof(T)) == 0
+                                 : std::isfinite(static_cast<float>(result[i]));
         if (!good) {
             return false;
         }
@@ -101,18 +127,25 @@ bool run(Case const& c, iic::DataType type) {
 }  // namespace
 
 int main() {
-    Case const floats[] = {{2, 37, 5, 11, 0.4F, 0.7F}, {1, 150, 3, 4, 0.1F, 1.0F}, {1, 9, 1, 1, 1.0F, 1.0F},
-        {2, 10, 2, 8, 0.5F, 0.0F}, {1, 10, 2, 8, 0.0F, 0.5F}};
-    // The first two take the tensor-core kernel, in one and in several parts; the last one the scalar kernel.
-    Case const halves[] = {{1, 40, 7, 13, 0.4F, 0.7F}, {1, 300, 4, 8, 0.02F, 1.0F}, {1, 12, 129, 8, 0.5F, 0.7F}};
-    for (Case const& c : floats) {
-        if (!run<float>(c, iic::DataType::kFloat32)) {
+    constexpr auto kFloat = iic::DataType::kFloat32;
+    constexpr auto kHalf = iic::DataType::kFloat16;
+    // batch, rows, columns, descriptor, best; sweeps; shares of holes and of valid patches.
+    SearchCase const floats[] = {{{2, 5, 7, 5, 1, kFloat}, 2, 0.4F, 0.7F}, {{1, 10, 15, 3, 1, kFloat}, 1, 0.1F, 1.0F},
+        {{1, 3, 3, 1, 3, kFloat}, 0, 1.0F, 1.0F}, {{2, 2, 5, 2, 1, kFloat}, 1, 0.5F, 0.0F},
+        {{1, 2, 5, 2, 1, kFloat}, 1, 0.0F, 0.5F}};
+    // The first three take the tensor-core kernel, in one and in several parts; the last one the scalar kernel.
+    SearchCase const halves[] = {{{1, 5, 8, 7, 1, kHalf}, 1, 0.4F, 0.7F}, {{1, 20, 17, 4, 1, kHalf}, 1, 0.02F, 1.0F},
+        {{1, 6, 7, 84, 4, kHalf}, 0, 0.4F, 0.7F}, {{1, 3, 4, 129, 1, kHalf}, 1, 0.5F, 0.7F}};
+    int half = 2;  // and more: windows with and without a part that is no margin
+    for (SearchCase const& given : floats) {
+        if (!run<float>(given, half++)) {
             std::puts("wrong result in float32");
             return 1;
         }
     }
-    for (Case const& c : halves) {
-        if (!run<iic::Half>(c, iic::DataType::kFloat16)) {
+    half = 2;
+    for (SearchCase const& given : halves) {
+        if (!run<iic::Half>(given, half++)) {
             std::puts("wrong result in float16");
             return 1;
         }

@@ -1,9 +1,9 @@
-// Which rows are replaced, which patches are valid, and how the work is cut: one block for each picture.
+// Which patches are replaced, which are valid, and how the work is cut: one block for each image.
 #pragma once
 
 #include <cmath>
 
-#include "workspace.cuh"
+#include "search_workspace.cuh"
 
 namespace iic {
 
@@ -24,17 +24,18 @@ __device__ void inclusiveScan(int* first, int* second) {
 
 // Each thread owns a run of consecutive patches, so that the order is kept and does not depend on timing.
 template <int kThreads>
-__global__ void compactKernel(PatchReplaceParams params, Workspace ws) {
+__global__ void compactKernel(PatchSearchParams params, SearchWorkspace ws) {
     IIC_SHARED(int, rowCounts, kThreads);
     IIC_SHARED(int, colCounts, kThreads);
-    int const n = params.patches;
+    int const n = params.sizes.rows * params.sizes.columns;
     int const me = threadIdx.x;
-    std::size_t const picture = blockIdx.x;
-    float const* hole = params.hole + picture * n;
-    float const* weight = params.weight + picture * n;
-    int* rows = ws.rows + picture * ws.rowsStride;
-    int* cols = ws.cols + picture * ws.colsStride;
-    float* logWeight = ws.logWeight + picture * ws.colsStride;
+    std::size_t const image = blockIdx.x;
+    float const* hole = params.hole + image * n;
+    float const* weight = params.weight + image * n;
+    int* rank = ws.rank + image * n;
+    int* rows = ws.rows + image * ws.rowsStride;
+    int* cols = ws.cols + image * ws.colsStride;
+    float* logWeight = ws.logWeight + image * ws.colsStride;
 
     int const run = ceilDiv(n, kThreads);
     int const begin = smaller(me * run, n);
@@ -55,21 +56,20 @@ __global__ void compactKernel(PatchReplaceParams params, Workspace ws) {
     int col = colCounts[me] - colCount;
     for (int i = begin; i < end; ++i) {
         bool const replace = hole[i] > 0.0F && allCols > 0;
-        params.replaced[picture * n + i] = replace ? 1.0F : 0.0F;
-        ws.rank[picture * n + i] = replace ? row : -1;
+        rank[i] = replace ? row : -1;
         if (replace) {
             rows[row++] = i;
         }
         if (weight[i] > 0.0F) {
-            logWeight[col] = log2f(weight[i]);
+            logWeight[col] = logf(weight[i]);
             cols[col++] = i;
         }
     }
     if (me == 0) {
-        ws.plan[picture] = makePlan(allRows, allCols, ws.parts, ws.geometry);
+        ws.plan[image] = makePlan(allRows, allCols, ws.parts, ws.geometry);
     }
     __syncthreads();
-    if (allCols == 0) {
+    if (allCols == 0 || allRows == 0) {
         return;
     }
     for (int i = allRows + me; i < roundUp(allRows, ws.geometry.rows); i += kThreads) {

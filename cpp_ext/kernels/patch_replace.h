@@ -1,49 +1,43 @@
-// Launcher of iic::PatchReplace, version 1. What it computes is written in docs/patch-replace.md.
-//
-// Plain C++ but for the two CUDA types, so that a plugin is compiled by g++ without nvcc.
+// Launcher of iic::PatchReplace, version 2. What it computes is written in docs/patch-replace.md.
 #pragma once
 
-#include <cstddef>
-
-#ifdef IIC_HOST_SHIM
-#include "cuda_shim.h"
-#else
-#include <cuda_runtime_api.h>
-#endif
+#include "operand_types.h"
 
 namespace iic {
 
-enum class DataType : int { kFloat32 = 0, kFloat16 = 1 };
-
-// Device pointers of contiguous tensors. `type` is the type of q, k, v and out; the others are float.
-// Each pointer is aligned to 16 bytes. No output may overlap an input.
-struct PatchReplaceParams {
-    const void* q;        // [batch, patches, descriptor]
-    const void* k;        // [batch, patches, descriptor]
-    const void* v;        // [batch, patches, width]
-    const float* hole;    // [batch, patches], above 0 = replace this row
-    const float* weight;  // [batch, patches], 0 or more, 0 = never read
-    void* out;            // [batch, patches, width]
-    float* replaced;      // [batch, patches], written 1 or 0
+struct PatchReplaceSizes {
     int batch;
-    int patches;
-    int descriptor;
+    int channels;
+    int height;  // of the feature map, in cells
     int width;
-    float scale;
-    DataType type;
+    int rows;  // of patches; height / rows = width / columns is a whole number of 2 or more
+    int columns;
+    int best;
+    DataType type;  // of features, inside, mixed and missing
 };
 
-// Bytes that patchReplace() needs, 0 where the sizes are not allowed (each is 1 or more, and the tensors and the
-// grid must stay within what 32-bit launches can number).
-std::size_t patchReplaceWorkspaceSize(int batch, int patches, int descriptor, int width, DataType type) noexcept;
+// Device pointers of contiguous tensors, each aligned to 16 bytes. No output may overlap an input. Of a number in
+// `source` that no patch has, the nearest that one has is taken.
+struct PatchReplaceParams {
+    const void* features;        // [batch, channels, height, width]
+    const void* inside;          // [batch, 1, height, width], above 0 = a cell to write
+    const std::int32_t* source;  // [batch, best, rows, columns]
+    const float* share;          // [batch, best, rows, columns]
+    void* mixed;                 // [batch, channels, height, width]
+    void* missing;               // [batch, 1, height, width], written 1 or 0
+    PatchReplaceSizes sizes;
+};
 
-// Enqueues the operator on `stream`: nothing is allocated, nothing waits, nothing is read back, so it may be captured
-// into a CUDA graph. The first call of a process may load the kernels: make it outside a capture. `workspace` is device
-// memory aligned to 16 bytes; its content may be anything.
+// Whether patchReplace() takes these sizes: each is 1 or more, patches are as said above, and the tensors and the grid
+// stay within what 32-bit launches can number.
+bool patchReplaceAllowed(PatchReplaceSizes const& sizes) noexcept;
+
+// Enqueues the operator on `stream`, one kernel: nothing is allocated, nothing waits, nothing is read back, so it may be
+// captured into a CUDA graph. The first call of a process may load the kernel: make it outside a capture. It needs no
+// workspace.
 //
-// Returns cudaErrorInvalidValue for sizes, pointers, alignment or a workspace that are not as said above, otherwise
-// the status of the launches.
-cudaError_t patchReplace(
-    PatchReplaceParams const& params, void* workspace, std::size_t workspaceBytes, cudaStream_t stream) noexcept;
+// Returns cudaErrorInvalidValue for sizes, pointers or alignment that are not as said above, otherwise the status of the
+// launch.
+cudaError_t patchReplace(PatchReplaceParams const& params, cudaStream_t stream) noexcept;
 
 }  // namespace iic

@@ -36,3 +36,12 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, int threads, cudaStream_t st
 }  // namespace iic
 
 #endif
+
+namespace iic {
+
+__host__ __device__ constexpr int ceilDiv(int a, int b) { return a / b + (a % b != 0); }
+__host__ __device__ constexpr int roundUp(int a, int b) { return ceilDiv(a, b) * b; }
+__host__ __device__ constexpr int smaller(int a, int b) { return a < b ? a : b; }
+__host__ __device__ constexpr int larger(int a, int b) { return a > b ? a : b; }
+
+}  // namespace iic

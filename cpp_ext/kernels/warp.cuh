@@ -1,4 +1,4 @@
-// The instructions of a warp that the tensor-core kernel is made of, sm_75 and up. Register layouts are those of the
+// The instructions of a warp that the kernels use, sm_75 and up. Register layouts are those of the
 // PTX manual: lane l holds row l / 4 and columns 2 (l % 4), 2 (l % 4) + 1 of an 8 x 8 tile.
 #pragma once
 
@@ -24,14 +24,6 @@ __device__ inline void loadTiles(unsigned (&tiles)[4], Half const* row) {
                  : "memory");
 }
 
-// Likewise, each tile transposed.
-__device__ inline void loadTilesTransposed(unsigned (&tiles)[4], Half const* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(tiles[0]), "=r"(tiles[1]), "=r"(tiles[2]), "=r"(tiles[3])
-                 : "r"(sharedAddress(row))
-                 : "memory");
-}
-
 // acc [16, 8] += a [16, 16] b [16, 8], float32 sums. a: tiles (top, left), (bottom, left), (top, right),
 // (bottom, right); b: tiles (top), (bottom), transposed.
 __device__ inline void multiplyAdd(float (&acc)[4], unsigned const (&a)[4], unsigned b0, unsigned b1) {
@@ -52,26 +44,14 @@ __device__ inline void multiplyAdd(float (&acc)[4], unsigned const (&a)[4], unsi
 #endif
 }
 
-// Copies kBytes (8 or 16) to shared memory, or zeros where `inside` is false; there after waitForCopies().
-template <int kBytes>
-__device__ inline void copyAsync(Half* shared, Half const* global, bool inside) {
+// Copies 8 bytes to shared memory, or zeros where `exists` is false; there after waitForCopies().
+__device__ inline void copyAsync(Half* shared, Half const* global, bool exists) {
 #if __CUDA_ARCH__ >= 800
-    int const bytes = inside ? kBytes : 0;
-    if constexpr (kBytes == 16) {
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(shared)), "l"(global),
-                     "r"(bytes)
-                     : "memory");
-    } else {
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(sharedAddress(shared)), "l"(global),
-                     "r"(bytes)
-                     : "memory");
-    }
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(sharedAddress(shared)), "l"(global),
+                 "r"(exists ? 8 : 0)
+                 : "memory");
 #else
-    if constexpr (kBytes == 16) {
-        *reinterpret_cast<uint4*>(shared) = inside ? *reinterpret_cast<uint4 const*>(global) : uint4{0, 0, 0, 0};
-    } else {
-        *reinterpret_cast<uint2*>(shared) = inside ? *reinterpret_cast<uint2 const*>(global) : uint2{0, 0};
-    }
+    *reinterpret_cast<uint2*>(shared) = exists ? *reinterpret_cast<uint2 const*>(global) : uint2{0, 0};
 #endif
 }
 
@@ -82,24 +62,11 @@ __device__ inline void waitForCopies() {
 #endif
 }
 
-// Without the scaling by which exp2f reaches results below 2^-126: those are 0 here.
-__device__ inline float powerOfTwo(float exponent) {
-    float result;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(exponent));
-    return result;
+// What the lane has whose number differs in the bits of `mask`.
+template <typename T>
+__device__ T fromNeighbour(T value, int mask) {
+    return __shfl_xor_sync(0xffffffffU, value, mask);
 }
-
-// Two values as half, the first in the low bits.
-__device__ inline unsigned packHalves(float first, float second) {
-    __half2 const both = __floats2half2_rn(first, second);
-    return *reinterpret_cast<unsigned const*>(&both);
-}
-
-__device__ inline float2 unpackHalves(unsigned both) { return __half22float2(*reinterpret_cast<__half2 const*>(&both)); }
-
-__device__ inline float fromNeighbour(float value, int mask) { return __shfl_xor_sync(0xffffffffU, value, mask); }
-
-__device__ inline bool anyLane(bool condition) { return __any_sync(0xffffffffU, condition) != 0; }
 
 }  // namespace iic
 

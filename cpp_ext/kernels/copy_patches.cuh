@@ -1,0 +1,143 @@
+// The replacement: one thread for each piece of kPiece cells of a row, and kChannelsPerThread channels of it.
+#pragma once
+
+#include "patch_replace.h"
+#include "portable.cuh"
+
+namespace iic {
+
+constexpr int kChannelsPerThread = 8;    // which share the search for the cells that are copied
+constexpr float kSmallestWeight = 1e-6F;  // of a cell; below it no patch reaches it
+
+template <typename T, int kCount>
+struct alignas(kCount * sizeof(T)) Piece {
+    T values[kCount];
+};
+
+// The one or two patches of an axis over a cell of it.
+struct PatchesOver {
+    int count;
+    int own;
+    int neighbour;
+    float weight;  // of its own patch; what is left is the neighbour's
+};
+
+__device__ inline PatchesOver patchesOver(int cell, int half, int patches) {
+    int const margin = larger(1, half / 4);
+    int const own = cell / half;
+    int const at = cell % half;
+    bool const low = at < margin && own > 0;
+    bool const high = at >= half - margin && own < patches - 1;
+    if (!low && !high) {
+        return PatchesOver{1, own, own, 1.0F};
+    }
+    int const depth = low ? at : half - 1 - at;
+    float const weight = static_cast<float>(2 * (depth + margin) + 1) / static_cast<float>(4 * margin);
+    return PatchesOver{2, own, low ? own - 1 : own + 1, weight};
+}
+
+__device__ inline int clamp(int value, int most) { return larger(0, smaller(value, most)); }
+
+// Six blocks on a multiprocessor: with fewer, too few bytes are under way; more would take registers from memory.
+template <typename T, int kPiece, int kThreads>
+__global__ void __launch_bounds__(kThreads, 6) copyPatchesKernel(PatchReplaceParams params) {
+    using Block = Piece<T, kPiece>;
+    PatchReplaceSizes const& sizes = params.sizes;
+    int const pieces = sizes.width / kPiece;
+    int const index = blockIdx.x * kThreads + threadIdx.x;
+    int const row = index / pieces;
+    if (row >= sizes.height) {
+        return;
+    }
+    int const column = index % pieces * kPiece;
+    int const cell = row * sizes.width + column;
+    int const half = sizes.height / sizes.rows;
+    std::size_t const cells = static_cast<std::size_t>(sizes.height) * sizes.width;
+    int const patches = sizes.rows * sizes.columns;
+    std::size_t const image = blockIdx.z;
+    int const firstChannel = blockIdx.y * kChannelsPerThread;
+    int const channels = smaller(kChannelsPerThread, sizes.channels - firstChannel);
+    std::size_t const planes = (image * sizes.channels + firstChannel) * cells;
+    T const* features = static_cast<T const*>(params.features) + planes;
+    T const* inside = static_cast<T const*>(params.inside) + image * cells;
+
+    Block const flags = *reinterpret_cast<Block const*>(inside + cell);
+    bool passes = false;
+#pragma unroll
+    for (int e = 0; e < kPiece; ++e) {
+        passes = passes || !(static_cast<float>(flags.values[e]) > 0.0F);
+    }
+    Block values[kChannelsPerThread] = {};
+    Block missing = {};
+    if (passes) {
+#pragma unroll
+        for (int c = 0; c < kChannelsPerThread; ++c) {
+            if (c < channels) {
+                values[c] = *reinterpret_cast<Block const*>(features + c * cells + cell);
+            }
+        }
+    }
+#pragma unroll
+    for (int e = 0; e < kPiece; ++e) {
+        if (!(static_cast<float>(flags.values[e]) > 0.0F)) {
+            continue;
+        }
+        float sums[kChannelsPerThread] = {};
+        float reached = 0.0F;
+        PatchesOver const tall = patchesOver(row, half, sizes.rows);
+        PatchesOver const wide = patchesOver(column + e, half, sizes.columns);
+#pragma unroll 1
+        for (int window = 0; window < tall.count * wide.count; ++window) {
+            bool const above = window >= wide.count;  // or below
+            bool const beside = window == (above ? wide.count : 0) + 1;
+            int const patchRow = above ? tall.neighbour : tall.own;
+            int const patchColumn = beside ? wide.neighbour : wide.own;
+            float const part = (above ? 1.0F - tall.weight : tall.weight) * (beside ? 1.0F - wide.weight : wide.weight);
+#pragma unroll 1
+            for (int k = 0; k < sizes.best; ++k) {
+                std::size_t const at = (image * sizes.best + k) * patches + patchRow * sizes.columns + patchColumn;
+                float const weight = part * params.share[at];
+                int const from = clamp(params.source[at], patches - 1);
+                int const y = clamp(row + (from / sizes.columns - patchRow) * half, sizes.height - 1);
+                int const x = clamp(column + e + (from % sizes.columns - patchColumn) * half, sizes.width - 1);
+                int const copied = y * sizes.width + x;
+                if (weight == 0.0F || static_cast<float>(inside[copied]) > 0.0F) {
+                    continue;
+                }
+                reached += weight;
+#pragma unroll
+                for (int c = 0; c < kChannelsPerThread; ++c) {
+                    if (c < channels) {
+                        sums[c] += weight * static_cast<float>(features[c * cells + copied]);
+                    }
+                }
+            }
+        }
+        if (reached > kSmallestWeight) {
+#pragma unroll
+            for (int c = 0; c < kChannelsPerThread; ++c) {
+                values[c].values[e] = static_cast<T>(sums[c] / reached);
+            }
+        } else {
+            missing.values[e] = static_cast<T>(1.0F);
+#pragma unroll
+            for (int c = 0; c < kChannelsPerThread; ++c) {
+                if (c < channels) {
+                    values[c].values[e] = features[c * cells + cell + e];
+                }
+            }
+        }
+    }
+    T* mixed = static_cast<T*>(params.mixed) + planes;
+#pragma unroll
+    for (int c = 0; c < kChannelsPerThread; ++c) {
+        if (c < channels) {
+            *reinterpret_cast<Block*>(mixed + c * cells + cell) = values[c];
+        }
+    }
+    if (blockIdx.y == 0) {
+        *reinterpret_cast<Block*>(static_cast<T*>(params.missing) + image * cells + cell) = missing;
+    }
+}
+
+}  // namespace iic
