@@ -44,7 +44,7 @@ def build_verbosely(folder: Path) -> str:
     """
     configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"]
     subprocess.run([*configure, "-DCMAKE_CUDA_FLAGS=-Xptxas=-v"], check=True, capture_output=True, text=True)
-    build = ["cmake", "--build", str(folder), "--target", "iic_patch_replace", "--verbose"]
+    build = ["cmake", "--build", str(folder), "--target", "iic_operators", "--verbose"]
     done = subprocess.run(build, check=True, capture_output=True, text=True)
     return done.stdout + done.stderr
 

@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(Tile::threads) searchScalarKernel(PatchSearchP
         for (int d0 = 0; d0 < descriptor; d0 += kDepth) {
             __syncthreads();  // the step before is done with the shared arrays
             loadDescriptors<T, Tile::threads, kDepth, kRowStride>(qs, q, rows, kRows, d0, descriptor);
-            loadDescriptors<T, Tile::threads, kDepth, kColStride>(ks, q, cols, IIC_TILE_BOUND(kCols), d0, descriptor);
-            IIC_SYNC();
+            loadDescriptors<T, Tile::threads, kDepth, kColStride>(ks, q, cols, kCols, d0, descriptor);
+            __syncthreads();
 #pragma unroll 4
             for (int d = 0; d < kDepth; ++d) {
 #pragma unroll
@@ -100,11 +100,11 @@ __global__ void __launch_bounds__(Tile::threads) searchScalarKernel(PatchSearchP
             numbers[at] = best[i].number[k];
         }
     }
-    __syncthreads();
+    IIC_SYNC();
     for (int r = me; r < work.rowCount; r += Tile::threads) {
         BestList<kBest> merged;
         merged.clear();
-        for (int e = r * Tile::tx * kBest; e < (r + 1) * Tile::tx * kBest; ++e) {
+        for (int e = r * Tile::tx * kBest; e < IIC_TILE_BOUND((r + 1) * Tile::tx * kBest); ++e) {
             merged.offer(logits[e], numbers[e]);
         }
 #pragma unroll

@@ -2,14 +2,16 @@
 #include <NvInferRuntime.h>
 
 #include "logger.h"
-#include "plugin.h"
+#include "replace_plugin.h"
+#include "search_plugin.h"
 
 #define IIC_EXPORT extern "C" __attribute__((visibility("default")))
 
 IIC_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(std::int32_t& count) noexcept {
-    static iic::PatchReplaceCreator creator;
-    static nvinfer1::IPluginCreatorInterface* const creators[] = {&creator};
-    count = 1;
+    static iic::PatchSearchCreator search;
+    static iic::PatchReplaceCreator replace;
+    static nvinfer1::IPluginCreatorInterface* const creators[] = {&search, &replace};
+    count = 2;
     return creators;
 }
 

@@ -56,14 +56,12 @@ bool logThroughEngine(const char* text) noexcept {
 
 void setFinder(void* finder) noexcept { currentFinder.store(finder); }
 
-void logError(const char* format, ...) noexcept {
-    constexpr char kPrefix[] = "iic::PatchReplace: ";
-    constexpr std::size_t kPrefixLength = sizeof(kPrefix) - 1;
-    char text[kPrefixLength + 500];
-    std::snprintf(text, sizeof(text), "%s", kPrefix);
+void logError(const char* name, const char* format, ...) noexcept {
+    char text[540];
+    const int start = std::snprintf(text, sizeof(text), "iic::%s: ", name);
     std::va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(text + kPrefixLength, sizeof(text) - kPrefixLength, format, arguments);
+    std::vsnprintf(text + start, sizeof(text) - start, format, arguments);
     va_end(arguments);
     if (!logThroughEngine(text)) {
         std::fprintf(stderr, "%s\n", text);

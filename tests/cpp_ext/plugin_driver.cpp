@@ -1,9 +1,9 @@
-// Drives libiic_rt_plugin.so as an engine does, without one: `plugin_driver LIBRARY COMMAND ARGUMENTS...` prints what
-// the plugin answers, one fact a line, and what it logs as `log: ...`. The logger is that of the headers it is built
+// Drives libiic_rt_plugin.so as an engine does, without one: `plugin_driver LIBRARY OPERATOR COMMAND ARGUMENTS...` prints
+// what the plugin answers, one fact a line, and what it logs as `log: ...`. The logger is that of the headers it is built
 // with. COMMAND is one of
 //     fields NAME:TYPE:COUNT:VALUE...   create from these attributes (TYPE is the number of a PluginFieldType)
-//     types T T T T T                   types of q, k, v, hole, weight: f32, f16 or i8
-//     shapes T S S S S S                type of q, then shapes of the same, such as 1,64,16; 1..8 is a range, ? not known
+//     types T...                        types of the inputs: f32, f16, i32 or i8
+//     shapes T S...                     type of the first input, then shapes such as 1,64,16; 1..8 is a range, ? not known
 //     enqueue                           with no device memory at all
 //     orphan                            an error while there is no logger
 #include <NvInferRuntime.h>
@@ -11,6 +11,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <memory>
 #include <sstream>
@@ -21,8 +22,11 @@ using namespace nvinfer1;
 
 namespace {
 
-constexpr int kInputs = 5;
 constexpr int kOutputs = 2;
+
+constexpr int kMostInputs = 4;
+
+int inputs = 0;  // of the operator
 
 struct Logger final : ILogger {
     void log(Severity severity, const char* text) noexcept override {
@@ -51,7 +55,22 @@ struct Expression final : IDimensionExpr {
 };
 
 struct Builder final : IExprBuilder {
-    Builder() { mImpl = nullptr; }  // the plugin makes no expression of its own
+    struct Value final : apiv::VExprBuilder {
+        const IDimensionExpr* constant(std::int64_t value) override {
+            made.push_back(std::make_unique<Expression>(value));
+            return made.back().get();
+        }
+        const IDimensionExpr* operation(DimensionOperation, const IDimensionExpr&, const IDimensionExpr&) override {
+            return nullptr;
+        }
+        const IDimensionExpr* declareSizeTensor(
+            std::int32_t, const IDimensionExpr&, const IDimensionExpr&) override {
+            return nullptr;
+        }
+        std::vector<std::unique_ptr<Expression>> made;
+    };
+    Builder() { mImpl = &impl; }
+    Value impl;
 };
 
 std::vector<std::string> split(const std::string& text, char at) {
@@ -64,11 +83,17 @@ std::vector<std::string> split(const std::string& text, char at) {
 }
 
 DataType typeOf(const std::string& name) {
-    return name == "f32" ? DataType::kFLOAT : name == "f16" ? DataType::kHALF : DataType::kINT8;
+    return name == "f32"   ? DataType::kFLOAT
+           : name == "f16" ? DataType::kHALF
+           : name == "i32" ? DataType::kINT32
+                           : DataType::kINT8;
 }
 
 const char* nameOf(DataType type) {
-    return type == DataType::kFLOAT ? "f32" : type == DataType::kHALF ? "f16" : "i8";
+    return type == DataType::kFLOAT   ? "f32"
+           : type == DataType::kHALF  ? "f16"
+           : type == DataType::kINT32 ? "i32"
+                                      : "i8";
 }
 
 using Plugin = std::unique_ptr<IPluginV3>;
@@ -91,30 +116,43 @@ Plugin create(IPluginCreatorV3One& creator, const PluginFieldCollection& fields,
 }
 
 Plugin createAny(IPluginCreatorV3One& creator) {
+    const std::int32_t best = 2;
+    const std::int32_t sweeps = 0;
     const float scale = 40;
-    const PluginField field("scale", &scale, PluginFieldType::kFLOAT32, 1);
-    return create(creator, {1, &field}, TensorRTPhase::kBUILD);
+    const float coherence = 3;
+    const PluginField fields[] = {{"best", &best, PluginFieldType::kINT32, 1},
+        {"scale", &scale, PluginFieldType::kFLOAT32, 1}, {"coherence", &coherence, PluginFieldType::kFLOAT32, 1},
+        {"sweeps", &sweeps, PluginFieldType::kINT32, 1}};
+    return create(creator, {4, fields}, TensorRTPhase::kBUILD);
 }
 
 void printFields(const char* who, const Plugin& plugin) {
     const PluginFieldCollection& fields = *runtimeOf(plugin).getFieldsToSerialize();
+    std::printf("%s:", who);
     for (int i = 0; i < fields.nbFields; ++i) {
         const PluginField& field = fields.fields[i];
-        std::printf("%s: %s %d %d %.9g\n", who, field.name, static_cast<int>(field.type), field.length,
-            static_cast<double>(*static_cast<const float*>(field.data)));
+        const double value = field.type == PluginFieldType::kINT32 ? *static_cast<const std::int32_t*>(field.data)
+                                                                   : *static_cast<const float*>(field.data);
+        std::printf(" %s:%d:%d:%.9g", field.name, static_cast<int>(field.type), field.length, value);
     }
+    std::puts("");
 }
 
 void runFields(IPluginCreatorV3One& creator, const std::vector<std::string>& arguments) {
     std::vector<PluginField> fields;
     std::vector<std::vector<std::string>> names;
-    std::vector<std::vector<float>> values;
+    std::vector<std::vector<std::int32_t>> values;  // or the bits of floats
     names.reserve(arguments.size());
     values.reserve(arguments.size());
     for (const std::string& argument : arguments) {
         names.push_back(split(argument, ':'));
         const auto& parts = names.back();
-        values.emplace_back(2, std::strtof(parts[3].c_str(), nullptr));
+        std::int32_t bits = std::atoi(parts[3].c_str());
+        if (parts[1] == "1") {
+            const float value = std::strtof(parts[3].c_str(), nullptr);
+            std::memcpy(&bits, &value, sizeof(bits));
+        }
+        values.emplace_back(2, bits);
         fields.emplace_back(parts[0].c_str(), values.back().data(),
             static_cast<PluginFieldType>(std::stoi(parts[1])), std::stoi(parts[2]));
     }
@@ -140,8 +178,8 @@ void runTypes(const Plugin& plugin, const std::vector<std::string>& arguments) {
         types.push_back(typeOf(argument));
     }
     IPluginV3OneBuild& build = buildOf(plugin);
-    DataType outputs[kOutputs] = {types[2], DataType::kFLOAT};
-    if (build.getOutputDataTypes(outputs, kOutputs, types.data(), kInputs) == 0) {
+    DataType outputs[kOutputs] = {DataType::kINT8, DataType::kINT8};
+    if (build.getOutputDataTypes(outputs, kOutputs, types.data(), inputs) == 0) {
         std::printf("outputs: %s %s\n", nameOf(outputs[0]), nameOf(outputs[1]));
     } else {
         std::puts("refused");
@@ -153,7 +191,7 @@ void runTypes(const Plugin& plugin, const std::vector<std::string>& arguments) {
         for (std::size_t i = 0; i < types.size(); ++i) {
             tensors[i].desc.type = types[i];
             tensors[i].desc.format = format;
-            std::printf("%d", build.supportsFormatCombination(static_cast<int>(i), tensors.data(), kInputs, kOutputs));
+            std::printf("%d", build.supportsFormatCombination(static_cast<int>(i), tensors.data(), inputs, kOutputs));
         }
         std::puts("");
     }
@@ -161,15 +199,15 @@ void runTypes(const Plugin& plugin, const std::vector<std::string>& arguments) {
 
 void runShapes(const Plugin& plugin, DataType type, const std::vector<std::string>& arguments) {
     std::vector<std::unique_ptr<Expression>> expressions;
-    DimsExprs inputs[kInputs];
-    DynamicPluginTensorDesc described[kInputs]{};
-    PluginTensorDesc actual[kInputs]{};
-    for (int i = 0; i < kInputs; ++i) {
+    DimsExprs shapes[kMostInputs];
+    DynamicPluginTensorDesc described[kMostInputs]{};
+    PluginTensorDesc actual[kMostInputs]{};
+    for (int i = 0; i < inputs; ++i) {
         const auto extents = split(arguments[static_cast<std::size_t>(i)], ',');
         Dims network{};
         Dims least{};
         Dims most{};
-        network.nbDims = least.nbDims = most.nbDims = inputs[i].nbDims = static_cast<int>(extents.size());
+        network.nbDims = least.nbDims = most.nbDims = shapes[i].nbDims = static_cast<int>(extents.size());
         for (int axis = 0; axis < network.nbDims; ++axis) {
             const std::string& extent = extents[static_cast<std::size_t>(axis)];
             const std::size_t dots = extent.find("..");
@@ -178,16 +216,16 @@ void runShapes(const Plugin& plugin, DataType type, const std::vector<std::strin
             most.d[axis] = isRange ? std::stoll(extent.substr(dots + 2)) : least.d[axis];
             network.d[axis] = isRange ? -1 : least.d[axis];
             expressions.push_back(std::make_unique<Expression>(network.d[axis]));
-            inputs[i].d[axis] = expressions.back().get();
+            shapes[i].d[axis] = expressions.back().get();
         }
         described[i].desc.dims = network;
-        described[i].desc.type = i < 3 ? type : DataType::kFLOAT;
+        described[i].desc.type = actual[i].type = type;
         described[i].min = least;
         described[i].opt = described[i].max = actual[i].dims = most;
     }
     DimsExprs outputs[kOutputs];
     Builder builder;
-    const int status = buildOf(plugin).getOutputShapes(inputs, kInputs, nullptr, 0, outputs, kOutputs, builder);
+    const int status = buildOf(plugin).getOutputShapes(shapes, inputs, nullptr, 0, outputs, kOutputs, builder);
     std::printf("shapes: %d\n", status);
     for (int i = 0; status == 0 && i < kOutputs; ++i) {
         std::printf("output:");
@@ -196,32 +234,33 @@ void runShapes(const Plugin& plugin, DataType type, const std::vector<std::strin
         }
         std::puts("");
     }
-    std::printf("configured: %d\n", buildOf(plugin).configurePlugin(described, kInputs, nullptr, kOutputs));
-    std::printf("changed: %d\n", runtimeOf(plugin).onShapeChange(actual, kInputs, nullptr, kOutputs));
-    if (described[0].max.nbDims == 3) {
-        std::printf("workspace: %zu\n", buildOf(plugin).getWorkspaceSize(described, kInputs, nullptr, kOutputs));
+    std::printf("configured: %d\n", buildOf(plugin).configurePlugin(described, inputs, nullptr, kOutputs));
+    std::printf("changed: %d\n", runtimeOf(plugin).onShapeChange(actual, inputs, nullptr, kOutputs));
+    if (described[0].max.nbDims == (inputs == 3 ? 3 : 4)) {
+        std::printf("workspace: %zu\n", buildOf(plugin).getWorkspaceSize(described, inputs, nullptr, kOutputs));
     }
 }
 
 void runEnqueue(const Plugin& plugin) {
-    const Dims wide{3, {1, 8, 4}};
-    const Dims flat{2, {1, 8}};
-    PluginTensorDesc inputs[kInputs]{};
-    for (int i = 0; i < kInputs; ++i) {
-        inputs[i].dims = i < 3 ? wide : flat;
-        inputs[i].type = DataType::kFLOAT;
+    const Dims search[] = {{3, {1, 8, 4}}, {3, {1, 2, 4}}, {3, {1, 2, 4}}};
+    const Dims replace[] = {{4, {1, 3, 4, 8}}, {4, {1, 1, 4, 8}}, {4, {1, 1, 2, 4}}, {4, {1, 1, 2, 4}}};
+    PluginTensorDesc described[kMostInputs]{};
+    for (int i = 0; i < inputs; ++i) {
+        described[i].dims = inputs == 3 ? search[i] : replace[i];
+        described[i].type = DataType::kFLOAT;
     }
-    const void* inputMemory[kInputs]{};
+    const void* inputMemory[kMostInputs]{};
     void* outputMemory[kOutputs]{};
     std::printf("enqueued: %d\n",
-        runtimeOf(plugin).enqueue(inputs, nullptr, inputMemory, outputMemory, nullptr, nullptr));
+        runtimeOf(plugin).enqueue(described, nullptr, inputMemory, outputMemory, nullptr, nullptr));
 }
 
 }  // namespace
 
 int main(int count, char** values) {
-    const std::vector<std::string> arguments(values + 3, values + count);
-    const std::string command = values[2];
+    const std::vector<std::string> arguments(values + 4, values + count);
+    const std::string wanted = values[2];
+    const std::string command = values[3];
     void* library = dlopen(values[1], RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
         std::printf("%s\n", dlerror());
@@ -231,13 +270,19 @@ int main(int count, char** values) {
     using SetLoggerFinder = void (*)(ILoggerFinder*);
     std::int32_t creators = 0;
     auto* const* list = reinterpret_cast<GetCreators>(dlsym(library, "getCreators"))(creators);
-    auto& creator = *static_cast<IPluginCreatorV3One*>(list[0]);
     static Finder finder;
     if (command != "orphan") {
         reinterpret_cast<SetLoggerFinder>(dlsym(library, "setLoggerFinder"))(&finder);
     }
-    std::printf("creator: %d %s %s %s\n", creators, creator.getPluginName(), creator.getPluginVersion(),
-        creator.getPluginNamespace());
+    IPluginCreatorV3One* found = nullptr;
+    for (int i = 0; i < creators; ++i) {
+        auto* creator = static_cast<IPluginCreatorV3One*>(list[i]);
+        std::printf("creator: %s %s %s\n", creator->getPluginName(), creator->getPluginVersion(),
+            creator->getPluginNamespace());
+        found = creator->getPluginName() == wanted ? creator : found;
+    }
+    IPluginCreatorV3One& creator = *found;
+    inputs = wanted == "PatchSearch" ? 3 : 4;
     if (command == "fields" || command == "orphan") {
         runFields(creator, arguments);
     } else if (command == "types") {

@@ -1,7 +1,7 @@
 """Run by test_plugin.py in a process of its own, since an engine may abort it: one request in, one answer out (JSON).
 
 {"engine": "tensorrt_rtx" or "tensorrt_lean", "library": path or null}                            load and look up
-{..., "scale": number or null}                                              create the plugin from Python, or not
+{..., "attributes": {name: number}}                                  create PatchSearch from Python with these
 {..., "model": path, "shapes": {input: [...] or [[min], [opt], [max]]}, "plan": path}            parse and build
 """
 
@@ -28,8 +28,9 @@ def build(trt: Any, builder: Any, log: Any, request: dict[str, Any]) -> dict[str
         if isinstance(shape[0], list):
             profile.set_shape(name, *shape)
         else:
-            (tensor,) = [t for i in range(network.num_inputs) if (t := network.get_input(i)).name == name]
-            tensor.shape = shape
+            found = [t for i in range(network.num_inputs) if (t := network.get_input(i)).name == name]
+            for tensor in found:  # none where the parser gave up
+                tensor.shape = shape
     if any(isinstance(shape[0], list) for shape in request["shapes"].values()):
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config) if parsed else None
@@ -37,6 +38,14 @@ def build(trt: Any, builder: Any, log: Any, request: dict[str, Any]) -> dict[str
         Path(request["plan"]).write_bytes(bytes(plan))
     layers = [network.get_layer(i).type.name for i in range(network.num_layers)]
     return {"parsed": parsed, "built": plan is not None, "layers": layers}
+
+
+def create(trt: Any, creator: Any, attributes: dict[str, float]) -> bool:
+    # A whole number becomes an int32 field, any other one float32; the arrays must outlive the fields.
+    arrays = {name: np.array([v], np.int32 if isinstance(v, int) else np.float32) for name, v in attributes.items()}
+    types = {np.dtype(np.int32): trt.PluginFieldType.INT32, np.dtype(np.float32): trt.PluginFieldType.FLOAT32}
+    fields = trt.PluginFieldCollection([trt.PluginField(n, a, types[a.dtype]) for n, a in arrays.items()])
+    return creator.create_plugin("layer", fields, trt.TensorRTPhase.BUILD) is not None
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -56,13 +65,10 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if request["library"]:
         registry.load_library(request["library"])
-    creator = registry.get_creator("PatchReplace", "1", "iic")
-    answer["found"] = creator is not None
-    if "scale" in request:
-        scale = np.array([request["scale"]], np.float32)
-        fields = [] if request["scale"] is None else [trt.PluginField("scale", scale, trt.PluginFieldType.FLOAT32)]
-        collection = trt.PluginFieldCollection(fields)
-        answer["created"] = creator.create_plugin("layer", collection, trt.TensorRTPhase.BUILD) is not None
+    creators = {name: registry.get_creator(name, "2", "iic") for name in ("PatchSearch", "PatchReplace")}
+    answer["found"] = [name for name, creator in creators.items() if creator is not None]
+    if "attributes" in request:
+        answer["created"] = create(trt, creators["PatchSearch"], request["attributes"])
     if "model" in request:
         answer |= build(trt, builder, log, request)
     return answer | {"log": messages}

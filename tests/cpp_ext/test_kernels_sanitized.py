@@ -35,11 +35,11 @@ def test_a_missing_barrier_is_a_data_race(tmp_path: Path) -> None:
     done = run_under("thread", tmp_path, "-DIIC_PLANT_MISSING_BARRIER")
     assert done.returncode != 0
     assert "ThreadSanitizer: data race" in done.stderr
-    assert "search_scalar.cuh" in done.stderr
+    assert "searchScalarKernel" in done.stderr
 
 
 def test_one_step_too_many_is_an_overflow(tmp_path: Path) -> None:
     done = run_under("address", tmp_path, "-DIIC_PLANT_OFF_BY_ONE")
     assert done.returncode != 0
     assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
-    assert "search_scalar.cuh" in done.stderr
+    assert "searchScalarKernel" in done.stderr

@@ -1,4 +1,4 @@
-"""The TensorRT plugin, built from NVIDIA's headers and taken by real engines, on a machine without a GPU."""
+"""The TensorRT plugins, built from NVIDIA's headers and taken by real engines, on a machine without a GPU."""
 
 from __future__ import annotations
 
@@ -15,22 +15,36 @@ from typing import Any
 import onnx
 import pytest
 
-from export.patch_replace import build_patch_replace
-from iic_rt.pipeline.patches import blend, windows
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SCALE = 37.625  # its bytes are found in an engine only where somebody wrote them
-PATCHES, DESCRIPTOR, WIDTH = 64, 16, 40
+ATTRIBUTES = {"best": 1, "scale": 37.625, "coherence": 5.5, "sweeps": 3}  # found in an engine where somebody wrote them
+FIELDS = ["best:5:1:1", "scale:1:1:37.625", "coherence:1:1:5.5", "sweeps:5:1:3"]
+ROWS, COLUMNS, DESCRIPTOR, CHANNELS, HALF = 4, 6, 76, 16, 2
+MAP = [1, CHANNELS, ROWS * HALF, COLUMNS * HALF]
 SHAPES = {
-    "q": [1, PATCHES, DESCRIPTOR],
-    "k": [1, PATCHES, DESCRIPTOR],
-    "v": [1, PATCHES, WIDTH],
-    "hole": [1, PATCHES],
-    "weight": [1, PATCHES],
+    "q": [1, ROWS * COLUMNS, DESCRIPTOR],
+    "hole": [1, ROWS, COLUMNS],
+    "weight": [1, ROWS, COLUMNS],
+    "features": MAP,
+    "inside": [1, 1, *MAP[2:]],
 }
-TYPES = {"q": "float", "k": "float", "v": "float", "hole": "float", "weight": "float"}
-CREATOR = "creator: 1 PatchReplace 1 iic"
+TYPES = {"q": "float", "hole": "float", "weight": "float", "features": "float", "inside": "float"}
+CREATORS = ["creator: PatchSearch 2 iic", "creator: PatchReplace 2 iic"]
+PLUGIN = 'plugin_namespace = "iic", plugin_version = "2"'
+# Stand-ins for the functions of standard operators: the plugins come before them.
+FUNCTIONS = """
+<domain: "iic", opset_import: ["" : 20]>
+PatchSearch <best, scale, coherence, sweeps, plugin_namespace, plugin_version> (q, hole, weight) => (source, share) {
+    axis = Constant <value_ints = [1]> ()
+    share = Unsqueeze(hole, axis)
+    source = Cast <to = 6> (share)
+}
+<domain: "iic", opset_import: ["" : 20]>
+PatchReplace <plugin_namespace, plugin_version> (features, inside, source, share) => (mixed, missing) {
+    mixed = Neg(features)
+    missing = Neg(inside)
+}
+"""
 
 
 def tensorrt_headers() -> Path:
@@ -69,11 +83,11 @@ def driver(library: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]
     return [str(program), str(library)]
 
 
-def drive(driver: list[str], *arguments: str) -> list[str]:
-    """What the plugin answers and logs, line by line, after the line about its creator."""
-    first, *lines = run(*driver, *arguments).splitlines()
-    assert first == CREATOR
-    return lines
+def drive(driver: list[str], operator: str, *arguments: str) -> list[str]:
+    """What the plugin answers and logs, line by line, after the lines about the creators."""
+    lines = run(*driver, operator, *arguments).splitlines()
+    assert lines[:2] == CREATORS
+    return lines[2:]
 
 
 def ask_engine(library: Path | None, *, engine: str = "tensorrt_rtx", **request: Any) -> dict[str, Any]:
@@ -92,21 +106,38 @@ def build_engine(library: Path | None, model: onnx.ModelProto, shapes: dict[str,
     return answer | {"plan": (folder / "model.plan").read_bytes() if answer["built"] else b""}
 
 
-def assert_holds_the_plugin(answer: dict[str, Any], scale: float) -> None:
-    assert answer["layers"].count("PLUGIN_V3") == 1
+def patch_model(types: dict[str, str], ranks: dict[str, int], *, functions: bool = False) -> onnx.ModelProto:
+    """A search and a replacement by what it found, with any types and ranks of the inputs."""
+    inputs = ", ".join(f"{types[name]}[{', '.join('?' * ranks[name])}] {name}" for name in types)
+    attributes = ", ".join(f"{name} = {value}" for name, value in ATTRIBUTES.items())
+    t = types["features"]
+    return onnx.parser.parse_model(
+        f'<ir_version: 10, opset_import: ["" : 20, "iic" : 2]> patches ({inputs}) => '
+        f"({t}[?, ?, ?, ?] mixed, {t}[?, ?, ?, ?] missing, int32[?, ?, ?, ?] source, float[?, ?, ?, ?] share) {{"
+        f" source, share = iic.PatchSearch <{attributes}, {PLUGIN}> (q, hole, weight)"
+        f" mixed, missing = iic.PatchReplace <{PLUGIN}> (features, inside, source, share) }}"
+        + (FUNCTIONS if functions else "")
+    )
+
+
+def ranks(shapes: dict[str, Any]) -> dict[str, int]:
+    return {name: len(shape[0]) if isinstance(shape[0], list) else len(shape) for name, shape in shapes.items()}
+
+
+def of_type(dtype: str) -> dict[str, str]:
+    return TYPES | dict.fromkeys(("q", "features", "inside"), dtype)
+
+
+def assert_holds_the_plugins(answer: dict[str, Any]) -> None:
+    assert answer["layers"].count("PLUGIN_V3") == 2
     assert answer["built"], answer["log"]
-    for part in (b"PatchReplace", b"iic", b"scale", struct.pack("<f", scale)):
+    numbers = [struct.pack("<f", ATTRIBUTES[name]) for name in ("scale", "coherence")]
+    for part in (b"PatchSearch", b"PatchReplace", b"iic", *(name.encode() for name in ATTRIBUTES), *numbers):
         assert part in answer["plan"], part
 
 
-def single_node(types: dict[str, str], ranks: dict[str, int]) -> onnx.ModelProto:
-    """The node with any types and ranks, and with no function to fall back to."""
-    inputs = ", ".join(f"{types[name]}[{', '.join('?' * ranks[name])}] {name}" for name in types)
-    return onnx.parser.parse_model(
-        f'<ir_version: 10, opset_import: ["" : 20, "iic" : 1]> wrong ({inputs}) => (float[?, ?, ?] out, float[?, ?] r)'
-        '{ out, r = iic.PatchReplace <scale = 1.0, plugin_namespace = "iic", plugin_version = "1">'
-        " (q, k, v, hole, weight) }"
-    )
+def messages(answer: dict[str, Any], start: str) -> list[str]:
+    return [line for line in answer["log"] if line.startswith(f"ERROR iic::{start}")]
 
 
 def test_two_functions_go_out_and_none_of_tensorrt_comes_in(library: Path) -> None:
@@ -120,174 +151,214 @@ def test_two_functions_go_out_and_none_of_tensorrt_comes_in(library: Path) -> No
 
 
 @pytest.mark.parametrize("engine", ["tensorrt_rtx", "tensorrt_lean"])
-def test_engines_find_the_creator(library: Path, engine: str) -> None:
-    assert ask_engine(library, engine=engine, scale=SCALE) | {"log": 0} == {
-        "found": True,
+def test_engines_find_the_creators(library: Path, engine: str) -> None:
+    assert ask_engine(library, engine=engine, attributes=ATTRIBUTES) | {"log": 0} == {
+        "found": ["PatchSearch", "PatchReplace"],
         "created": True,
         "log": 0,
         "stderr": "",
     }
-    assert not ask_engine(None, engine=engine)["found"]
+    assert ask_engine(None, engine=engine)["found"] == []
 
 
 def test_the_message_reaches_a_logger_of_another_layout(library: Path) -> None:
     """TensorRT-RTX has the loggers of TensorRT 11, the headers here those of TensorRT 10."""
-    answer = ask_engine(library, scale=None)
+    answer = ask_engine(library, attributes={})
     assert not answer["created"]
-    assert [
-        line for line in answer["log"] if line.startswith("ERROR iic::PatchReplace: layer 'layer' has no attribute")
-    ]
+    assert messages(answer, "PatchSearch: layer 'layer' has no attribute best")
     assert answer["stderr"] == ""
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_rtx_builds_the_node_from_the_plugin(library: Path, dtype: str, tmp_path: Path) -> None:
-    model = build_patch_replace(SCALE, dtype)
-    assert_holds_the_plugin(build_engine(library, model, SHAPES, tmp_path), SCALE)
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+def test_rtx_takes_the_plugins_before_the_functions(library: Path, dtype: str, tmp_path: Path) -> None:
+    model = patch_model(of_type(dtype), ranks(SHAPES), functions=True)
+    assert_holds_the_plugins(build_engine(library, model, SHAPES, tmp_path))
     without = build_engine(None, model, SHAPES, tmp_path)
+    assert without["built"], without["log"]
     assert "PLUGIN_V3" not in without["layers"]
-    assert not without["built"]  # the function has NonZero
 
 
-def test_rtx_builds_it_for_a_range_of_sizes(library: Path, tmp_path: Path) -> None:
-    shapes = {name: [[1, 4, *rest], [1, 64, *rest], [2, 256, *rest]] for name, (_, _, *rest) in SHAPES.items()}
-    assert_holds_the_plugin(build_engine(library, build_patch_replace(SCALE, "float16"), shapes, tmp_path), SCALE)
+def test_rtx_builds_them_without_functions(library: Path, tmp_path: Path) -> None:
+    model = patch_model(of_type("float16"), ranks(SHAPES))
+    assert_holds_the_plugins(build_engine(library, model, SHAPES, tmp_path))
+    assert not build_engine(None, model, SHAPES, tmp_path)["built"]
 
 
-def test_rtx_builds_the_shipped_graph(library: Path, tmp_path: Path) -> None:
-    model = onnx.load(ROOT / "iic_rt" / "bundles" / "edge" / "replace.onnx")
-    (node,) = [n for n in model.graph.node if n.op_type == "PatchReplace"]
-    (scale,) = [a.f for a in node.attribute if a.name == "scale"]
-    groups, p, channels, descriptor = 16, 8, 16, 76
-    cells = groups * p // 2
-    shapes = {
-        "q": [1, groups**2, descriptor],
-        "features": [1, channels, cells, cells],
-        "inside": [1, 1, cells, cells],
-        "hole": [1, groups, groups],
-        "weight": [1, groups, groups],
-        "windows": list(windows(groups, p).shape),
-    } | {name: list(value.shape) for name, value in blend(groups, p)._asdict().items()}
-    assert_holds_the_plugin(build_engine(library, model, shapes, tmp_path), scale)
-    assert "PLUGIN_V3" not in build_engine(None, model, shapes, tmp_path)["layers"]
+def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> None:
+    shapes = SHAPES | {
+        "features": [[1, 16, 8, 12], [1, 16, 16, 24], [1, 16, 32, 48]],
+        "inside": [[1, 1, 8, 12], [1, 1, 16, 24], [1, 1, 32, 48]],
+    }
+    model = patch_model(of_type("float16"), ranks(shapes))
+    assert_holds_the_plugins(build_engine(library, model, shapes, tmp_path))
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"q": "int8", "k": "int8", "v": "int8"}, "q is int8, k is int8, v is int8; allowed is one type"),
-        ({"q": "float16", "k": "float16"}, "q is float16, k is float16, v is float32; allowed is one type"),
-        ({"hole": "float16"}, "hole is float16; allowed is float32"),
+        ({"q": "int8"}, "PatchSearch: q is int8; allowed is float32 or float16"),
+        ({"hole": "float16"}, "PatchSearch: hole is float16; allowed is float32"),
+        ({"inside": "float16"}, "PatchReplace: features is float32 and inside is float16; allowed is one type"),
     ],
 )
 def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], message: str, tmp_path: Path) -> None:
-    model = single_node(TYPES | wrong, {name: len(shape) for name, shape in SHAPES.items()})
-    answer = build_engine(library, model, SHAPES, tmp_path)
+    answer = build_engine(library, patch_model(TYPES | wrong, ranks(SHAPES)), SHAPES, tmp_path)
     assert not answer["built"]
-    assert [line for line in answer["log"] if line.startswith(f"ERROR iic::PatchReplace: {message}")], answer["log"]
+    assert messages(answer, message), answer["log"]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"v": [1, 63, WIDTH]}, "N is 64 in q and 63 in v; allowed is one N for all inputs"),
-        ({"q": [64, 16], "k": [64, 16]}, "q has 2 dimensions; allowed are 3: [B, N, D]"),
-        ({"q": [1, 64, 0], "k": [1, 64, 0]}, "D of q is 0; allowed is 1 to 2147483647"),
+        ({"weight": [1, 4, 5]}, "PatchSearch: columns is 6 in hole and 5 in weight; allowed is one columns for all"),
+        ({"q": [1, 23, 76]}, "PatchSearch: N of q is 23, and hole has 4 rows and 6 columns; allowed is their product"),
+        ({"q": [24, 76]}, "PatchSearch: q has 2 dimensions; allowed are 3: [B, N, D]"),
+        ({"q": [1, 24, 0]}, "PatchSearch: D of q is 0; allowed is 1 to 2147483647"),
+        ({"inside": [1, 2, 8, 12]}, "PatchReplace: axis 1 of inside is 2; allowed is 1"),
+        ({"features": [1, 16, 9, 12], "inside": [1, 1, 9, 12]}, "PatchReplace: h is 9 and there are 4 rows of patches"),
+        ({"features": [1, 16, 8, 18], "inside": [1, 1, 8, 18]}, "PatchReplace: a patch is 2 cells high and 3 wide"),
     ],
 )
 def test_rtx_is_told_of_wrong_shapes(library: Path, wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
     shapes = SHAPES | wrong
-    answer = build_engine(library, single_node(TYPES, {n: len(s) for n, s in shapes.items()}), shapes, tmp_path)
+    answer = build_engine(library, patch_model(TYPES, ranks(shapes)), shapes, tmp_path)
     assert not answer["built"]
-    assert [line for line in answer["log"] if line.startswith(f"ERROR iic::PatchReplace: {message}")], answer["log"]
+    assert messages(answer, message), answer["log"]
 
 
-def test_scale_survives_copies_and_engines(driver: list[str]) -> None:
-    lines = drive(driver, "fields", "other:5:1:3", f"scale:1:1:{SCALE}")
-    assert lines == [f"{who}: scale 1 1 {SCALE}" for who in ("created", "cloned", "attached", "again")]
+def test_attributes_survive_copies_and_engines(driver: list[str]) -> None:
+    lines = drive(driver, "PatchSearch", "fields", "other:5:1:3", *FIELDS)
+    assert lines == [f"{who}: {' '.join(FIELDS)}" for who in ("created", "cloned", "attached", "again")]
+    lines = drive(driver, "PatchReplace", "fields", "other:5:1:3")
+    assert lines == [f"{who}:" for who in ("created", "cloned", "attached", "again")]
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("changed", "message"),
     [
-        ([], "layer 'layer' has no attribute scale"),
-        (["scales:1:1:3"], "layer 'layer' has no attribute scale"),
-        (
-            ["scale:5:1:3"],
-            "attribute scale of layer 'layer' has field type 5 and 1 values; allowed is type 1 (float32)",
-        ),
-        (["scale:1:2:3"], "attribute scale of layer 'layer' has field type 1 and 2 values"),
-        (["scale:1:1:nan"], "attribute scale of layer 'layer' is nan; allowed is any finite number"),
+        ("bests:5:1:1", "layer 'layer' has no attribute best; it must have this one, a number of type int32"),
+        ("best:1:1:1", "attribute best of layer 'layer' has field type 1 and 1 values; allowed is type 5 (int32)"),
+        ("best:5:1:5", "attribute best of layer 'layer' is 5; the kernels take 1 to 4"),
+        ("best:5:1:0", "attribute best of layer 'layer' is 0; the kernels take 1 to 4"),
+        ("best:5:1:2", "attribute sweeps of layer 'layer' is 3; allowed is 0, and any above where best is 1"),
+        ("scale:1:2:3", "attribute scale of layer 'layer' has field type 1 and 2 values; allowed is type 1 (float32)"),
+        ("scale:1:1:nan", "attribute scale of layer 'layer' is nan; allowed is any finite number"),
+        ("coherence:1:1:-1", "attribute coherence of layer 'layer' is -1; allowed is any finite number from 0"),
+        ("sweeps:5:1:-1", "attribute sweeps of layer 'layer' is -1; allowed is 0"),
     ],
 )
-def test_wrong_attributes_are_refused(driver: list[str], fields: list[str], message: str) -> None:
-    log, answer = drive(driver, "fields", *fields)
-    assert log.startswith(f"log: 1 iic::PatchReplace: {message}")
+def test_wrong_attributes_are_refused(driver: list[str], changed: str, message: str) -> None:
+    kept = [field for field in FIELDS if not changed.startswith(field.split(":")[0])]
+    log, answer = drive(driver, "PatchSearch", "fields", changed, *kept)
+    assert log.startswith(f"log: 1 iic::PatchSearch: {message}")
     assert answer == "refused"
 
 
 def test_without_a_logger_messages_go_to_stderr(driver: list[str]) -> None:
-    done = subprocess.run([*driver, "orphan"], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [CREATOR, "refused"]
-    assert done.stderr.startswith("iic::PatchReplace: layer 'layer' has no attribute scale")
+    done = subprocess.run([*driver, "PatchSearch", "orphan"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [*CREATORS, "refused"]
+    assert done.stderr.startswith("iic::PatchSearch: layer 'layer' has no attribute best")
 
 
 @pytest.mark.parametrize("t", ["f32", "f16"])
 def test_types_that_are_allowed(driver: list[str], t: str) -> None:
-    assert drive(driver, "types", t, t, t, "f32", "f32") == [f"outputs: {t} f32", "linear: 1111111", "other: 0000000"]
+    answer = ["outputs: i32 f32", "linear: 11111", "other: 00000"]
+    assert drive(driver, "PatchSearch", "types", t, "f32", "f32") == answer
+    answer = [f"outputs: {t} {t}", "linear: 111111", "other: 000000"]
+    assert drive(driver, "PatchReplace", "types", t, t, "i32", "f32") == answer
 
 
 def test_types_that_are_not_allowed(driver: list[str]) -> None:
-    log, answer, linear, _ = drive(driver, "types", "f16", "f16", "f32", "f16", "f32")
-    assert log.startswith("log: 1 iic::PatchReplace: q is float16, k is float16, v is float32")
-    assert (answer, linear) == ("refused", "linear: 1100101")  # out is of the type of q
+    log, answer, linear, _ = drive(driver, "PatchSearch", "types", "f16", "f16", "f32")
+    assert log.startswith("log: 1 iic::PatchSearch: hole is float16; allowed is float32")
+    assert (answer, linear) == ("refused", "linear: 10100")
+    log, answer, linear, _ = drive(driver, "PatchReplace", "types", "f16", "f32", "f32", "f32")
+    assert log.startswith("log: 1 iic::PatchReplace: features is float16 and inside is float32; allowed is one type")
+    assert (answer, linear) == ("refused", "linear: 100100")
 
 
-def shape_arguments(b: str, n: str, d: str = "76", width: str = "640", *, type_of_q: str = "f32") -> list[str]:
-    return ["shapes", type_of_q, f"{b},{n},{d}", f"{b},{n},{d}", f"{b},{n},{width}", f"{b},{n}", f"{b},{n}"]
+def search_shapes(
+    b: str = "1", n: str = "24", rows: str = "4", columns: str = "6", d: str = "76", *, type_of_q: str = "f32"
+) -> list[str]:
+    return ["PatchSearch", "shapes", type_of_q, f"{b},{n},{d}", f"{b},{rows},{columns}", f"{b},{rows},{columns}"]
+
+
+def replace_shapes(b: str = "1", h: str = "8", w: str = "12", rows: str = "4", columns: str = "6") -> list[str]:
+    patches = f"{b},1,{rows},{columns}"
+    return ["PatchReplace", "shapes", "f32", f"{b},16,{h},{w}", f"{b},1,{h},{w}", patches, patches]
 
 
 def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
-    answer = ["shapes: 0", "output: 2 64 640", "output: 2 64", "configured: 0", "changed: 0"]
-    assert drive(driver, *shape_arguments("2", "64"))[:-1] == answer
-    answer[1:3] = ["output: -1 -1 640", "output: -1 -1"]
-    assert drive(driver, *shape_arguments("1..4", "8..64"))[:-1] == answer
+    good = ["configured: 0", "changed: 0"]
+    outputs = ["shapes: 0", "output: 2 2 4 6", "output: 2 2 4 6"]  # the driver's best is 2
+    assert drive(driver, *search_shapes("2"))[:-1] == outputs + good
+    outputs = ["shapes: 0", "output: -1 2 -1 6", "output: -1 2 -1 6"]
+    assert drive(driver, *search_shapes("1..2", "6..24", "1..4"))[:-1] == outputs + good
+    outputs = ["shapes: 0", "output: 2 16 8 12", "output: 2 1 8 12"]
+    assert drive(driver, *replace_shapes("2")) == [*outputs, *good, "workspace: 0"]
+    outputs = ["shapes: 0", "output: 1 16 -1 -1", "output: 1 1 -1 -1"]
+    assert drive(driver, *replace_shapes("1", "8..64", "12..96")) == [*outputs, *good, "workspace: 0"]
 
 
-def test_shapes_that_differ_are_refused_at_each_step(driver: list[str]) -> None:
-    lines = drive(driver, "shapes", "f32", "1,64,16", "1,64,16", "1,64,40", "1,64", "2,64")
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (
+            ["PatchSearch", "shapes", "f32", "1,24,76", "1,4,6", "2,4,6"],
+            "B is 1 in q and 2 in weight; allowed is one B",
+        ),
+        (search_shapes(n="25"), "N of q is 25, and hole has 4 rows and 6 columns"),
+        (search_shapes(n="1", rows="1", columns="1"), "best is 2 and N is 1; allowed is 1 to N"),
+        (replace_shapes(h="6"), "h is 6 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
+        (replace_shapes(h="4"), "h is 4 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
+        (replace_shapes(h="12"), "a patch is 3 cells high and 2 wide; allowed is h / rows = w / columns"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused_at_each_step(driver: list[str], shapes: list[str], message: str) -> None:
+    lines = drive(driver, *shapes)
     assert [line for line in lines if not line.startswith("log")][:3] == ["shapes: 1", "configured: 1", "changed: 1"]
-    message = "log: 1 iic::PatchReplace: B is 1 in q and 2 in weight; allowed is one B for all inputs"
-    assert len([line for line in lines if line.startswith(message)]) == 3
+    assert len([line for line in lines if line.startswith(f"log: 1 iic::{shapes[0]}: {message}")]) == 3
 
 
 def test_a_size_that_is_unknown_at_run_time_is_refused(driver: list[str]) -> None:
-    lines = drive(driver, *shape_arguments("1", "?"))
+    lines = drive(driver, *search_shapes(d="?"))
     assert "changed: 1" in lines
-    assert "log: 1 iic::PatchReplace: N of q is -1; allowed is 1 to 2147483647" in lines
+    assert "log: 1 iic::PatchSearch: D of q is -1; allowed is 1 to 2147483647" in lines
 
 
-def test_sizes_over_the_limit_are_refused(driver: list[str]) -> None:
-    lines = drive(driver, *shape_arguments("70000", "64"))
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (search_shapes("70000"), "B 70000, 4 rows, 6 columns, D 76 is more than the kernels take"),
+        (replace_shapes("70000"), "B 70000, C 16, h 8, w 12 is more than the kernel takes"),
+        (replace_shapes("1", "80000", "120000"), "B 1, C 16, h 80000, w 120000 is more than the kernel takes"),
+    ],
+)
+def test_sizes_over_the_limit_are_refused(driver: list[str], shapes: list[str], message: str) -> None:
+    lines = drive(driver, *shapes)
     assert "configured: 1" in lines
-    assert [line for line in lines if "B 70000, N 64, D 76, Dv 640 is more than the kernels take" in line]
+    assert "changed: 1" in lines
+    assert [line for line in lines if message in line]
 
 
 @pytest.mark.parametrize("type_of_q", ["f32", "f16"])
 def test_the_workspace_is_enough_for_every_size_of_the_profile(driver: list[str], type_of_q: str) -> None:
-    """One picture of a batch may be cut into more parts than each of forty."""
-
-    def workspace(b: str, n: str, d: str) -> int:
-        last = drive(driver, *shape_arguments(b, n, d, type_of_q=type_of_q))[-1]
+    def workspace(b: str, n: str, rows: str, columns: str, d: str) -> int:
+        last = drive(driver, *search_shapes(b, n, rows, columns, d, type_of_q=type_of_q))[-1]
         return int(last.removeprefix("workspace: "))
 
-    whole = workspace("1..40", "64..1024", "76..130")
-    sizes = [(b, n, d) for b in ("1", "7", "32", "40") for n in ("64", "500", "1024") for d in ("76", "128", "130")]
+    whole = workspace("1..40", "64..1024", "4..32", "16..32", "76..130")
+    grids = [("64", "4", "16"), ("480", "15", "32"), ("1024", "32", "32")]
+    sizes = [(b, *grid, d) for b in ("1", "7", "40") for grid in grids for d in ("76", "128", "130")]
     assert whole >= max(workspace(*size) for size in sizes) > 0
 
 
 def test_a_launch_that_fails_is_told(driver: list[str]) -> None:
-    log, answer = drive(driver, "enqueue")
+    log, answer = drive(driver, "PatchSearch", "enqueue")
+    assert log.startswith("log: 1 iic::PatchSearch: the kernels were not launched: ")
+    assert log.endswith("(B 1, N 8, D 4, rows 2, columns 4)")
+    assert answer == "enqueued: 1"
+    log, answer = drive(driver, "PatchReplace", "enqueue")
     assert log.startswith("log: 1 iic::PatchReplace: the kernels were not launched: ")
-    assert log.endswith("(B 1, N 8, D 4, Dv 4)")
+    assert log.endswith("(B 1, C 3, h 4, w 8, best 1, rows 2, columns 4)")
     assert answer == "enqueued: 1"
