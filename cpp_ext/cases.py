@@ -65,7 +65,7 @@ def make_search_operands(
     sweeps: int = 0,
     exact: bool = True,
 ) -> SearchOperands:
-    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` is a share of them, ``valid`` one of the others.
+    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` is a share of them, ``valid`` one of the rest.
 
     ``exact``: small whole numbers times a power of two, with many equal logits, and weights of 0 and 1. The scale is a
     power of two and the bonus of coherence some of the steps of a logit, so that bonus and cosine outweigh each other
@@ -179,9 +179,9 @@ def make_replace_operands(
 ) -> ReplaceOperands:
     """A feature map of ``grid`` = (batch, rows, columns) patches of ``half`` x ``half`` cells, values in [-1, 1].
 
-    The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single cells of others. Sources are
-    patches outside it and a few inside, shares add up to 1 or, at one patch in ten, to 0. What no result may depend on
-    is NaN: the cells of the hole.
+    The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single cells of others. Any patch
+    may be a source; shares add up to 1 or, at one patch in ten, to 0. What no result may depend on is NaN: the cells of
+    the hole.
     """
     batch, rows, columns = grid
     rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * channels + 11 * half)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Peaks", "Work", "count_work"]
+__all__ = ["Peaks", "Work", "count_replace", "count_search"]
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,20 @@ class Work:
         return 1e3 * max(self.flops / peaks.flops, self.bytes / peaks.bytes)
 
 
-def count_work(patches: int, descriptor: int, width: int, *, rows: int, valid: int, half: bool) -> Work:
-    """Counts one picture: both products over hole rows and valid patches, and each needed value read or written once.
+def count_search(patches: int, descriptor: int, *, rows: int, valid: int, best: int, half: bool) -> Work:
+    """Counts one image without sweeps: the product over hole rows and valid patches, and each descriptor read once.
 
-    Rows of ``v`` that are neither valid nor pass are not read. What a kernel computes twice is not counted: that is its
-    own loss.
+    What a kernel computes or reads twice is not counted: that is its own loss. Sweeps add 20 products a row where the
+    search has ``valid``, and are bound by the latency of their launches.
     """
+    descriptors = min(rows + valid, patches) * descriptor * (2 if half else 4)
+    maps = (2 + 2 * best) * 4 * patches  # hole, weight; source, share
+    return Work(2 * rows * valid * descriptor, descriptors + maps)
+
+
+def count_replace(cells: int, channels: int, *, inside: int, patches: int, best: int, half: bool) -> Work:
+    """Counts one image: cells outside the hole read once, all of them written once, one patch over each cell inside."""
     size = 2 if half else 4
-    read_descriptors = (rows + valid) * descriptor * size
-    # In a picture each patch is a hole, or valid, or both (partly known); the passing rows are the others.
-    read_values = max(valid, patches - rows) * width * size
-    written = patches * width * size
-    flags = 3 * 4 * patches  # hole, weight, replaced
-    return Work(2 * rows * valid * (descriptor + width), read_descriptors + read_values + written + flags)
+    read, written = (cells - inside) * channels, cells * channels
+    maps = 2 * cells  # inside, missing
+    return Work(2 * inside * channels, (read + written + maps) * size + 8 * best * patches)

@@ -1,31 +1,70 @@
-"""The operator on a GPU with torch's memory, beside two torch versions of it."""
+"""Both operators on a GPU with torch's memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cpp_ext.cases import Operands
-from cpp_ext.kernel_library import PatchReplaceLibrary
+from cpp_ext.cases import ReplaceOperands, SearchOperands
+from cpp_ext.kernel_library import KernelLibrary, ReplaceSizes, SearchSizes
 
-__all__ = ["DeviceCase", "milliseconds"]
+__all__ = ["ReplaceCase", "SearchCase"]
 
 
-class DeviceCase:
-    """Operands on the GPU with room for the result. ``scale`` and sizes are fixed, the contents may be changed."""
+def _pointers(tensors: Sequence[Tensor]) -> list[int]:
+    return [t.data_ptr() for t in tensors]
 
-    def __init__(self, library: PatchReplaceLibrary, given: Operands) -> None:
-        self._library = library
-        self._given = given
-        self.q, self.k, self.v, self.hole, self.weight = (torch.from_numpy(a).cuda() for a in given.arrays)
-        self.out = torch.full_like(self.v, float("nan"))
-        self.replaced = torch.full_like(self.hole, float("nan"))
-        size = library.workspace_bytes(given.sizes, half=given.half)
-        self._workspace = torch.full((size,), 255, dtype=torch.uint8, device="cuda")
+
+def _stream() -> int:
+    return int(torch.cuda.current_stream().cuda_stream)
+
+
+def _garbage(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Bytes that are no result, so that one that is not written does not go unnoticed."""
+    return torch.full(tuple(shape), -1, dtype=dtype, device="cuda")
+
+
+def _expect_success(status: int, sizes: SearchSizes | ReplaceSizes) -> None:
+    if status != 0:
+        raise RuntimeError(f"the launch failed with CUDA error {status} (see cudaError_t) for {sizes}")
+
+
+@dataclass(frozen=True)
+class SearchCase:
+    """Operands on the GPU with room for the result. Numbers and sizes are fixed, the contents may be changed."""
+
+    library: KernelLibrary
+    q: Tensor
+    hole: Tensor
+    weight: Tensor
+    source: Tensor
+    share: Tensor
+    workspace: Tensor
+    scale: float
+    coherence: float
+    sweeps: int
+
+    @classmethod
+    def of(cls, library: KernelLibrary, given: SearchOperands) -> SearchCase:
+        q, hole, weight = (torch.from_numpy(a).cuda() for a in given.arrays)
+        shape = given.outputs[0].shape
+        workspace = _garbage([library.workspace_bytes(given.sizes)], torch.int8)
+        source, share = _garbage(shape, torch.int32), _garbage(shape, torch.float32)
+        return cls(library, q, hole, weight, source, share, workspace, given.scale, given.coherence, given.sweeps)
+
+    def copy(self, *, sweeps: int | None = None) -> SearchCase:
+        """The same in memory of its own."""
+        tensors = (t.clone() for t in (self.q, self.hole, self.weight, self.source, self.share, self.workspace))
+        return SearchCase(self.library, *tensors, self.scale, self.coherence, self.sweeps if sweeps is None else sweeps)
+
+    @property
+    def moved_bytes(self) -> int:
+        return sum(t.nbytes for t in (self.q, self.hole, self.weight, self.source, self.share))
 
     def enqueue(self) -> None:
         """Enqueues one call on torch's current stream.
@@ -33,71 +72,72 @@ class DeviceCase:
         Raises:
             RuntimeError: the launch failed.
         """
-        tensors = (self.q, self.k, self.v, self.hole, self.weight, self.out, self.replaced)
-        status = self._library.enqueue(
-            [t.data_ptr() for t in tensors],
-            self._given.sizes,
-            scale=self._given.scale,
-            half=self._given.half,
-            workspace=self._workspace.data_ptr(),
-            workspace_bytes=self._workspace.numel(),
-            stream=torch.cuda.current_stream().cuda_stream,
+        half = int(self.q.dtype == torch.float16)
+        sizes = SearchSizes(*self.hole.shape, self.q.shape[2], self.source.shape[1], half)
+        status = self.library.search(
+            _pointers((self.q, self.hole, self.weight, self.source, self.share)),
+            sizes,
+            scale=self.scale,
+            coherence=self.coherence,
+            sweeps=self.sweeps,
+            workspace=self.workspace.data_ptr(),
+            workspace_bytes=self.workspace.nbytes,
+            stream=_stream(),
         )
-        if status != 0:
-            raise RuntimeError(f"the launch failed with CUDA error {status} (see cudaError_t) for {self._given.sizes}")
+        _expect_success(status, sizes)
 
-    def result(self) -> tuple[NDArray[np.generic], NDArray[np.float32]]:
-        """Waits and returns ``out`` and ``replaced``."""
+    def result(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Waits and returns ``source`` and ``share``."""
         torch.cuda.synchronize()
-        return self.out.cpu().numpy(), self.replaced.cpu().numpy()
+        return self.source.cpu().numpy(), self.share.cpu().numpy()
 
-    def unfused(self) -> Tensor:
-        """One picture in plain torch, with the compaction that the kernel does too; waits for the host twice."""
-        rows = (self.hole[0] > 0).nonzero()[:, 0]
-        cols = (self.weight[0] > 0).nonzero()[:, 0]
-        logits = (self.q[0, rows] @ self.k[0, cols].T).float() * self._given.scale + self.weight[0, cols].log()
-        share = torch.softmax(logits, 1).to(self.v.dtype)
-        out = self.v.clone()
-        out[0, rows] = share @ self.v[0, cols]
-        return out
 
-    def attention(self) -> Callable[[], Tensor]:
-        """torch's attention alone, on rows gathered beforehand and without the weights: less than the operator does.
+@dataclass(frozen=True)
+class ReplaceCase:
+    """Operands on the GPU with room for the result. Sizes are fixed, the contents may be changed."""
 
-        Only comparable where every weight above 0 is 1. The descriptor is padded to a multiple of 8, as its faster
-        kernels ask.
+    library: KernelLibrary
+    features: Tensor
+    inside: Tensor
+    source: Tensor
+    share: Tensor
+    mixed: Tensor
+    missing: Tensor
+
+    @classmethod
+    def of(cls, library: KernelLibrary, given: ReplaceOperands) -> ReplaceCase:
+        return cls.from_tensors(library, *(torch.from_numpy(a).cuda() for a in given.arrays))
+
+    @classmethod
+    def from_tensors(
+        cls, library: KernelLibrary, features: Tensor, inside: Tensor, source: Tensor, share: Tensor
+    ) -> ReplaceCase:
+        mixed, missing = _garbage(features.shape, features.dtype), _garbage(inside.shape, inside.dtype)
+        return cls(library, features, inside, source, share, mixed, missing)
+
+    def copy(self) -> ReplaceCase:
+        """The same in memory of its own."""
+        return ReplaceCase(self.library, *(t.clone() for t in self._tensors))
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.features, self.inside, self.source, self.share, self.mixed, self.missing
+
+    @property
+    def moved_bytes(self) -> int:
+        return sum(t.nbytes for t in self._tensors)
+
+    def enqueue(self) -> None:
+        """Enqueues one call on torch's current stream.
+
+        Raises:
+            RuntimeError: the launch failed.
         """
-        rows = (self.hole[0] > 0).nonzero()[:, 0]
-        cols = (self.weight[0] > 0).nonzero()[:, 0]
-        pad = (0, -self.q.shape[2] % 8)
-        q = torch.nn.functional.pad(self.q[:, rows], pad)[None].contiguous()
-        k = torch.nn.functional.pad(self.k[:, cols], pad)[None].contiguous()
-        v = self.v[:, cols][None].contiguous()
-        scale = self._given.scale
-        return lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scale)
+        _, best, rows, columns = self.source.shape
+        sizes = ReplaceSizes(*self.features.shape, rows, columns, best, int(self.features.dtype == torch.float16))
+        _expect_success(self.library.replace(_pointers(self._tensors), sizes, stream=_stream()), sizes)
 
-
-def milliseconds(call: Callable[[], object], *, repeats: int, graph: bool) -> dict[str, float]:
-    """Times ``call`` with CUDA events after a warm-up; ``graph``: as a replayed CUDA graph, without launch costs."""
-    side = torch.cuda.Stream()
-    with torch.cuda.stream(side):
-        for _ in range(5):
-            call()
-    torch.cuda.synchronize()
-    run: Callable[[], object] = call
-    if graph:
-        captured = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(captured):
-            call()
-        run = captured.replay
-    for _ in range(5):
-        run()
-    marks = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(repeats)]
-    for begin, end in marks:
-        begin.record()
-        run()
-        end.record()
-    torch.cuda.synchronize()
-    times = np.array([begin.elapsed_time(end) for begin, end in marks])
-    p10, p50, p90 = np.percentile(times, [10, 50, 90])
-    return {"p10": float(p10), "p50": float(p50), "p90": float(p90)}
+    def result(self) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+        """Waits and returns ``mixed`` and ``missing``."""
+        torch.cuda.synchronize()
+        return self.mixed.cpu().numpy(), self.missing.cpu().numpy()

@@ -1,8 +1,8 @@
 """Checks and times the kernels on a GPU: ``python -m cpp_ext.bench.kernel_bench --out kernels.json``.
 
-Needs torch with CUDA and nvcc. First every case is compared with the specification; a kernel that is wrong is not
-timed. Then it is timed over hole shares and widths beside torch's attention and a plain torch version, and set against
-the roofline of peaks measured in the same run.
+Needs torch with CUDA and nvcc. First the kernels are compared with the specification; if one is wrong, nothing is timed.
+Then the search and the replacement are timed apart, at the sizes of the runtime, beside plain torch versions, and set
+against the roofline of peaks measured in the same run. The JSON file is written after every case.
 """
 
 from __future__ import annotations
@@ -11,109 +11,219 @@ import argparse
 import json
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from cpp_ext.bench.counts import Peaks, count_work
-from cpp_ext.bench.device import DeviceCase, milliseconds
-from cpp_ext.cases import Operands, check, make_operands
-from cpp_ext.kernel_library import LIBRARY_SOURCES, PatchReplaceLibrary, build_device
+from cpp_ext.bench.counts import Peaks, count_replace, count_search
+from cpp_ext.bench.device import ReplaceCase, SearchCase
+from cpp_ext.bench.timing import copies_needed, measure_peaks, milliseconds
+from cpp_ext.bench.torch_peers import replace_all, replace_gathered, search_all, search_gathered
+from cpp_ext.cases import (
+    SearchOperands,
+    check_replace,
+    check_search,
+    make_replace_operands,
+    make_search_operands,
+)
+from cpp_ext.kernel_library import LIBRARY_SOURCES, KernelLibrary, build_device
 from iic_rt.bench.environment import commit
 from iic_rt.image_io import write_bytes
 
-__all__ = ["CHECKED", "check_all", "main"]
+__all__ = ["CHECKED_REPLACE", "CHECKED_SEARCH", "check_all", "main", "run_steps"]
 
-SCALE = 180.0
-PATCHES, DESCRIPTOR = 4096, 76  # of the shipped upsampling network
-WIDTHS = (144, 256, 576, 1600, 2304)
-HOLES = (0.01, 0.05, 0.1, 0.3, 0.7)
-# (batch, patches, descriptor, width): around the borders of tiles, chunks and instances of the kernels.
-CHECKED = [
-    (1, 1, 1, 1),
-    (1, 33, 3, 5),
-    (3, 130, 16, 40),
-    (2, 64, 80, 192),
-    (1, 65, 81, 193),
-    (2, 257, 128, 384),
-    (1, 300, 129, 100),
-    (1, 2000, 76, 577),
-    (1, PATCHES, DESCRIPTOR, 576),
+GRID, DESCRIPTOR, CHANNELS = (1, 64, 64), 76, 16  # of the upsampling network
+PATCHES = GRID[1] * GRID[2]
+SWEEPS = 4
+HOLES = (0.01, 0.05, 0.15, 0.3, 0.6)
+SIDES = (256, 384, 512, 896, 1024, 2048)  # of a region in pixels; its feature map has half as many cells
+TYPES = ("float16", "float32")
+PEER_REPEATS = 5
+# (batch, rows, columns), descriptor, best, sweeps: around the borders of tiles and instances of the kernels.
+CHECKED_SEARCH = [
+    ((1, 1, 1), 1, 1, 0),
+    ((1, 3, 11), 3, 1, 1),
+    ((3, 10, 13), 16, 3, 0),
+    ((2, 8, 16), 80, 4, 0),
+    ((1, 5, 13), 81, 1, 2),
+    ((2, 16, 17), 128, 2, 0),
+    ((1, 15, 20), 129, 1, 2),
+    (GRID, DESCRIPTOR, 1, SWEEPS),
+    (GRID, DESCRIPTOR, 4, 0),
 ]
+# (batch, rows, columns), channels, cells of a patch, best.
+CHECKED_REPLACE = [
+    ((1, 1, 1), 1, 2, 1),
+    ((3, 5, 3), 9, 3, 2),
+    ((2, 3, 7), 17, 7, 4),
+    ((1, 4, 4), CHANNELS, 16, 1),
+    (GRID, CHANNELS, 2, 1),
+]
+CHECKED_HOLES = (0.0, 0.02, 0.3, 1.0)
 
 
-def check_all(library: PatchReplaceLibrary) -> list[dict[str, Any]]:
-    """Compares every case with the specification.
+class Step(NamedTuple):
+    """A measurement: the list of the record that its result goes to, what it is of, and how it is made."""
+
+    into: str
+    of: str
+    run: Callable[[], dict[str, Any]]
+
+
+def check_all(library: KernelLibrary) -> list[dict[str, Any]]:
+    """Compares every case with the specification, and real descriptors at the scale of the release.
 
     Raises:
         AssertionError: one is wrong.
     """
-    done = []
-    for sizes in CHECKED:
-        for dtype in ("float32", "float16"):
-            for holes in (0.0, 0.02, 0.3, 1.0):
-                given = make_operands(sizes, dtype, holes=holes, scale=SCALE)
-                case = DeviceCase(library, given)
+    done: list[dict[str, Any]] = []
+    for dtype in TYPES:
+        for grid, descriptor, best, sweeps in CHECKED_SEARCH:
+            for holes in CHECKED_HOLES:
+                for exact in (True, False):
+                    kept = sweeps if exact else 0
+                    given = make_search_operands(
+                        grid, descriptor, dtype, holes=holes, best=best, sweeps=kept, exact=exact
+                    )
+                    search = SearchCase.of(library, given)
+                    search.enqueue()
+                    error = check_search(given, *search.result())
+                    done.append({"search": [*grid, descriptor, best, kept], "type": dtype, "max_error": error})
+        for grid, channels, half, best in CHECKED_REPLACE:
+            for holes in CHECKED_HOLES:
+                operands = make_replace_operands(grid, channels, half, dtype, holes=holes, best=best)
+                case = ReplaceCase.of(library, operands)
                 case.enqueue()
-                error = check(given, *case.result())
-                done.append({"sizes": sizes, "type": dtype, "holes": holes, "max_error": error})
+                error = check_replace(operands, *case.result())
+                done.append({"replace": [*grid, channels, half, best], "type": dtype, "max_error": error})
     return done
 
 
-def measure_peaks(dtype: torch.dtype, repeats: int) -> Peaks:
-    side = 8192 if dtype == torch.float16 else 4096
-    a, b = torch.randn(2, side, side, device="cuda", dtype=dtype)
-    product = milliseconds(lambda: a @ b, repeats=repeats, graph=False)["p10"]
-    source = torch.empty(1 << 28, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    copy = milliseconds(lambda: target.copy_(source), repeats=repeats, graph=False)["p10"]
-    return Peaks(flops=2e3 * side**3 / product, bytes=2e3 * source.numel() / copy)
-
-
-def picture(width: int, holes: float, dtype: str) -> Operands:
-    """As in the runtime: a patch is a hole or valid, and every weight is 1."""
-    given = make_operands((1, PATCHES, DESCRIPTOR, width), dtype, holes=holes, scale=SCALE)
+def image(holes: float, dtype: str) -> SearchOperands:
+    """As in the runtime: one hole, descriptors of a smooth field, and each patch is a hole or valid with weight 1."""
+    given = make_search_operands(GRID, DESCRIPTOR, dtype, sweeps=SWEEPS, exact=False)
+    side = round(GRID[1] * holes**0.5)
+    first = (GRID[1] - side) // 2
+    given.hole[:] = 0
+    given.hole[:, first : first + side, first : first + side] = 1
     given.weight[:] = 1 - given.hole
-    given.v[np.isnan(given.v)] = 0
     return given
 
 
-def time_all(library: PatchReplaceLibrary, dtype: str, peaks: Peaks, repeats: int) -> list[dict[str, Any]]:
-    rows = []
-    for width in WIDTHS:
+def time_search(library: KernelLibrary, holes: float, dtype: str, peaks: Peaks, repeats: int) -> dict[str, Any]:
+    given = image(holes, dtype)
+    case = SearchCase.of(library, given)
+    copies = [case.copy() for _ in range(copies_needed(case.moved_bytes, cache_bytes()))]
+    unswept = [copy.copy(sweeps=0) for copy in copies]
+    rows = int(given.hole.sum())
+    work = count_search(PATCHES, DESCRIPTOR, rows=rows, valid=PATCHES - rows, best=given.best, half=dtype == "float16")
+    options = {"best": given.best, "scale": given.scale, "coherence": given.coherence, "sweeps": given.sweeps}
+
+    def peer(search: Callable[..., object]) -> list[Callable[[], object]]:
+        return [lambda c=c: search(c.q[0], c.hole[0], c.weight[0], **options) for c in copies[:8]]
+
+    kernel = milliseconds([copy.enqueue for copy in copies], repeats=repeats, graph=True)
+    return {
+        **{"type": dtype, "holes": holes, "rows": rows, "sweeps": SWEEPS},
+        **{"flops": work.flops, "bytes": work.bytes, "roofline_ms": work.roofline_ms(peaks)},
+        "kernel_ms": kernel,
+        "kernel_without_sweeps_ms": milliseconds([copy.enqueue for copy in unswept], repeats=repeats, graph=True),
+        "kernel_launched_ms": milliseconds([copy.enqueue for copy in copies], repeats=repeats, graph=False),
+        "torch_graph_ms": milliseconds(peer(search_all), repeats=PEER_REPEATS, graph=True),
+        "torch_ms": milliseconds(peer(search_gathered), repeats=PEER_REPEATS, graph=False),
+    }
+
+
+def time_replace(
+    library: KernelLibrary, side: int, holes: float, dtype: str, peaks: Peaks, repeats: int
+) -> dict[str, Any]:
+    """A map of ``side`` / 2 cells whose hole copies what the search found.
+
+    Raises:
+        AssertionError: the kernel and the torch version differ.
+    """
+    search = SearchCase.of(library, image(holes, dtype))
+    search.enqueue()
+    half = side // 2 // GRID[1]
+    torch_type = getattr(torch, dtype)
+    inside = torch.kron(search.hole, torch.ones(1, half, half, device="cuda"))[:, None].to(torch_type)
+    features = torch.rand(1, CHANNELS, *inside.shape[2:], device="cuda").to(torch_type)
+    case = ReplaceCase.from_tensors(library, features, inside, search.source, search.share)
+    case.enqueue()
+    tolerance = 1e-3 if dtype == "float16" else 1e-5
+    for got, expected in zip((case.mixed[0], case.missing[0, 0]), replace_all(*one_image(case)), strict=True):
+        torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
+    copies = [case.copy() for _ in range(copies_needed(case.moved_bytes, cache_bytes()))]
+    count = int((inside > 0).sum())
+    work = count_replace(inside.numel(), CHANNELS, inside=count, patches=PATCHES, best=1, half=dtype == "float16")
+
+    def peer(replace: Callable[..., object]) -> list[Callable[[], object]]:
+        return [lambda c=c: replace(*one_image(c)) for c in copies[:8]]
+
+    kernel = milliseconds([copy.enqueue for copy in copies], repeats=repeats, graph=True)
+    return {
+        **{"type": dtype, "side": side, "cells": inside.shape[2], "holes": holes, "inside": count},
+        **{"missing": int((case.missing > 0).sum()), "flops": work.flops, "bytes": work.bytes},
+        "roofline_ms": work.roofline_ms(peaks),
+        "kernel_ms": kernel,
+        "kernel_launched_ms": milliseconds([copy.enqueue for copy in copies], repeats=repeats, graph=False),
+        "torch_graph_ms": milliseconds(peer(replace_all), repeats=PEER_REPEATS, graph=True),
+        "torch_ms": milliseconds(peer(replace_gathered), repeats=PEER_REPEATS, graph=False),
+    }
+
+
+def one_image(case: ReplaceCase) -> tuple[torch.Tensor, ...]:
+    return case.features[0], case.inside[0, 0], case.source[0], case.share[0]
+
+
+def cache_bytes() -> int:
+    return int(torch.cuda.get_device_properties(0).L2_cache_size)
+
+
+def run_steps(steps: Sequence[Step], record: dict[str, Any], save: Callable[[], None], *, deadline: float) -> None:
+    """Runs the steps in order until ``deadline`` (of ``time.monotonic``) and saves after each; names those left out.
+
+    What a step returns goes to the end of ``record[step.into]``.
+    """
+    left_out = record.setdefault("left_out", [])
+    for step in steps:
+        if time.monotonic() >= deadline:
+            left_out.append(step.of)
+            continue
+        result = step.run()
+        record.setdefault(step.into, []).append(result)
+        save()
+        numbers = {name: value["p50"] for name, value in result.items() if isinstance(value, dict)}
+        times = ", ".join(f"{name.removesuffix('_ms')} {value:.4f}" for name, value in numbers.items())
+        print(f"{step.of}: {times} ms; roofline {result.get('roofline_ms', 0):.4f}", flush=True)
+    save()
+
+
+def make_steps(library: KernelLibrary, peaks: dict[str, Peaks], repeats: int) -> list[Step]:
+    """What tells most comes first: float16, which the runtime takes on a GPU, and the smaller regions."""
+    steps = []
+    for dtype in TYPES:
         for holes in HOLES:
-            given = picture(width, holes, dtype)
-            case = DeviceCase(library, given)
-            case.enqueue()
-            error = check(given, *case.result())
-            count = int(given.hole.sum())
-            work = count_work(PATCHES, DESCRIPTOR, width, rows=count, valid=PATCHES - count, half=given.half)
-            kernel = milliseconds(case.enqueue, repeats=repeats, graph=True)
-            row = {
-                "type": dtype,
-                "width": width,
-                "holes": holes,
-                "rows": count,
-                "max_error": error,
-                "flops": work.flops,
-                "bytes": work.bytes,
-                "roofline_ms": work.roofline_ms(peaks),
-                "share_of_roofline": work.roofline_ms(peaks) / kernel["p50"],
-                "kernel_ms": kernel,
-                "kernel_launched_ms": milliseconds(case.enqueue, repeats=repeats, graph=False),
-                "attention_ms": milliseconds(case.attention(), repeats=repeats, graph=True),
-                "unfused_ms": milliseconds(case.unfused, repeats=repeats, graph=False),
-            }
-            rows.append(row)
-            print(
-                f"{dtype} width {width:5} holes {holes:4.0%}: kernel {kernel['p50']:7.3f} ms, "
-                f"{row['share_of_roofline']:4.0%} of the roofline; attention alone {row['attention_ms']['p50']:7.3f}, "
-                f"unfused {row['unfused_ms']['p50']:7.3f}",
-                flush=True,
+            steps.append(
+                Step(
+                    "search",
+                    f"search {dtype} holes {holes:.0%}",
+                    lambda a=(holes, dtype): time_search(library, *a, peaks[a[1]], repeats),
+                )
             )
-    return rows
+        for side in SIDES:
+            for holes in HOLES:
+                steps.append(
+                    Step(
+                        "replace",
+                        f"replace {dtype} side {side} holes {holes:.0%}",
+                        lambda a=(side, holes, dtype): time_replace(library, *a, peaks[a[2]], repeats),
+                    )
+                )
+    return steps
 
 
 def environment() -> dict[str, Any]:
@@ -122,6 +232,7 @@ def environment() -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(),
         "compute_capability": list(torch.cuda.get_device_capability()),
+        "l2_bytes": cache_bytes(),
         "nvidia_smi": _output_or_unknown(query),
         "torch": torch.__version__,
         "torch_cuda": torch.version.cuda,
@@ -142,22 +253,27 @@ def _output_or_unknown(command: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cpp_ext.bench.kernel_bench", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--repeats", type=int, default=50, help="timed calls of each case")
+    parser.add_argument("--repeats", type=int, default=30, help="timed runs through all copies (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=240, help="after these no case is begun (default %(default)s)")
     args = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("this torch sees no GPU; install one with CUDA on a machine that has a GPU")
+    deadline = time.monotonic() + args.seconds
     torch.backends.cuda.matmul.allow_tf32 = False
     with tempfile.TemporaryDirectory() as folder:
-        library = PatchReplaceLibrary(build_device(Path(folder) / "kernels.so", LIBRARY_SOURCES))
-        record: dict[str, Any] = {"schema": 1, **environment(), "repeats": args.repeats, "checked": check_all(library)}
+        library = KernelLibrary(build_device(Path(folder) / "kernels.so", LIBRARY_SOURCES))
+        record: dict[str, Any] = {"schema": 2, **environment(), "checked": check_all(library), "peaks": {}}
+
+        def save() -> None:
+            write_bytes(args.out, (json.dumps(record, indent=1) + "\n").encode())
+
+        save()
         print(f"{len(record['checked'])} cases equal the specification")
-        record["peaks"], record["timed"] = {}, []
-        for dtype in ("float16", "float32"):
-            peaks = measure_peaks(getattr(torch, dtype), args.repeats)
-            record["peaks"][dtype] = {"flops": peaks.flops, "bytes": peaks.bytes}
-            print(f"{dtype}: {peaks.flops / 1e12:.1f} TFLOP/s, {peaks.bytes / 1e9:.0f} GB/s")
-            record["timed"] += time_all(library, dtype, peaks, args.repeats)
-    write_bytes(args.out, (json.dumps(record, indent=1) + "\n").encode())
+        peaks = {dtype: measure_peaks(getattr(torch, dtype), args.repeats) for dtype in TYPES}
+        for dtype, peak in peaks.items():
+            record["peaks"][dtype] = {"flops": peak.flops, "bytes": peak.bytes}
+            print(f"{dtype}: {peak.flops / 1e12:.1f} TFLOP/s, {peak.bytes / 1e9:.0f} GB/s")
+        run_steps(make_steps(library, peaks, args.repeats), record, save, deadline=deadline)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from cpp_ext.bench.counts import Peaks, Work, count_work
+from cpp_ext.bench.counts import Peaks, Work, count_replace, count_search
 
 
-def test_a_case_counted_by_hand() -> None:
-    # 10 patches: 4 rows are replaced from 6 valid ones; descriptor 3, width 5, float16.
-    work = count_work(10, 3, 5, rows=4, valid=6, half=True)
-    assert work.flops == 2 * 4 * 6 * (3 + 5)
-    descriptors, read, written, flags = (4 + 6) * 3 * 2, 6 * 5 * 2, 10 * 5 * 2, 3 * 10 * 4
-    assert work.bytes == descriptors + read + written + flags
-    assert count_work(10, 3, 5, rows=4, valid=6, half=False).bytes == 2 * (work.bytes - flags) + flags
+def test_a_search_counted_by_hand() -> None:
+    # 10 patches: 4 rows are replaced from 6 valid ones; a descriptor of 3, one kept, float16.
+    work = count_search(10, 3, rows=4, valid=6, best=1, half=True)
+    assert work.flops == 2 * 4 * 6 * 3
+    maps = 4 * 4 * 10  # hole, weight, source, share
+    assert work.bytes == 10 * 3 * 2 + maps
+    assert count_search(10, 3, rows=4, valid=6, best=1, half=False).bytes == 10 * 3 * 4 + maps
+    assert count_search(10, 3, rows=4, valid=6, best=3, half=True).bytes == work.bytes + 2 * 8 * 10
+    assert count_search(10, 3, rows=1, valid=6, best=1, half=True).bytes == 7 * 3 * 2 + maps  # three are neither
+    assert count_search(10, 3, rows=9, valid=6, best=1, half=True).bytes == work.bytes  # five are both
+
+
+def test_a_replacement_counted_by_hand() -> None:
+    # 100 cells, 30 of them inside, 4 channels, 25 patches, float16.
+    work = count_replace(100, 4, inside=30, patches=25, best=1, half=True)
+    assert work.flops == 2 * 30 * 4
+    assert work.bytes == 2 * (70 * 4 + 100 * 4 + 2 * 100) + 8 * 25
+    assert count_replace(100, 4, inside=30, patches=25, best=2, half=False).bytes == 2 * work.bytes
 
 
 @pytest.mark.parametrize(("work", "expected"), [(Work(200, 10), 2000.0), (Work(100, 30), 3000.0)])

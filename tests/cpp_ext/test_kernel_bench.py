@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from cpp_ext.bench import kernel_bench
+from cpp_ext.bench.counts import Peaks
+from cpp_ext.bench.kernel_bench import Step, run_steps
+from cpp_ext.bench.timing import copies_needed
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -24,17 +29,73 @@ def test_without_a_gpu_it_says_so(
     assert not out.exists()
 
 
-def test_the_timed_pictures_are_those_of_the_runtime() -> None:
-    given = kernel_bench.picture(16, 0.3, "float16")
-    assert given.sizes == (1, 4096, 76, 16)
-    assert 0.25 < given.hole.mean() < 0.35
-    np.testing.assert_array_equal(given.weight, 1 - given.hole)  # the torch peer has no weights
-    assert np.isfinite(given.v).all()
+@pytest.mark.parametrize("holes", kernel_bench.HOLES)
+def test_the_timed_images_are_those_of_the_runtime(holes: float) -> None:
+    given = kernel_bench.image(holes, "float16")
+    assert given.q.shape == (1, 4096, 76)
+    assert given.q.dtype == np.float16
+    assert given.hole.mean() == pytest.approx(holes, rel=0.15)
+    np.testing.assert_array_equal(given.weight, 1 - given.hole)
+    assert (given.best, given.sweeps) == (1, 4)
+
+
+def test_regions_are_whole_patches() -> None:
+    for side in kernel_bench.SIDES:
+        assert side % (2 * 64) == 0
+        assert side // 2 // 64 >= 2
 
 
 def test_the_checked_cases_reach_every_kernel() -> None:
-    descriptors = {sizes[2] for sizes in kernel_bench.CHECKED}
-    assert min(descriptors) <= 80  # the first instance of the tensor-core kernel
-    assert any(80 < d <= 128 for d in descriptors)  # the second
-    assert max(descriptors) > 128  # the scalar kernel in float16
-    assert any(sizes[3] > 384 for sizes in kernel_bench.CHECKED)  # three chunks of values
+    cases = kernel_bench.CHECKED_SEARCH
+    for is_long in (False, True):
+        for best in (1, 4):  # the lists that are built
+            lengths = [d for _, d, b, _ in cases if min(b, 2) == min(best, 2) and d <= 128]
+            assert any((d > 80) == is_long for d in lengths)  # the instances of the tensor-core kernel
+    assert any(d > 128 for _, d, _, _ in cases)  # the scalar kernel in float16
+    assert any(sweeps for _, _, _, sweeps in cases)
+    widths = [grid[2] * half for grid, _, half, _ in kernel_bench.CHECKED_REPLACE]
+    assert {width % 2 for width in widths} == {0, 1}  # threads of one and of two cells
+
+
+def test_the_copies_are_larger_than_the_cache() -> None:
+    assert copies_needed(700_000, 50 << 20) * 700_000 >= 2 * (50 << 20)
+    assert copies_needed(70_000_000, 50 << 20) == 8
+
+
+def test_what_was_measured_is_saved_after_each_step_and_the_budget_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    record: dict[str, Any] = {}
+    saved = []
+    end = time.monotonic() + 60
+
+    def step(name: str, result: float) -> Step:
+        return Step("times", name, lambda: {"roofline_ms": 0.5, "kernel_ms": {"p50": result}})
+
+    def save() -> None:
+        saved.append(len(record.get("times", [])))
+
+    run_steps([step("a", 1.0), step("b", 2.0)], record, save, deadline=end)
+    assert saved == [1, 2, 2]
+    assert "b: kernel 2.0000 ms; roofline 0.5000" in capsys.readouterr().out
+    run_steps([step("c", 1.0)], record, save, deadline=time.monotonic())
+    assert (len(record["times"]), record["left_out"]) == (2, ["c"])
+
+
+def test_a_step_that_fails_leaves_what_was_saved() -> None:
+    record: dict[str, Any] = {}
+    saved = []
+
+    def fail() -> dict[str, Any]:
+        raise AssertionError("differs")
+
+    steps = [Step("times", "a", lambda: {"kernel_ms": {"p50": 1.0}}), Step("times", "b", fail)]
+    with pytest.raises(AssertionError):
+        run_steps(steps, record, lambda: saved.append(len(record["times"])), deadline=time.monotonic() + 60)
+    assert saved == [1]
+
+
+def test_float16_and_every_size_of_the_runtime_are_timed() -> None:
+    steps = kernel_bench.make_steps(None, dict.fromkeys(kernel_bench.TYPES, Peaks(1.0, 1.0)), 1)  # type: ignore[arg-type]
+    names = [step.of for step in steps]
+    assert len(set(names)) == 2 * (5 + 6 * 5)
+    assert names[0] == "search float16 holes 1%"
+    assert "replace float16 side 896 holes 60%" in names

@@ -61,7 +61,7 @@ def test_a_hole_patch_copies_the_patch_that_it_is_told(library: KernelLibrary, d
     given.share[:] = 1
     mixed, missing = run_replace(library, given)
     assert not missing.any()
-    # The patch itself, not its margins: its neighbours copy what lies beside patch 15 too, beyond the border the nearest.
+    # Without its margins, where its neighbours copy beyond the border, and so the cells nearest to it.
     np.testing.assert_array_equal(mixed[0, :, 5:7, 5:7], given.features[0, :, 13:15, 13:15])
 
 

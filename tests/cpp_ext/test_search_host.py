@@ -21,8 +21,8 @@ from tests.cpp_ext.host_runs import INVALID_VALUE, aligned, run_search
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
 
 FLOAT32, FLOAT16 = 0, 1
-# (batch, rows, columns), descriptor. The scalar kernel works under the shim in tiles of 8 hole patches, 8 valid ones and
-# 3 descriptor entries; the tensor-core kernel, float16 up to a descriptor of 128, in 128, 64 and 16.
+# (batch, rows, columns), descriptor. The scalar kernel works under the shim in tiles of 8 hole patches, 8 valid ones
+# and 3 descriptor entries; the tensor-core kernel, float16 up to a descriptor of 128, in 128, 64 and 16.
 SCALAR = [((1, 1, 1), 1), ((1, 1, 7), 3), ((3, 5, 10), 16), ((2, 11, 3), 4), ((1, 8, 8), 6), ((1, 10, 12), 76)]
 TENSOR = [((1, 1, 1), 1), ((1, 3, 11), 3), ((2, 7, 10), 16), ((1, 13, 20), 76), ((1, 8, 16), 80), ((1, 5, 13), 81)]
 BOTH = [
