@@ -65,7 +65,7 @@ def make_search_operands(
     sweeps: int = 0,
     exact: bool = True,
 ) -> SearchOperands:
-    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` is a share of them, ``valid`` one of the rest.
+    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` and ``valid``: shares of them and of the rest.
 
     ``exact``: small whole numbers times a power of two, with many equal logits, and weights of 0 and 1. The scale is a
     power of two and the bonus of coherence some of the steps of a logit, so that bonus and cosine outweigh each other

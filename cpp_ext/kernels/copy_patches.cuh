@@ -38,9 +38,9 @@ __device__ inline PatchesOver patchesOver(int cell, int half, int patches) {
 
 __device__ inline int clamp(int value, int most) { return larger(0, smaller(value, most)); }
 
-// Six blocks on a multiprocessor: with fewer, too few bytes are under way; more would take registers from memory.
+// Five blocks on a multiprocessor: with fewer, too few bytes are under way; more would take registers from memory.
 template <typename T, int kPiece, int kThreads>
-__global__ void __launch_bounds__(kThreads, 6) copyPatchesKernel(PatchReplaceParams params) {
+__global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplaceParams params) {
     using Block = Piece<T, kPiece>;
     PatchReplaceSizes const& sizes = params.sizes;
     int const pieces = sizes.width / kPiece;

@@ -28,8 +28,9 @@ __device__ void loadDescriptors(float* to, T const* from, int const* index, int 
     }
 }
 
+// Two blocks on a multiprocessor: left to itself the compiler takes so few registers that some devices spill.
 template <typename T, typename Tile, int kBest>
-__global__ void __launch_bounds__(Tile::threads) searchScalarKernel(PatchSearchParams params, SearchWorkspace ws) {
+__global__ void __launch_bounds__(Tile::threads, 2) searchScalarKernel(PatchSearchParams params, SearchWorkspace ws) {
     constexpr int kRows = Tile::geometry.rows;
     constexpr int kCols = Tile::geometry.cols;
     constexpr int kDepth = Tile::depth;

@@ -9,59 +9,90 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpp_ext.cases import check, make_operands
-from cpp_ext.kernel_library import LIBRARY_SOURCES, SANITIZE_SOURCES, PatchReplaceLibrary, build_device
+from cpp_ext.cases import SearchOperands, check_replace, check_search, make_replace_operands, make_search_operands
+from cpp_ext.kernel_library import LIBRARY_SOURCES, SANITIZE_SOURCES, KernelLibrary, build_device
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc, the CUDA toolkit's compiler"),
 ]
 
+TYPES = pytest.mark.parametrize("dtype", ["float32", "float16"])
+
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> PatchReplaceLibrary:
-    return PatchReplaceLibrary(build_device(tmp_path_factory.mktemp("device") / "kernels.so", LIBRARY_SOURCES))
+def library(tmp_path_factory: pytest.TempPathFactory) -> KernelLibrary:
+    return KernelLibrary(build_device(tmp_path_factory.mktemp("device") / "kernels.so", LIBRARY_SOURCES))
 
 
-def test_every_case_of_the_measurement_equals_the_specification(library: PatchReplaceLibrary) -> None:
-    from cpp_ext.bench.kernel_bench import CHECKED, check_all
+def test_every_case_of_the_measurement_equals_the_specification(library: KernelLibrary) -> None:
+    from cpp_ext.bench.kernel_bench import CHECKED_HOLES, CHECKED_REPLACE, CHECKED_SEARCH, check_all
 
-    assert len(check_all(library)) == len(CHECKED) * 2 * 4
+    cases = 2 * len(CHECKED_SEARCH) + len(CHECKED_REPLACE)  # exact and real descriptors
+    assert len(check_all(library)) == cases * len(CHECKED_HOLES) * 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_a_captured_call_follows_the_holes(library: PatchReplaceLibrary, dtype: str) -> None:
+@TYPES
+@pytest.mark.parametrize(("best", "sweeps"), [(1, 3), (4, 0)])
+def test_a_captured_search_follows_the_holes(library: KernelLibrary, dtype: str, best: int, sweeps: int) -> None:
     import torch
 
-    from cpp_ext.bench.device import DeviceCase
+    from cpp_ext.bench.device import SearchCase
 
-    first = make_operands((2, 500, 76, 96), dtype, holes=0.1)
-    case = DeviceCase(library, first)
+    def operands(holes: float) -> SearchOperands:
+        return make_search_operands((2, 20, 25), 76, dtype, holes=holes, best=best, sweeps=sweeps)
+
+    case = SearchCase.of(library, operands(0.1))
     case.enqueue()  # loads the kernels
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         case.enqueue()
     for holes in (0.1, 0.9, 0.0):
-        given = make_operands((2, 500, 76, 96), dtype, holes=holes)
-        for tensor, array in zip((case.q, case.k, case.v, case.hole, case.weight), given.arrays, strict=True):
+        given = operands(holes)
+        for tensor, array in zip((case.q, case.hole, case.weight), given.arrays, strict=True):
             tensor.copy_(torch.from_numpy(array))
         graph.replay()
-        check(given, *case.result())
+        check_search(given, *case.result())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_two_runs_are_equal(library: PatchReplaceLibrary, dtype: str) -> None:
-    from cpp_ext.bench.device import DeviceCase
+@TYPES
+def test_a_captured_replacement_follows_the_holes(library: KernelLibrary, dtype: str) -> None:
+    import torch
 
-    case = DeviceCase(library, make_operands((1, 4096, 76, 576), dtype, holes=0.05))
+    from cpp_ext.bench.device import ReplaceCase
+
+    case = ReplaceCase.of(library, make_replace_operands((2, 6, 5), 16, 4, dtype))
+    case.enqueue()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        case.enqueue()
+    for holes in (0.1, 0.9, 0.0):
+        given = make_replace_operands((2, 6, 5), 16, 4, dtype, holes=holes)
+        tensors = case.features, case.inside, case.source, case.share
+        for tensor, array in zip(tensors, given.arrays, strict=True):
+            tensor.copy_(torch.from_numpy(array))
+        graph.replay()
+        check_replace(given, *case.result())
+
+
+@TYPES
+@pytest.mark.parametrize(("best", "sweeps"), [(1, 4), (4, 0)])
+def test_two_searches_are_equal(library: KernelLibrary, dtype: str, best: int, sweeps: int) -> None:
+    from cpp_ext.bench.device import SearchCase
+
+    given = make_search_operands((1, 64, 64), 76, dtype, holes=0.05, best=best, sweeps=sweeps, exact=False)
+    case = SearchCase.of(library, given)
     results = []
     for _ in range(3):
-        case.out.fill_(7)
+        case.source.fill_(7)
+        case.share.fill_(7)
         case.enqueue()
-        results.append(case.result()[0])
-    np.testing.assert_array_equal(results[0], results[1])
-    np.testing.assert_array_equal(results[0], results[2])
+        results.append(case.result())
+    for other in results[1:]:
+        for first, second in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.skipif(shutil.which("compute-sanitizer") is None, reason="needs compute-sanitizer of the CUDA toolkit")
