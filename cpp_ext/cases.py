@@ -65,7 +65,7 @@ def make_search_operands(
     sweeps: int = 0,
     exact: bool = True,
 ) -> SearchOperands:
-    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` and ``valid``: shares of them and of the rest.
+    """Descriptors of ``grid`` = (batch, rows, columns) patches; ``holes`` and ``valid`` are shares of the patches.
 
     ``exact``: small whole numbers times a power of two, with many equal logits, and weights of 0 and 1. The scale is a
     power of two and the bonus of coherence some of the steps of a logit, so that bonus and cosine outweigh each other
@@ -88,7 +88,7 @@ def make_search_operands(
 def _smooth_field(rng: np.random.Generator, rows: int, columns: int, descriptor: int) -> NDArray[np.float64]:
     field = rng.normal(size=(rows, columns, descriptor))
     smooth = np.stack([cv2.GaussianBlur(plane, (0, 0), 2) for plane in np.moveaxis(field, 2, 0)], 2)
-    q = (smooth / smooth.std() + 0.5 * field).reshape(rows * columns, descriptor)
+    q = (smooth / np.sqrt((smooth**2).mean()) + 0.5 * field).reshape(rows * columns, descriptor)
     return np.asarray(q / np.linalg.norm(q, axis=1, keepdims=True))
 
 
