@@ -79,7 +79,7 @@ def _swept(
 
 
 def replace_all(features: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """``mixed`` [C, h, w] and ``missing`` [h, w] from ``inside`` [h, w], ``source`` and ``share`` [best, rows, columns]."""
+    """``mixed`` [C, h, w] and ``missing`` [h, w]; ``inside`` is [h, w], ``source`` [best, rows, columns] as ``share`` is."""
     cells = torch.arange(inside.numel(), device=inside.device)
     value, reached = _copied(features, inside, source, share, cells)
     copied = (inside.flatten() > 0) & reached
