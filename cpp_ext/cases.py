@@ -70,7 +70,7 @@ def make_search_operands(
     ``exact``: small whole numbers times a power of two, with many equal logits, and weights of 0 and 1. The scale is a
     power of two and the bonus of coherence some of the steps of a logit, so that bonus and cosine outweigh each other
     exactly. Otherwise a smooth field of unit vectors with noise, as a picture has, weights between 0 and 1, and the
-    scale of the release.
+    numbers of the release.
     """
     batch, rows, columns = grid
     rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * descriptor)
@@ -82,7 +82,7 @@ def make_search_operands(
         return SearchOperands(q.astype(dtype), hole, mask.astype(np.float32), best, 4.0, 1.0, sweeps, True)
     q = np.stack([_smooth_field(rng, rows, columns, descriptor) for _ in range(batch)])
     weight = (rng.uniform(0.1, 1, grid) * mask).astype(np.float32)
-    return SearchOperands(q.astype(dtype), hole, weight, best, 180.0, 5.0, sweeps, False)
+    return SearchOperands(q.astype(dtype), hole, weight, best, 180.0, 36.0, sweeps, False)
 
 
 def _smooth_field(rng: np.random.Generator, rows: int, columns: int, descriptor: int) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ def _swept(
 
 
 def replace_all(features: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """``mixed`` [C, h, w] and ``missing`` [h, w]; ``inside`` is [h, w], ``source`` [best, rows, columns] as ``share`` is."""
+    """``mixed`` [C, h, w] and ``missing`` [h, w]; ``inside`` is [h, w], the sources are [best, rows, columns]."""
     cells = torch.arange(inside.numel(), device=inside.device)
     value, reached = _copied(features, inside, source, share, cells)
     copied = (inside.flatten() > 0) & reached

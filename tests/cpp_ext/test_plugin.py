@@ -193,6 +193,17 @@ def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> 
     assert_holds_the_plugins(build_engine(library, model, shapes, tmp_path))
 
 
+@pytest.mark.parametrize("name", ["search.onnx", "search.fp16.onnx", "replace.onnx", "replace.fp16.onnx"])
+def test_rtx_builds_the_shipped_graphs(library: Path, name: str, tmp_path: Path) -> None:
+    model = onnx.load(ROOT / "iic_rt" / "bundles" / "edge" / name)
+    patches, cells = [1, 64, 64], [256, 256]
+    of_patches = {"hole": patches, "weight": patches, "source": [1, 1, *patches[1:]], "share": [1, 1, *patches[1:]]}
+    known = of_patches | {"q": [1, 4096, 76], "features": [1, 16, *cells], "inside": [1, 1, *cells]}
+    answer = build_engine(library, model, {i.name: known[i.name] for i in model.graph.input}, tmp_path)
+    assert answer["built"], answer["log"]
+    assert answer["layers"].count("PLUGIN_V3") == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
