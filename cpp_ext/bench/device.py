@@ -15,6 +15,8 @@ from cpp_ext.kernel_library import KernelLibrary, ReplaceSizes, SearchSizes
 
 __all__ = ["ReplaceCase", "SearchCase"]
 
+DEVICE = "cuda"
+
 
 def _pointers(tensors: Sequence[Tensor]) -> list[int]:
     return [t.data_ptr() for t in tensors]
@@ -26,7 +28,7 @@ def _stream() -> int:
 
 def _garbage(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Bytes that are no result, so that one that is not written does not go unnoticed."""
-    return torch.full(tuple(shape), -1, dtype=dtype, device="cuda")
+    return torch.full(tuple(shape), -1, dtype=dtype, device=DEVICE)
 
 
 def _expect_success(status: int, sizes: SearchSizes | ReplaceSizes) -> None:
@@ -51,7 +53,7 @@ class SearchCase:
 
     @classmethod
     def of(cls, library: KernelLibrary, given: SearchOperands) -> SearchCase:
-        q, hole, weight = (torch.from_numpy(a).cuda() for a in given.arrays)
+        q, hole, weight = (torch.from_numpy(a).to(DEVICE) for a in given.arrays)
         shape = given.outputs[0].shape
         workspace = _garbage([library.workspace_bytes(given.sizes)], torch.int8)
         source, share = _garbage(shape, torch.int32), _garbage(shape, torch.float32)
@@ -106,7 +108,7 @@ class ReplaceCase:
 
     @classmethod
     def of(cls, library: KernelLibrary, given: ReplaceOperands) -> ReplaceCase:
-        return cls.from_tensors(library, *(torch.from_numpy(a).cuda() for a in given.arrays))
+        return cls.from_tensors(library, *(torch.from_numpy(a).to(DEVICE) for a in given.arrays))
 
     @classmethod
     def from_tensors(

@@ -150,8 +150,8 @@ def time_replace(
     search.enqueue()
     half = side // 2 // GRID[1]
     torch_type = getattr(torch, dtype)
-    inside = torch.kron(search.hole, torch.ones(1, half, half, device="cuda"))[:, None].to(torch_type)
-    features = torch.rand(1, CHANNELS, *inside.shape[2:], device="cuda").to(torch_type)
+    inside = torch.kron(search.hole, torch.ones(1, half, half, device=search.hole.device))[:, None].to(torch_type)
+    features = torch.rand(1, CHANNELS, *inside.shape[2:], device=inside.device).to(torch_type)
     case = ReplaceCase.from_tensors(library, features, inside, search.source, search.share)
     case.enqueue()
     tolerance = 1e-3 if dtype == "float16" else 1e-5

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from cpp_ext.bench import kernel_bench
+from cpp_ext.bench import device, kernel_bench
 from cpp_ext.bench.counts import Peaks
 from cpp_ext.bench.kernel_bench import Step, run_steps
 from cpp_ext.bench.timing import copies_needed
+from cpp_ext.kernel_library import LIBRARY_SOURCES, KernelLibrary, build_host, host_compiler_works
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -99,3 +100,44 @@ def test_float16_and_every_size_of_the_runtime_are_timed() -> None:
     assert len(set(names)) == 2 * (5 + 6 * 5)
     assert names[0] == "search float16 holes 1%"
     assert "replace float16 side 896 holes 60%" in names
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
+    """The measurement with the kernels under the host shim, at small sizes; calls are made and not timed."""
+    if not host_compiler_works():
+        pytest.skip("needs g++ 12 or newer (13 on Arm)")
+
+    def call_once(calls: list[Any], **_: Any) -> dict[str, float]:
+        calls[0]()
+        return {"p50": 1.0}
+
+    monkeypatch.setattr(device, "DEVICE", "cpu")
+    monkeypatch.setattr(device, "_stream", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(kernel_bench, "milliseconds", call_once)
+    monkeypatch.setattr(kernel_bench, "cache_bytes", lambda: 1)
+    monkeypatch.setattr(kernel_bench, "GRID", (1, 6, 6))
+    monkeypatch.setattr(kernel_bench, "PATCHES", 36)
+    monkeypatch.setattr(kernel_bench, "CHECKED_SEARCH", [((1, 4, 5), 3, 1, 1), ((1, 6, 6), 5, 2, 0)])
+    monkeypatch.setattr(kernel_bench, "CHECKED_REPLACE", [((1, 2, 2), 3, 2, 1)])
+    return KernelLibrary(build_host(tmp_path / "kernels.so", LIBRARY_SOURCES))
+
+
+def test_the_measurement_runs_under_the_host_shim(host: KernelLibrary) -> None:
+    assert len(kernel_bench.check_all(host)) == 2 * (2 * 4 + 2 + 4)
+    peaks = Peaks(flops=1e9, bytes=1e9)
+    search = kernel_bench.time_search(host, 0.3, "float16", peaks, 1)
+    assert search["rows"] == 9
+    assert search["bytes"] == 36 * 76 * 2 + 16 * 36
+    replaced = kernel_bench.time_replace(host, 24, 0.3, "float16", peaks, 1)  # equal to torch, or it raises
+    assert (replaced["cells"], replaced["inside"], replaced["missing"]) == (12, 36, 0)
+    for result in (search, replaced):
+        assert {"kernel_ms", "kernel_launched_ms", "torch_graph_ms", "torch_ms"} <= set(result)
+        assert result["roofline_ms"] > 0
+
+
+def test_a_wrong_kernel_is_not_timed(host: KernelLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.ReplaceCase, "enqueue", lambda case: case.mixed.copy_(case.features))
+    with pytest.raises(AssertionError):
+        kernel_bench.time_replace(host, 24, 0.3, "float32", Peaks(1.0, 1.0), 1)
