@@ -17,7 +17,7 @@ from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
 from iic_rt.contract import Backend, Event
 from iic_rt.errors import BackendError, InpaintWarning, InputError
-from iic_rt.geometry import Box
+from iic_rt.geometry import Box, ladder_side
 from iic_rt.masks import Masks, read_masks
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline import assembly
@@ -249,8 +249,9 @@ class Inpainter:
             raise InputError(
                 f"sides is {tuple(sides)} and channels {channels}; give sides from 1 pixel up, and 1, 3 or 4 channels"
             )
-        options = replace(self.options, context=max(1.25, self.options.context), grow=0, budget_ms=None)
-        for side in sides:
+        options = replace(self.options, grow=0, budget_ms=None)
+        for asked in sides:
+            side = ladder_side(max(asked, self.working_size), self.working_size)
             image = np.zeros((side, side, channels), np.uint8)
             mask = np.zeros((side, side), np.uint8)
             size = max(1, int(side / options.context))
