@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,6 +21,23 @@ def _import() -> Any:
     except ImportError as error:
         raise BackendError(f"onnxruntime cannot be imported ({error}); run `pip install onnxruntime`") from error
     return onnxruntime
+
+
+# They see a whole region, however large, in floats: an arena would keep all of that.
+WHOLE_REGION = frozenset({"prepare", "composite"})
+
+
+@functools.cache  # of the process; it can be registered once
+def _share_arena(onnxruntime: Any) -> None:
+    """One arena for all sessions, since an arena never gives memory back; without one every run faults its pages anew."""
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    same_as_requested = 1
+    arena = onnxruntime.OrtArenaCfg({"arena_extend_strategy": same_as_requested})
+    try:
+        onnxruntime.create_and_register_allocator(memory, arena)
+    except RuntimeError as error:  # the application has registered one of its own
+        logging.getLogger("iic_rt").debug("onnxruntime keeps the allocator it has: %s", error)
 
 
 class OnnxRuntimeBinding(Binding):
@@ -47,27 +66,32 @@ class OnnxRuntimeBackend(HostBackend):
     def __init__(self, bundle: Bundle, *, precision: str | None, threads: int | None, stream: object | None) -> None:
         onnxruntime = _import()
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
-        # Every session has threads of its own. Left spinning after a graph they slow down those of the next one.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        # An arena never gives memory back, and every session has its own: after one large photograph they would
-        # keep several times what any one needs. Without arenas an iteration takes as long as with them.
-        options.enable_cpu_mem_arena = False
         self._sessions: dict[str, Any] = {}
         for name, graph in self.bundle.graphs.items():
             if name in IN_NUMPY:
                 continue
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
-                    str(graph.path), options, providers=list(self.providers)
+                    str(graph.path), self._options(name, threads), providers=list(self.providers)
                 )
             except Exception as error:  # the engine's own errors share no base class
                 raise BackendError(
                     f"onnxruntime {onnxruntime.__version__} refuses {graph.path}: {error}. "
                     "Run `iic-rt info` for the versions, and update onnxruntime or export the bundle again"
                 ) from error
+
+    def _options(self, graph: str, threads: int | None) -> Any:
+        onnxruntime = _import()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        # Every session has threads of its own. Left spinning after a graph they slow down those of the next one.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.enable_cpu_mem_arena = graph not in WHOLE_REGION
+        if options.enable_cpu_mem_arena:
+            options.add_session_config_entry("session.use_env_allocators", "1")
+            _share_arena(onnxruntime)
+        return options
 
     @staticmethod
     def version() -> str:

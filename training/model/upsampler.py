@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -114,6 +115,11 @@ class ReconstructionNetwork(nn.Module):
         self.to_features = nn.Conv2d(16, FEATURES, 3, padding=1)
         self.rgb1 = nn.Conv2d(FEATURES, 24, 3, padding=1)
         self.rgb2 = nn.Conv2d(24, DETAIL, 3, padding=1)
+        # pixel_unshuffle as a convolution, with zeros behind it: engines run that several times faster.
+        kernel = torch.zeros(FEATURES, 3, 2, 2)
+        for channel, (colour, row, column) in enumerate(product(range(3), range(2), range(2))):
+            kernel[channel, colour, row, column] = 1
+        self.register_buffer("unshuffle", kernel, persistent=False)
         with torch.no_grad():
             self.to_features.weight[:DETAIL] *= 0.1
             self.to_features.bias.zero_()
@@ -125,7 +131,7 @@ class ReconstructionNetwork(nn.Module):
         quarter = F.relu(self.down2(half))
         quarter = quarter + F.relu(self.middle(quarter))
         x = F.relu(self.merge(F.pixel_shuffle(self.up(quarter), 2) + half))
-        return self.to_features(x) + F.pad(F.pixel_unshuffle(detail, 2), (0, 0, 0, 0, 0, FEATURES - DETAIL))
+        return self.to_features(x) + F.conv2d(detail, self.unshuffle, stride=2)
 
     def to_rgb(self, features: Tensor) -> Tensor:
         x = features[:, :DETAIL] + self.rgb2(F.relu(self.rgb1(features)))
