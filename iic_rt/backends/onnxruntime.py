@@ -29,7 +29,8 @@ WHOLE_REGION = frozenset({"prepare", "composite"})
 
 @functools.cache  # of the process; it can be registered once
 def _share_arena(onnxruntime: Any) -> None:
-    """One arena for all sessions, since an arena never gives memory back; without one every run faults its pages anew."""
+    """One arena for all sessions: an arena never gives memory back, and without one every run faults its pages anew."""
+    memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
     same_as_requested = 1
