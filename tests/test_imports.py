@@ -47,7 +47,7 @@ def test_imports_run_one_way(part: str) -> None:
 
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
-    ("_version", "errors", "geometry", "resampling"),
+    ("_version", "errors", "geometry", "patches", "resampling"),
     ("components", "image_io"),
     ("masks",),
     ("options", "result"),

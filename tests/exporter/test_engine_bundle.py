@@ -122,24 +122,22 @@ def test_engines_are_named_and_wanted_once() -> None:
         "seam-fp16-256",
         "composite-fp16-256",
         "similarity-fp16-256",
+        "search-fp16-256",
         "features-fp16-256",
         "replace-fp16-256",
-        "replace-fp16-256-2",
         "to_rgb-fp16-256",
         "prepare-fp16-384",
         "composite-fp16-384",
         "features-fp16-384",
         "replace-fp16-384",
-        "replace-fp16-384-2",
         "to_rgb-fp16-384",
     ]
     assert wanted["replace-fp16-384"][1]["features"] == (1, 16, 192, 192)
-    assert wanted["replace-fp16-384-2"][1]["features"] == (1, 1, 192, 192)
 
 
 @pytest.mark.parametrize("name", ["step", "similarity", "features", "to_rgb"])
 def test_fp16_graphs_build_in_fp16(name: str, rtx: EngineLibrary) -> None:
-    pairs = graph_shapes(HALF, 128, 64, Limits(1 << 22, 1 << 27))
+    pairs = graph_shapes(HALF, 128, 64, Limits(1 << 22, 1 << 22))
     shapes = next(shapes for graph, shapes in pairs if graph == name)
     assert len(build_engine(rtx, HALF.graphs[name], shapes)) > 100_000
     layers = describe_network(rtx, HALF.graphs[name], shapes)
@@ -169,7 +167,7 @@ def test_the_bundle_is_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["built"]
     assert not (out / "old.engine").exists()
     assert made.name == "built"
-    assert len(made.engines) == 15
+    assert len(made.engines) == 14
     assert {engine.graph for engine in made.engines} == set(HALF.graphs)
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision
