@@ -28,7 +28,7 @@ test: .venv/dev/ready
 	# Carries NVIDIA's headers, which the plugin is compiled with in the tests; it is never imported, so without triton.
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps kernel-lens==2.0.1
 	# Show the machine code of the kernels. For Linux alone.
-	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm
+	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-cuobjdump==13.5.37 nvidia-cuda-nvdisasm==13.5.37
 	@touch $@
 
 clean:
