@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import evaluate, factors, overhead, pictures, scaling, tables, wires
+from benchmarks import against, evaluate, factors, overhead, pictures, scaling, search, tables, wires
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import RINGS, fill_in_rings, rings
 from benchmarks.metrics import hole_l1, hole_sharpness, hole_ssim
@@ -132,6 +132,20 @@ def test_scaling(tmp_path: Path) -> None:
     assert [row["hole"] for row in rows] == list(scaling.SHARES)
     scaling.plot({"squares": [record], "replace": rows}, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size > 5000
+
+
+def test_against_a_tree(tmp_path: Path) -> None:
+    case = {"small": ("onnxruntime", 96, 96, 0.1)}
+    found = against.compare({"this": ROOT, "that": ROOT}, case, rounds=1)["small"]
+    assert found["seconds"].keys() == found["peak_mib"].keys() == {"this", "that"}
+    assert found["ratio"]["least"] == found["ratio"]["most"] > 0
+
+
+def test_search_settings(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "search.json"
+    settings = ["best 1", "coherence 0.2"]
+    assert search.main(["--data", str(archive), "--side", "96", "--out", str(out), "--only", *settings]) == 0
+    assert list(json.loads(out.read_text())["methods"]) == settings
 
 
 def test_factors(archive: Path, tmp_path: Path) -> None:
