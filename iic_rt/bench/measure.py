@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -60,6 +61,8 @@ class Contender:
         try:
             started = time.perf_counter()
             self.last: InpaintResult = self.inpainter.inpaint(scene.image, scene.hole)
+            for warning in self.last.warnings:
+                warnings.warn(str(warning), stacklevel=2)  # the row of the case quotes it
             self.first_ms = (time.perf_counter() - started) * 1e3
             self.check = self.look()
         except BaseException:
