@@ -139,7 +139,9 @@ def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) ->
     options = {"best": len(share), "scale": float(upsampler.scale), "coherence": 0.0, "sweeps": 0}
     source, part = patch_search(q.detach().numpy(), np.ones_like(weight), weight, **options)
     expected = np.zeros(share.shape)
-    np.put_along_axis(expected, source[0].reshape(len(share), -1).T, part[0].reshape(len(share), -1).T, 1)
+    rows = np.arange(len(share))
+    for j, shares in zip(source[0].reshape(len(share), -1), part[0].reshape(len(share), -1), strict=True):
+        np.add.at(expected, (rows, j), shares)
     valid = weight.ravel() > 0
     np.testing.assert_allclose(share.detach()[:, valid], expected[:, valid], atol=1e-5)
 
