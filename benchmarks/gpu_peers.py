@@ -28,7 +28,9 @@ from iic_rt.errors import BackendError
 
 __all__ = ["main"]
 
-LEAST_PSNR = 30  # dB in the hole, of a peer's result against this project's in FP32
+# dB in the hole, of a peer's result against this project's in FP32. Torch copies by the softmax that the networks were
+# trained with, this project the one best patch.
+LEAST_PSNR = 24
 
 
 class OnnxRuntimeCudaBackend(OnnxRuntimeBackend):

@@ -146,6 +146,8 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
         "replace.fp16.onnx",
         "replace.onnx",
         "seam.onnx",
+        "search.fp16.onnx",
+        "search.onnx",
         "similarity.fp16.onnx",
         "similarity.onnx",
         "step.fp16.onnx",
