@@ -26,7 +26,18 @@ DOCUMENTS = (
     ROOT / "training" / "weights" / "edge.md",
 )
 OURS = "iic-rt"
-RECORDS = ("eval-public", "eval-public-openvino", "eval-512", "overhead", "scaling", "factors", "wires", "bench")
+RECORDS = (
+    "eval-public",
+    "eval-public-openvino",
+    "eval-512",
+    "overhead",
+    "scaling",
+    "factors",
+    "wires",
+    "bench",
+    "search",
+    "against",
+)
 
 
 def read(name: str) -> dict[str, Any]:
@@ -94,6 +105,22 @@ def summary_table() -> str:
             f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {mark}{row['sharpness']:.2f}{mark} | {relative} |"
         )
     return "\n".join(lines)
+
+
+def against_table() -> str:
+    record = read("against")
+    other = record["against"]
+    lines = [
+        f"| | seconds | {other} | relative time | least … most | peak memory | {other} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in record["cases"].items():
+        seconds, peak, ratio = row["seconds"], row["peak_mib"], row["ratio"]
+        lines.append(
+            f"| {name} | {seconds['this']:.2f} | {seconds[other]:.2f} | {ratio['p50']:.2f} "
+            f"| {ratio['least']:.2f} … {ratio['most']:.2f} | {peak['this']} MiB | {peak[other]} MiB |"
+        )
+    return "\n".join([*lines, "", f"{record['device']}."])
 
 
 def search_table() -> str:
@@ -279,6 +306,7 @@ TABLES = {
     "wires": wires_table,
     "summary": summary_table,
     "search": search_table,
+    "against": against_table,
     "factors": factors_table,
     "quality": quality_table,
     "synthetic": synthetic_table,

@@ -40,7 +40,7 @@ def _expect_success(status: int, sizes: SearchSizes | ReplaceSizes) -> None:
 class SearchCase:
     """Operands on the GPU with room for the result. Numbers and sizes are fixed, the contents may be changed."""
 
-    library: KernelLibrary
+    kernels: KernelLibrary
     q: Tensor
     hole: Tensor
     weight: Tensor
@@ -62,7 +62,7 @@ class SearchCase:
     def copy(self, *, sweeps: int | None = None) -> SearchCase:
         """The same in memory of its own."""
         tensors = (t.clone() for t in (self.q, self.hole, self.weight, self.source, self.share, self.workspace))
-        return SearchCase(self.library, *tensors, self.scale, self.coherence, self.sweeps if sweeps is None else sweeps)
+        return SearchCase(self.kernels, *tensors, self.scale, self.coherence, self.sweeps if sweeps is None else sweeps)
 
     @property
     def moved_bytes(self) -> int:
@@ -76,7 +76,7 @@ class SearchCase:
         """
         half = int(self.q.dtype == torch.float16)
         sizes = SearchSizes(*self.hole.shape, self.q.shape[2], self.source.shape[1], half)
-        status = self.library.search(
+        status = self.kernels.search(
             _pointers((self.q, self.hole, self.weight, self.source, self.share)),
             sizes,
             scale=self.scale,
@@ -98,7 +98,7 @@ class SearchCase:
 class ReplaceCase:
     """Operands on the GPU with room for the result. Sizes are fixed, the contents may be changed."""
 
-    library: KernelLibrary
+    kernels: KernelLibrary
     features: Tensor
     inside: Tensor
     source: Tensor
@@ -119,7 +119,7 @@ class ReplaceCase:
 
     def copy(self) -> ReplaceCase:
         """The same in memory of its own."""
-        return ReplaceCase(self.library, *(t.clone() for t in self._tensors))
+        return ReplaceCase(self.kernels, *(t.clone() for t in self._tensors))
 
     @property
     def _tensors(self) -> tuple[Tensor, ...]:
@@ -137,7 +137,7 @@ class ReplaceCase:
         """
         _, best, rows, columns = self.source.shape
         sizes = ReplaceSizes(*self.features.shape, rows, columns, best, int(self.features.dtype == torch.float16))
-        _expect_success(self.library.replace(_pointers(self._tensors), sizes, stream=_stream()), sizes)
+        _expect_success(self.kernels.replace(_pointers(self._tensors), sizes, stream=_stream()), sizes)
 
     def result(self) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         """Waits and returns ``mixed`` and ``missing``."""

@@ -179,10 +179,12 @@ class Upsampling:
         wanted = cv2.dilate(wanted, np.ones((3, 3), np.uint8))  # the margins
         for rows, columns in tiles_of_hole:
             wanted[rows.at(1), columns.at(1)] = 1
-        wanted[_all_of(patch_hole, masks.visible, self._shapes.p)] = 0
-        features = self._run_features([t for t in tiles if wanted[t[0].to(1), t[1].to(1)].any()], image, masks.visible)
         known = masks.visible > 0
         inside = ~(known[::2, ::2] & known[1::2, ::2] & known[::2, 1::2] & known[1::2, 1::2])
+        groups, half = self._shapes.groups, self._shapes.p // 2
+        all_inside = inside.reshape(groups, half, groups, half).all((1, 3))
+        wanted[patch_hole & all_inside] = 0  # what is computed there would be replaced
+        features = self._run_features([t for t in tiles if wanted[t[0].to(1), t[1].to(1)].any()], image, masks.visible)
         self._missing_cells = replace_patches(features, inside, source, share)
         result = self._region.filled
         result.stage(image)
@@ -224,10 +226,3 @@ class Upsampling:
         self._write_low(rows, columns)
         self._decode.enqueue()
         result[rows.to(p), columns.to(p)] = self._filled.read()[rows.of(p), columns.of(p)]
-
-
-def _all_of(patch_hole: NDArray[np.bool_], visible: Pixels, p: int) -> NDArray[np.bool_]:
-    """Patches of the hole without a visible pixel: what is computed there would be replaced."""
-    groups = len(patch_hole)
-    seen = cv2.resize(visible.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
-    return np.asarray(patch_hole & (seen == 0))
