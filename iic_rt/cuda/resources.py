@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -18,11 +19,15 @@ class Resources:
 
     The garbage collector may take an object while a graph is captured, while the device still works on it, or on
     another thread. So it only leaves a note; :meth:`collect` does the work.
+
+    Args:
+        ticket: number of the work enqueued last; no later work uses an object that has gone by then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ticket: Callable[[], int]) -> None:
+        self._ticket = ticket
         self._live: dict[str, dict[int, Callable[[], object]]] = {kind: {} for kind in KINDS}
-        self._left: deque[Callable[[], object]] = deque()
+        self._left: deque[tuple[int, Callable[[], object]]] = deque()
         self._keys = itertools.count()
 
     def adopt(self, owner: object, kind: str, free: Callable[[], object]) -> None:
@@ -34,20 +39,24 @@ class Resources:
     def _leave(self, kind: str, key: int) -> None:
         free = self._live[kind].pop(key, None)
         if free is not None:
-            self._left.append(free)
+            self._left.append((self._ticket(), free))
 
     @property
     def waiting(self) -> bool:
         """Something is to be freed."""
         return bool(self._left)
 
-    def collect(self) -> None:
-        """Frees what the objects that have gone left behind; the device must be done with it."""
-        while self._left:
-            self._left.popleft()()
+    def collect(self, reached: float = math.inf) -> None:
+        """Frees what the objects that have gone left behind, where the device is done with it.
+
+        Args:
+            reached: ticket of work that is done, and all before it.
+        """
+        while self._left and self._left[0][0] <= reached:
+            self._left.popleft()[1]()
 
     def close(self) -> None:
-        """Frees everything."""
+        """Frees everything; the device must be done with it."""
         self.collect()
         for kind in KINDS:
             while self._live[kind]:

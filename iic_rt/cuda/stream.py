@@ -35,7 +35,10 @@ class Stream:
     def __init__(self, driver: Driver, stream: object | None = None) -> None:
         address = None if stream is None else stream_address(stream)
         driver.activate()
-        self.driver, self.resources = driver, Resources()
+        self.driver = driver
+        self.ticket = self._reached = 0
+        me = weakref.ref(self)  # finalizers hold the resources, and must not hold the stream
+        self.resources = Resources(lambda: 0 if (stream := me()) is None else stream.ticket)
         self._own = driver.create_stream()
         self.handle = self._own if address is None else address
         self._callers_stream = stream  # its owner may drop it, and the address would be another stream's
@@ -43,7 +46,6 @@ class Stream:
         self._idle_events: deque[int] = deque()
         self._fence = self.take_event(self)
         self._kept: list[object] | None = None  # by the capture under way
-        self.ticket = self._reached = 0
         self._closed = False
 
     @property
@@ -88,14 +90,18 @@ class Stream:
             driver.record_event(self._fence, self.handle)
             driver.wait_event(self._fence)
             self._reached = self.ticket
-        self.resources.collect()
+        self.resources.collect(self._reached)
 
     def wait_for(self, event: int, ticket: int) -> None:
-        """Returns when an event behind the work of ``ticket`` is reached; what was enqueued later may go on."""
+        """Returns when an event behind the work of ``ticket`` is reached, then frees what only that work used.
+
+        What was enqueued later may go on.
+        """
         driver = self.enter()
         if not self.reached(ticket):
             driver.wait_event(event)
             self._reached = ticket
+        self.resources.collect(self._reached)
 
     def collect(self) -> None:
         """Frees what was left behind, before something new is made."""

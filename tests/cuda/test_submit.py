@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from iic_rt.errors import BackendError, InputError
 from iic_rt.inpainter import SLOTS
 from iic_rt.pipeline import runners
 from tests.cuda.fake_driver import FakeApi
+from tests.cuda.test_arrays import Interface
 from tests.pipeline.test_runner import scene
 
 Open = Callable[..., Inpainter]
@@ -109,3 +111,20 @@ def test_too_many_and_twice(inpainter: Inpainter, rng: np.random.Generator) -> N
         with pytest.raises(InputError, match="collected before"):
             inpainter.collect(ticket)
     inpainter.inpaint(image, mask)
+
+
+def test_images_of_the_application_are_given_back(open_inpainter: Open, discrete: FakeApi) -> None:
+    """Where nothing new is made nobody waits for everything, and what was borrowed must go all the same."""
+    ours, shape = open_inpainter(discrete), (160, 300, 3)
+    mask = np.zeros(shape[:2], np.uint8)
+    mask[40:60, 50:80] = 255
+    pictures, tickets = [], []
+    for _ in range(8):
+        picture = Interface(discrete, shape)
+        pictures.append(weakref.ref(picture))
+        tickets.append(ours.submit(picture, mask, out=picture, options=InpaintOptions(grow=0)))
+        del picture
+        if len(tickets) > 1:  # two are under way all the time
+            ours.collect(tickets.pop(0))
+    assert sum(picture() is not None for picture in pictures) <= SLOTS + 1
+    ours.collect(tickets.pop())
