@@ -24,7 +24,7 @@ from benchmarks.record import environment, write_record
 from benchmarks.timed import TimedBackend, timed_inpainter
 from iic_rt.bench.environment import peak_mib
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
-from iic_rt.bundle.shapes import DESCRIPTOR, FEATURES
+from iic_rt.bundle.shapes import DESCRIPTOR
 from iic_rt.image_io import read_image
 from iic_rt.patches import replace_patches, search_patches
 
@@ -74,17 +74,17 @@ def measure_replace(*, repeats: int) -> list[dict[str, float]]:
     """Milliseconds of ``search`` and ``replace`` on the CPU at 512 x 512 for several shares of hole patches."""
     options = load_bundle(DEFAULT_BUNDLE).search
     rng = np.random.default_rng(0)
-    groups, half = 64, 4
+    groups, p = 64, 8
     q = rng.normal(size=(groups**2, DESCRIPTOR)).astype(np.float32)
     q /= np.linalg.norm(q, axis=1, keepdims=True)
-    features = rng.normal(size=(FEATURES, groups * half, groups * half)).astype(np.float32)
+    detail = rng.normal(size=(3, groups * p, groups * p)).astype(np.float32)
     found: dict[float, list[float]] = defaultdict(list)
     for i in range(repeats + 1):
         for part in SHARES:
             hole = (np.arange(groups**2) < part * groups**2).astype(np.float32).reshape(groups, groups)
-            inside = np.kron(hole, np.ones((half, half), np.float32))
+            inside = np.kron(hole, np.ones((p, p), np.float32))
             started = time.perf_counter()
-            replace_patches(features, inside, *search_patches(q, hole, 1 - hole, options))
+            replace_patches(detail, inside, *search_patches(q, hole, 1 - hole, options))
             if i:
                 found[part].append((time.perf_counter() - started) * 1e3)
     return [{"hole": part, "p50_ms": round(float(np.median(values)), 2)} for part, values in found.items()]

@@ -243,7 +243,7 @@ def upsampler_table() -> str:
     return two_columns(
         {
             "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
-            "cost at 512×512, replacement aside": f"{facts['gmac_512']:.2f} GMAC",
+            "cost": f"{facts['gmac']:.2f} GMAC",
             "steps": f"{facts['steps']}, batch {stage['batch']}, {stage['size'] // 2}² to {stage['size']}²",
             "training time": f"{facts['minutes']:.0f} minutes on {facts['device']}",
             "weights of L1 in the hole, L1 outside, matching, adversarial": f"{config['hole_weight']:g}, "

@@ -148,7 +148,7 @@ def _check_logits(
 class ReplaceOperands:
     """Arguments of :func:`iic_rt.reference.patch_replace.patch_replace` in its order."""
 
-    features: Array  # [B, C, h, w], float32 or float16, NaN inside the hole
+    detail: Array  # [B, C, h, w], float32 or float16, NaN inside the hole
     inside: Array  # [B, 1, h, w] in {0, 1}, of the same type
     source: NDArray[np.int32]  # [B, best, rows, columns]
     share: NDArray[np.float32]  # [B, best, rows, columns]
@@ -156,36 +156,36 @@ class ReplaceOperands:
     @property
     def sizes(self) -> ReplaceSizes:
         _, best, rows, columns = self.source.shape
-        return ReplaceSizes(*self.features.shape, rows, columns, best, int(self.features.dtype == np.float16))
+        return ReplaceSizes(*self.detail.shape, rows, columns, best, int(self.detail.dtype == np.float16))
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        return self.features, self.inside, self.source, self.share
+        return self.detail, self.inside, self.source, self.share
 
     @property
     def outputs(self) -> tuple[Array, ...]:
         """Arrays of the shapes and types of ``mixed`` and ``missing``, not yet written."""
-        return np.empty_like(self.features), np.empty_like(self.inside)
+        return np.empty_like(self.detail), np.empty_like(self.inside)
 
 
 def make_replace_operands(
     grid: tuple[int, int, int],
     channels: int,
-    half: int,
+    p: int,
     dtype: str,
     *,
     holes: float = 0.3,
     best: int = 1,
 ) -> ReplaceOperands:
-    """A feature map of ``grid`` = (batch, rows, columns) patches of ``half`` x ``half`` cells, values in [-1, 1].
+    """Detail of ``grid`` = (batch, rows, columns) patches of ``p`` x ``p`` pixels, values in [-1, 1].
 
-    The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single cells of others. Any patch
-    may be a source; shares add up to 1 or, at one patch in ten, to 0. What no result may depend on is NaN: the cells of
+    The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single pixels of others. Any patch
+    may be a source; shares add up to 1 or, at one patch in ten, to 0. What no result may depend on is NaN: the pixels of
     the hole.
     """
     batch, rows, columns = grid
-    rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * channels + 11 * half)
-    height, width = rows * half, columns * half
+    rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * channels + 11 * p)
+    height, width = rows * p, columns * p
     inside = np.zeros((batch, 1, height, width))
     tall, wide = round(height * holes**0.5), round(width * holes**0.5)
     inside[:, :, (height - tall) // 2 : (height + tall) // 2, (width - wide) // 2 : (width + wide) // 2] = 1
@@ -193,26 +193,26 @@ def make_replace_operands(
     source = rng.integers(0, rows * columns, (batch, best, rows, columns)).astype(np.int32)
     share = rng.random((batch, best, rows, columns))
     share[:] = share / share.sum(1, keepdims=True) * (rng.random((batch, 1, rows, columns)) < 0.9)
-    features = rng.uniform(-1, 1, (batch, channels, height, width))
-    features = np.where(inside > 0, np.nan, features)
-    return ReplaceOperands(features.astype(dtype), inside.astype(dtype), source, share.astype(np.float32))
+    detail = rng.uniform(-1, 1, (batch, channels, height, width))
+    detail = np.where(inside > 0, np.nan, detail)
+    return ReplaceOperands(detail.astype(dtype), inside.astype(dtype), source, share.astype(np.float32))
 
 
 def check_replace(given: ReplaceOperands, mixed: Array, missing: Array) -> float:
-    """Compares a result with the specification and returns the largest error of a cell that is copied to.
+    """Compares a result with the specification and returns the largest error of a pixel that is copied to.
 
     In float32 the error is that of a mean of at most 16 values; in float16 that of rounding it, 2^-12 below 1.
 
     Raises:
-        AssertionError: a copied cell is further off, a cell that passes is not equal bit for bit, or ``missing`` is
+        AssertionError: a copied pixel is further off, a pixel that passes is not equal bit for bit, or ``missing`` is
             wrong.
     """
-    is_half = given.features.dtype == np.float16
+    is_half = given.detail.dtype == np.float16
     expected, lost = patch_replace(*given.arrays)
     np.testing.assert_array_equal(missing, lost)
     copied = np.broadcast_to((given.inside > 0) & (missing == 0), mixed.shape)
     bits = np.uint16 if is_half else np.uint32
-    np.testing.assert_array_equal(mixed[~copied].view(bits), given.features[~copied].view(bits))
+    np.testing.assert_array_equal(mixed[~copied].view(bits), given.detail[~copied].view(bits))
     if not copied.any():
         return 0.0
     error = float(np.abs(mixed[copied] - expected[copied]).max())

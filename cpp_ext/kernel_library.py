@@ -91,7 +91,7 @@ class _SearchParams(ctypes.Structure):
 
 class _ReplaceParams(ctypes.Structure):
     _fields_ = [
-        *[(name, ctypes.c_void_p) for name in ("features", "inside", "source", "share", "mixed", "missing")],
+        *[(name, ctypes.c_void_p) for name in ("detail", "inside", "source", "share", "mixed", "missing")],
         ("sizes", ReplaceSizes),
     ]
 
@@ -147,7 +147,7 @@ class KernelLibrary:
         """Enqueues ``iic::PatchReplace`` and returns a ``cudaError_t``.
 
         Args:
-            pointers: addresses of features, inside, source, share, mixed, missing.
+            pointers: addresses of detail, inside, source, share, mixed, missing.
             sizes: of the tensors.
             stream: address of the CUDA stream, 0 for the default one.
         """

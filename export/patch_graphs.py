@@ -159,13 +159,13 @@ PatchSearch <best, scale, coherence, sweeps> (q, hole, weight) => (source, share
 }}
 """
 
-# Of one axis: its cells, the two patches over each of them [2, cells] and their weights; the second's is 0 where no
+# Of one axis: its pixels, the two patches over each of them [2, pixels] and their weights; the second's is 0 where no
 # margins overlap.
 AXIS = """
-    A_cells = Range (zero_number, LENGTH, one)
-    A_own = Div (A_cells, half)
-    A_own_start = Mul (A_own, half)
-    A_at = Sub (A_cells, A_own_start)
+    A_pixels = Range (zero_number, LENGTH, one)
+    A_own = Div (A_pixels, p)
+    A_own_start = Mul (A_own, p)
+    A_at = Sub (A_pixels, A_own_start)
     A_is_low = Less (A_at, margin)
     A_is_high = GreaterOrEqual (A_at, last_margin)
     A_last_patch = Sub (PATCHES, one)
@@ -203,7 +203,7 @@ def _axis(name: str, length: str, patches: str) -> str:
 
 REPLACE_FUNCTION = f"""
 <domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>
-PatchReplace (features, inside, source, share) => (mixed, missing)
+PatchReplace (detail, inside, source, share) => (mixed, missing)
 {{
     zero = Constant <value_float = 0.0> ()
     half_unit = Constant <value_float = 0.5> ()
@@ -212,7 +212,6 @@ PatchReplace (features, inside, source, share) => (mixed, missing)
     zero_number = Constant <value_int = 0> ()
     one = Constant <value_int = 1> ()
     two = Constant <value_int = 2> ()
-    four = Constant <value_int = 4> ()
     zero_1d = Constant <value_ints = [0]> ()
     one_1d = Constant <value_ints = [1]> ()
     last_1d = Constant <value_ints = [-1]> ()
@@ -222,30 +221,29 @@ PatchReplace (features, inside, source, share) => (mixed, missing)
     column_axes = Constant <value_ints = [0, 2]> ()
     rows_1d = Shape <start = 2, end = 3> (source)
     columns_1d = Shape <start = 3, end = 4> (source)
-    height_1d = Shape <start = 2, end = 3> (features)
-    width_1d = Shape <start = 3, end = 4> (features)
+    height_1d = Shape <start = 2, end = 3> (detail)
+    width_1d = Shape <start = 3, end = 4> (detail)
     rows = Squeeze (rows_1d)
     columns = Squeeze (columns_1d)
     height = Squeeze (height_1d)
     width = Squeeze (width_1d)
-    half = Div (height, rows)
-    quarter = Div (half, four)
-    margin = Max (quarter, one)
+    p = Div (height, rows)
+    margin = Div (p, two)
     margin_float = Cast <to = 1> (margin)
     overlap = Add (margin_float, margin_float)
-    last_depth = Sub (half, one)
-    last_margin = Sub (half, margin)
+    last_depth = Sub (p, one)
+    last_margin = Sub (p, margin)
     last_y = Sub (height, one)
     last_x = Sub (width, one)
 {_axis("y", "height", "rows")}
 {_axis("x", "width", "columns")}
-    # [2, 2, h, w]: the patches over every cell, its own and the neighbours that overlap it.
+    # [2, 2, h, w]: the patches over every pixel, its own and the neighbours that overlap it.
     y_patch = Unsqueeze (y_patches, row_axes)
     x_patch = Unsqueeze (x_patches, column_axes)
     y_weight = Unsqueeze (y_weights, row_axes)
     x_weight = Unsqueeze (x_weights, column_axes)
-    y_cell_axes = Constant <value_ints = [1]> ()
-    y_cell = Unsqueeze (y_cells, y_cell_axes)
+    y_pixel_axes = Constant <value_ints = [1]> ()
+    y_pixel = Unsqueeze (y_pixels, y_pixel_axes)
     patch_start = Mul (y_patch, columns)
     patch = Add (patch_start, x_patch)
     weight = Mul (y_weight, x_weight)
@@ -259,17 +257,17 @@ PatchReplace (features, inside, source, share) => (mixed, missing)
     copied_column = Sub (copied, copied_start)
     row_step = Sub (copied_row, y_patch)
     column_step = Sub (copied_column, x_patch)
-    row_cells = Mul (row_step, half)
-    column_cells = Mul (column_step, half)
-    from_y = Add (row_cells, y_cell)
-    from_x = Add (column_cells, x_cells)
+    row_pixels = Mul (row_step, p)
+    column_pixels = Mul (column_step, p)
+    from_y = Add (row_pixels, y_pixel)
+    from_x = Add (column_pixels, x_pixels)
     from_y_above = Max (from_y, zero_number)
     from_x_above = Max (from_x, zero_number)
     from_y_in = Min (from_y_above, last_y)
     from_x_in = Min (from_x_above, last_x)
     from_start = Mul (from_y_in, width)
-    from_cell = Add (from_start, from_x_in)
-    from_flat = Reshape (from_cell, flat_shape)
+    from_pixel = Add (from_start, from_x_in)
+    from_flat = Reshape (from_pixel, flat_shape)
     inside_float = Cast <to = 1> (inside)
     inside_flat = Reshape (inside_float, flat_shape)
     is_inside = Greater (inside_flat, zero)
@@ -277,40 +275,40 @@ PatchReplace (features, inside, source, share) => (mixed, missing)
     all_weights = Mul (part, weight)
     weight_flat = Reshape (all_weights, flat_shape)
     counted = Where (from_inside, zero, weight_flat)
-    # [B, windows, h * w]: every source of every patch over a cell.
-    cell_count = Mul (height_1d, width_1d)
-    windows_shape = Concat <axis = 0> (flat_shape, cell_count)
+    # [B, windows, h * w]: every source of every patch over a pixel.
+    pixel_count = Mul (height_1d, width_1d)
+    windows_shape = Concat <axis = 0> (flat_shape, pixel_count)
     window_weights = Reshape (counted, windows_shape)
     total = ReduceSum <keepdims = 0> (window_weights, one_1d)
     is_reached = Greater (total, smallest)
     divisor = Where (is_reached, total, unit)
-    flat_features = Reshape (features, planes_shape)
+    flat_detail = Reshape (detail, planes_shape)
     # What is not to be read is 0, so that no product with it is a NaN.
     is_inside_plane = Unsqueeze (is_inside, one_1d)
-    nothing = CastLike (zero, features)
-    readable = Where (is_inside_plane, nothing, flat_features)
-    by_cell = Transpose <perm = [0, 2, 1]> (readable)
+    nothing = CastLike (zero, detail)
+    readable = Where (is_inside_plane, nothing, flat_detail)
+    by_pixel = Transpose <perm = [0, 2, 1]> (readable)
     from_index = Unsqueeze (from_flat, last_1d)
-    picked = GatherND <batch_dims = 1> (by_cell, from_index)
+    picked = GatherND <batch_dims = 1> (by_pixel, from_index)
     picked_float = Cast <to = 1> (picked)
     counted_column = Unsqueeze (counted, last_1d)
     weighed = Mul (picked_float, counted_column)
-    channels_1d = Shape <start = 1, end = 2> (features)
+    channels_1d = Shape <start = 1, end = 2> (detail)
     weighed_shape = Concat <axis = 0> (windows_shape, channels_1d)
     weighed_windows = Reshape (weighed, weighed_shape)
     sum = ReduceSum <keepdims = 0> (weighed_windows, one_1d)
     divisor_column = Unsqueeze (divisor, last_1d)
     mean = Div (sum, divisor_column)
     mean_planes = Transpose <perm = [0, 2, 1]> (mean)
-    mean_like = CastLike (mean_planes, features)
+    mean_like = CastLike (mean_planes, detail)
     written = And (is_inside, is_reached)
     written_plane = Unsqueeze (written, one_1d)
-    mixed_planes = Where (written_plane, mean_like, flat_features)
-    features_shape = Shape (features)
-    mixed = Reshape (mixed_planes, features_shape)
+    mixed_planes = Where (written_plane, mean_like, flat_detail)
+    detail_shape = Shape (detail)
+    mixed = Reshape (mixed_planes, detail_shape)
     is_reached_not = Not (is_reached)
     is_missing = And (is_inside, is_reached_not)
-    missing_flat = CastLike (is_missing, features)
+    missing_flat = CastLike (is_missing, detail)
     inside_shape = Shape (inside)
     missing = Reshape (missing_flat, inside_shape)
 }}
@@ -328,12 +326,12 @@ search (TYPE[1, patches, descriptor] q, float[1, rows, columns] hole, float[1, r
 
 REPLACE = f"""
 <ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}, "{DOMAIN}" : {OPERATORS_VERSION}]>
-replace (TYPE[1, channels, height, width] features, TYPE[1, 1, height, width] inside,
+replace (TYPE[1, channels, height, width] detail, TYPE[1, 1, height, width] inside,
          int32[1, best, rows, columns] source, float[1, best, rows, columns] share)
     => (TYPE[1, channels, height, width] mixed, TYPE[1, 1, height, width] missing)
 {{
     mixed, missing = {DOMAIN}.PatchReplace <plugin_namespace = "{DOMAIN}", plugin_version = "{OPERATORS_VERSION}">
-        (features, inside, source, share)
+        (detail, inside, source, share)
 }}
 """
 
@@ -347,7 +345,7 @@ def build_search(options: SearchOptions, dtype: str = "float32") -> onnx.ModelPr
 
 
 def build_replace(dtype: str = "float32") -> onnx.ModelProto:
-    """The ``replace`` graph; ``dtype`` of features, inside, mixed and missing, float32 or float16."""
+    """The ``replace`` graph; ``dtype`` of detail, inside, mixed and missing, float32 or float16."""
     return _parse(REPLACE, REPLACE_FUNCTION, dtype)
 
 

@@ -14,10 +14,10 @@ m          [1, 1, s, s]          float32 in {0, 1}
 seam       ``iic_rt.reference.pixels.close_seam``
 y          [1, 3, s, s]          float32, the loop's result
 m          [1, 1, s, s]          float32 in {0, 1}, what it has filled
-low        [1, 3, s + 6, s + 6]  float32 in about [-1, 1], the border repeated three times
+low        [1, 3, s + 12, s + 12]  float32 in about [-1, 1], the border repeated six times
 composite  ``iic_rt.reference.pixels.composite``
 low        [1, 3, a, b]          float32
-weights    [p, 10]               float32, ``iic_rt.resampling.enlarge_weights``
+weights    [p, 16]               float32, ``iic_rt.resampling.enlarge_weights``
 image      [S, S, C]             uint8
 hole       [S, S]                uint8, nonzero = filled
 order      [C, 3]                float32, makes the image's channels of RGB
@@ -143,7 +143,7 @@ TO_RGB = """
     rgb = Reshape (flat_rgb, base_shape)
 """
 
-# low [1, 3, a, b] -> base [1, 3, h, S]: overlapping groups of 10 along either axis, each times the weights.
+# low [1, 3, a, b] -> base [1, 3, h, S]: overlapping groups of 16 along either axis, each times the weights.
 BASE = """
     width_of_low = Shape <start = 3, end = 4> (low)
     low_rows = Reshape (low, as_rows)

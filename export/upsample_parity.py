@@ -25,13 +25,13 @@ __all__ = ["check_upsample_parity"]
 
 WORKING = 64
 FACTORS = (1.0, 1.5, 2.0, 4.0)
-GRAPHS = ("similarity", "search", "features", "replace", "to_rgb")
-# Largest differences of the FP32 graphs: float32 sums in another order. Descriptors are of unit length, features in
+GRAPHS = ("similarity", "search", "detail", "replace", "add_detail")
+# Largest differences of the FP32 graphs: float32 sums in another order. Descriptors are of unit length, detail in
 # about [-1, 1], pixels in steps of 8 bits before rounding to bytes. Of the sources it is the share that differs, as
 # float32 and float64 may where two logits are all but equal.
-TOLERANCES = {"q": 1e-4, "source": 0.02, "features": 1e-3, "mixed": 1e-4, "filled": 5e-3}
+TOLERANCES = {"q": 1e-4, "source": 0.02, "detail": 1e-4, "mixed": 1e-4, "filled": 5e-3}
 # Mean differences of the FP16 graphs to the FP32 graphs from the same input.
-TOLERANCES_FP16 = {"q": 2e-3, "source": 0.05, "features": 1e-2, "mixed": 1e-3, "filled": 0.25}
+TOLERANCES_FP16 = {"q": 2e-3, "source": 0.05, "detail": 1e-3, "mixed": 1e-3, "filled": 0.25}
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -89,7 +89,7 @@ def _check_factor(
         "fp32": {
             "q": _largest(made["q"] - torch_made["q"]),
             "source": differing(made["source"], torch_made["source"]),
-            "features": _largest(made["features"] - torch_made["features"]),
+            "detail": _largest(made["detail"] - torch_made["detail"]),
             "mixed": _largest(made["mixed"] - torch_made["mixed"]),
             # The graph gives bytes: what it may differ by before rounding is what torch lies off the byte.
             "filled": float(np.maximum(np.abs(made["filled"] - np.clip(exact_pixels, 0, 255)) - 0.5, 0).max()),
@@ -97,7 +97,7 @@ def _check_factor(
         "fp16": {
             "q": _mean(made_in_half["q"] - made["q"]),
             "source": differing(made_in_half["source"], made["source"]),
-            "features": _mean(made_in_half["features"] - made["features"]),
+            "detail": _mean(made_in_half["detail"] - made["detail"]),
             "mixed": _mean((made_in_half["mixed"] - made["mixed"])[np.broadcast_to(inside, made["mixed"].shape)]),
             "filled": _mean(made_in_half["filled"].astype(float)[shown[..., 0]] - made["filled"][shown[..., 0]]),
         },
@@ -149,12 +149,12 @@ def _in_torch(upsampler: GuidedUpsampler, made: Arrays) -> Arrays:
     own = low[:, :, BASE_REACH:-BASE_REACH, BASE_REACH:-BASE_REACH]
     options = asdict(search_options(upsampler))
     source, _ = patch_search(made["q"], made["hole"], made["weight"], **options)
-    mixed, _ = patch_replace(made["features"], made["inside"], made["source"], made["share"])
-    filled = base + upsampler.reconstruction.to_rgb(torch.from_numpy(made["mixed"]))
+    mixed, _ = patch_replace(made["detail"], made["inside"], made["source"], made["share"])
+    filled = base + torch.from_numpy(made["mixed"])
     return {
         "q": upsampler.similarity(own, m).numpy(),
         "source": source,
-        "features": upsampler.reconstruction((x - base) * (1 - unknown), base, unknown).numpy(),
+        "detail": ((x - base) * (1 - unknown)).numpy(),
         "mixed": mixed,
         "filled": _pixels(filled),
     }

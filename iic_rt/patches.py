@@ -18,8 +18,8 @@ __all__ = ["FEW", "SearchOptions", "margin_of", "patch_weights", "replace_patche
 
 FEW = 1 / 64  # share of patches: where fewer are wholly known, those with unknown pixels may be copied as well
 ROWS_PER_BLOCK = 1024  # hole patches whose logits are held at once
-CELLS_PER_BLOCK = 1 << 16  # that are copied at once, so that they stay in the cache
-SMALLEST = np.float32(1e-6)  # weight of a cell, below which no patch reaches it
+PIXELS_PER_BLOCK = 1 << 16  # that are copied at once, so that they stay in the cache
+SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches it
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 Array = NDArray[np.float32]
@@ -61,12 +61,13 @@ def patch_weights(copyable: NDArray[np.uint8], p: int) -> Array:
     return np.asarray(np.where(whole, 1, share if whole.mean() < FEW else 0), np.float32)
 
 
-def margin_of(half: int) -> int:
-    """Cells that a patch of ``half`` x ``half`` cells of the feature map is copied with on every side.
+def margin_of(p: int) -> int:
+    """Pixels that a patch of ``p`` x ``p`` pixels is copied with on every side.
 
-    Patches are blended where the margins overlap, so that their seams do not show.
+    Patches are blended where the margins overlap, so that their seams do not show. Narrower margins are a little
+    sharper and fit less well.
     """
-    return max(1, half // 4)
+    return p // 2
 
 
 def search_patches(
@@ -159,32 +160,34 @@ def _make_coherent(
 
 
 class _Axis(NamedTuple):
-    """Which patches lie over each cell of an axis: the cell's own, and where margins overlap a neighbour."""
+    """The two patches over each pixel of an axis, its own and the neighbour whose margin it lies in, and their weights.
 
-    half: int  # cells of a patch
-    has_neighbour: NDArray[np.bool_]  # [cells]
-    patch: tuple[Index, Index]  # [cells] each
+    The second weighs nothing where there is none.
+    """
+
+    p: int  # pixels of a patch
+    patch: tuple[Index, Index]  # [pixels] each
     weight: tuple[Array, Array]
 
 
-def _axis(cells: int, patches: int) -> _Axis:
-    half = cells // patches
-    margin = margin_of(half)
-    own, at = np.divmod(np.arange(cells), half)
-    low, high = (at < margin) & (own > 0), (at >= half - margin) & (own < patches - 1)
-    depth = np.where(low, at, half - 1 - at)
+def _axis(pixels: int, patches: int) -> _Axis:
+    p = pixels // patches
+    margin = margin_of(p)
+    own, at = np.divmod(np.arange(pixels), p)
+    low, high = (at < margin) & (own > 0), (at >= p - margin) & (own < patches - 1)
+    depth = np.where(low, at, p - 1 - at)
     weight = np.where(low | high, (depth + margin + 0.5) / (2 * margin), 1).astype(np.float32)
-    return _Axis(half, low | high, (own, np.where(low, own - 1, own + high)), (weight, 1 - weight))
+    return _Axis(p, (own, np.where(low, own - 1, own + high)), (weight, 1 - weight))
 
 
 def replace_patches(
-    features: NDArray[np.floating], inside: NDArray[Any], source: NDArray[np.int32], share: Array
+    detail: NDArray[np.floating], inside: NDArray[Any], source: NDArray[np.int32], share: Array
 ) -> NDArray[np.bool_]:
     """``iic::PatchReplace`` for one image, in place: ``iic_rt.reference.patch_replace``, without the axis of the batch.
 
     Args:
-        features: float32 or float16 [C, h, w]; its cells inside the hole are written.
-        inside: [h, w], above 0 = a cell to write.
+        detail: float32 or float16 [C, h, w]; its pixels inside the hole are written.
+        inside: [h, w], above 0 = a pixel to write.
         source: int32 [best, rows, columns].
         share: float32 [best, rows, columns].
 
@@ -193,38 +196,34 @@ def replace_patches(
     """
     height, width = inside.shape
     is_inside = np.asarray(inside > 0)
-    flat, known = features.reshape(len(features), -1), ~is_inside.ravel()
+    flat, known = detail.reshape(len(detail), -1), ~is_inside.ravel()
     missing = np.zeros(height * width, np.bool_)
-    cells = np.flatnonzero(is_inside)
+    pixels = np.flatnonzero(is_inside)
     down, across = _axis(height, source.shape[1]), _axis(width, source.shape[2])
-    # Few cells lie under four patches: those under one, two and four are copied apart.
-    kind = down.has_neighbour[cells // width] * 2 + across.has_neighbour[cells % width]
-    for number, (tall, wide) in enumerate(product((1, 2), repeat=2)):
-        of_kind = cells[kind == number]
-        for at in range(0, len(of_kind), CELLS_PER_BLOCK):
-            block = of_kind[at : at + CELLS_PER_BLOCK]
-            r, c = block // width, block % width
-            picked, weights = [], []
-            for axis, other in product(range(tall), range(wide)):
-                patch_row, patch_column = down.patch[axis][r], across.patch[other][c]
-                part = down.weight[axis][r] * across.weight[other][c]
-                for chosen, of_chosen in zip(source, share, strict=True):
-                    j = chosen[patch_row, patch_column]
-                    y = np.clip(r + (j // source.shape[2] - patch_row) * down.half, 0, height - 1)
-                    x = np.clip(c + (j % source.shape[2] - patch_column) * across.half, 0, width - 1)
-                    cell = y * width + x
-                    picked.append(cell)
-                    weights.append(part * of_chosen[patch_row, patch_column] * known[cell])
-            total: Array = np.asarray(sum(weights), np.float32)
-            reached = total > SMALLEST
-            missing[block[~reached]] = True
-            if not reached.all():
-                block, total = block[reached], total[reached]
-                picked, weights = [p[reached] for p in picked], [w[reached] for w in weights]
-            parts = [w / total for w in weights]
-            for plane in flat:
-                value = np.take(plane, picked[0]) * parts[0]
-                for cell, part in zip(picked[1:], parts[1:], strict=True):
-                    value += np.take(plane, cell) * part
-                plane[block] = value
+    for at in range(0, len(pixels), PIXELS_PER_BLOCK):
+        block = pixels[at : at + PIXELS_PER_BLOCK]
+        r, c = np.divmod(block, width)
+        picked, weights = [], []
+        for axis, other in product(range(2), repeat=2):
+            patch_row, patch_column = down.patch[axis][r], across.patch[other][c]
+            part = down.weight[axis][r] * across.weight[other][c]
+            for chosen, of_chosen in zip(source, share, strict=True):
+                j = chosen[patch_row, patch_column]
+                y = np.clip(r + (j // source.shape[2] - patch_row) * down.p, 0, height - 1)
+                x = np.clip(c + (j % source.shape[2] - patch_column) * across.p, 0, width - 1)
+                pixel = y * width + x
+                picked.append(pixel)
+                weights.append(part * of_chosen[patch_row, patch_column] * known[pixel])
+        total: Array = np.asarray(sum(weights), np.float32)
+        reached = total > SMALLEST
+        missing[block[~reached]] = True
+        if not reached.all():
+            block, total = block[reached], total[reached]
+            picked, weights = [p[reached] for p in picked], [w[reached] for w in weights]
+        parts = [w / total for w in weights]
+        for plane in flat:
+            value = np.take(plane, picked[0]) * parts[0]
+            for pixel, part in zip(picked[1:], parts[1:], strict=True):
+                value += np.take(plane, pixel) * part
+            plane[block] = value
     return missing.reshape(height, width)

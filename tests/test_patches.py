@@ -35,8 +35,8 @@ def test_one_pixel_makes_a_patch_partial(p: int) -> None:
 
 
 def test_margins_never_reach_over_a_patch() -> None:
-    for half in range(2, 100):
-        assert 1 <= margin_of(half) <= half / 2
+    for p in range(2, 100):
+        assert 1 <= margin_of(p) <= p / 2
 
 
 def scene(
@@ -87,16 +87,16 @@ def test_search_with_nothing_to_find(rng: np.random.Generator, valid: float) -> 
 @pytest.mark.parametrize("p", SIDES)
 @pytest.mark.parametrize("best", [1, 3])
 def test_replace_equals_the_specification(rng: np.random.Generator, dtype: str, p: int, best: int) -> None:
-    rows, columns, half = 7, 5, p // 2
+    rows, columns = 7, 5
     options = SearchOptions(best=best, scale=8.0, coherence=2.0, sweeps=2 if best == 1 else 0)
     source, share = search_patches(*(array[0] for array in scene(rng, rows, columns)), options)
-    features = rng.normal(size=(3, rows * half, columns * half)).astype(dtype)
-    inside = (rng.random(features.shape[1:]) < 0.5).astype(dtype)
-    features[:, (inside > 0) & (rng.random(inside.shape) < 0.1)] = 100  # what is not to be read
-    expected, expected_missing = patch_replace(features[None], inside[None, None], source[None], share[None])
-    mixed = features.copy()
+    detail = rng.normal(size=(3, rows * p, columns * p)).astype(dtype)
+    inside = (rng.random(detail.shape[1:]) < 0.5).astype(dtype)
+    detail[:, (inside > 0) & (rng.random(inside.shape) < 0.1)] = 100  # what is not to be read
+    expected, expected_missing = patch_replace(detail[None], inside[None, None], source[None], share[None])
+    mixed = detail.copy()
     missing = replace_patches(mixed, inside, source, share)
     np.testing.assert_array_equal(missing, expected_missing[0, 0] > 0)
     np.testing.assert_allclose(mixed, expected[0], atol=1e-5 if dtype == "float32" else 2e-3)
-    np.testing.assert_array_equal(mixed[:, inside == 0], features[:, inside == 0])
-    np.testing.assert_array_equal(mixed[:, missing], features[:, missing])
+    np.testing.assert_array_equal(mixed[:, inside == 0], detail[:, inside == 0])
+    np.testing.assert_array_equal(mixed[:, missing], detail[:, missing])

@@ -36,9 +36,10 @@ def count_search(patches: int, descriptor: int, *, rows: int, valid: int, best: 
     return Work(2 * rows * valid * descriptor, descriptors + maps)
 
 
-def count_replace(cells: int, channels: int, *, inside: int, patches: int, best: int, half: bool) -> Work:
-    """Counts one image: cells outside the hole read once, all of them written once, one patch over each cell inside."""
+def count_replace(pixels: int, channels: int, *, inside: int, patches: int, best: int, half: bool) -> Work:
+    """Counts one image: pixels outside the hole read once, all of them written once, four patches over each pixel
+    inside, whose pixels the cache holds."""
     size = 2 if half else 4
-    read, written = (cells - inside) * channels, cells * channels
-    maps = 2 * cells  # inside, missing
-    return Work(2 * inside * channels, (read + written + maps) * size + 8 * best * patches)
+    read, written = (pixels - inside) * channels, pixels * channels
+    maps = 2 * pixels  # inside, missing
+    return Work(8 * inside * channels, (read + written + maps) * size + 8 * best * patches)

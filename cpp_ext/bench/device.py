@@ -99,7 +99,7 @@ class ReplaceCase:
     """Operands on the GPU with room for the result. Sizes are fixed, the contents may be changed."""
 
     kernels: KernelLibrary
-    features: Tensor
+    detail: Tensor
     inside: Tensor
     source: Tensor
     share: Tensor
@@ -112,10 +112,10 @@ class ReplaceCase:
 
     @classmethod
     def from_tensors(
-        cls, library: KernelLibrary, features: Tensor, inside: Tensor, source: Tensor, share: Tensor
+        cls, library: KernelLibrary, detail: Tensor, inside: Tensor, source: Tensor, share: Tensor
     ) -> ReplaceCase:
-        mixed, missing = _garbage(features.shape, features.dtype), _garbage(inside.shape, inside.dtype)
-        return cls(library, features, inside, source, share, mixed, missing)
+        mixed, missing = _garbage(detail.shape, detail.dtype), _garbage(inside.shape, inside.dtype)
+        return cls(library, detail, inside, source, share, mixed, missing)
 
     def copy(self) -> ReplaceCase:
         """The same in memory of its own."""
@@ -123,7 +123,7 @@ class ReplaceCase:
 
     @property
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.features, self.inside, self.source, self.share, self.mixed, self.missing
+        return self.detail, self.inside, self.source, self.share, self.mixed, self.missing
 
     @property
     def moved_bytes(self) -> int:
@@ -136,7 +136,7 @@ class ReplaceCase:
             RuntimeError: the launch failed.
         """
         _, best, rows, columns = self.source.shape
-        sizes = ReplaceSizes(*self.features.shape, rows, columns, best, int(self.features.dtype == torch.float16))
+        sizes = ReplaceSizes(*self.detail.shape, rows, columns, best, int(self.detail.dtype == torch.float16))
         _expect_success(self.kernels.replace(_pointers(self._tensors), sizes, stream=_stream()), sizes)
 
     def result(self) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

@@ -35,11 +35,11 @@ from iic_rt.image_io import write_bytes
 
 __all__ = ["CHECKED_REPLACE", "CHECKED_SEARCH", "check_all", "main", "run_steps"]
 
-GRID, DESCRIPTOR, CHANNELS = (1, 64, 64), 76, 16  # of the upsampling network
+GRID, DESCRIPTOR, CHANNELS = (1, 64, 64), 76, 3  # of the upsampling network, and of detail
 PATCHES = GRID[1] * GRID[2]
 SWEEPS = 4
 HOLES = (0.01, 0.05, 0.15, 0.3, 0.6)
-SIDES = (256, 384, 512, 896, 1024, 2048)  # of a region in pixels; its feature map has half as many cells
+SIDES = (256, 384, 512, 896, 1024, 2048)  # of a region in pixels
 TYPES = ("float16", "float32")
 PEER_REPEATS = 5
 # (batch, rows, columns), descriptor, best, sweeps: around the borders of tiles and instances of the kernels.
@@ -54,7 +54,7 @@ CHECKED_SEARCH = [
     (GRID, DESCRIPTOR, 1, SWEEPS),
     (GRID, DESCRIPTOR, 4, 0),
 ]
-# (batch, rows, columns), channels, cells of a patch, best.
+# (batch, rows, columns), channels, pixels of a patch, best.
 CHECKED_REPLACE = [
     ((1, 1, 1), 1, 2, 1),
     ((3, 5, 3), 9, 3, 2),
@@ -93,13 +93,13 @@ def check_all(library: KernelLibrary) -> list[dict[str, Any]]:
                     search.enqueue()
                     error = check_search(given, *search.result())
                     done.append({"search": [*grid, descriptor, best, kept], "type": dtype, "max_error": error})
-        for grid, channels, half, best in CHECKED_REPLACE:
+        for grid, channels, p, best in CHECKED_REPLACE:
             for holes in LARGE_HOLES if grid == GRID else CHECKED_HOLES:
-                operands = make_replace_operands(grid, channels, half, dtype, holes=holes, best=best)
+                operands = make_replace_operands(grid, channels, p, dtype, holes=holes, best=best)
                 case = ReplaceCase.of(library, operands)
                 case.enqueue()
                 error = check_replace(operands, *case.result())
-                done.append({"replace": [*grid, channels, half, best], "type": dtype, "max_error": error})
+                done.append({"replace": [*grid, channels, p, best], "type": dtype, "max_error": error})
     return done
 
 
@@ -141,18 +141,18 @@ def time_search(library: KernelLibrary, holes: float, dtype: str, peaks: Peaks, 
 def time_replace(
     library: KernelLibrary, side: int, holes: float, dtype: str, peaks: Peaks, repeats: int
 ) -> dict[str, Any]:
-    """A map of ``side`` / 2 cells whose hole copies what the search found.
+    """A map of ``side`` pixels whose hole copies what the search found.
 
     Raises:
         AssertionError: the kernel and the torch version differ.
     """
     search = SearchCase.of(library, image(holes, dtype))
     search.enqueue()
-    half = side // 2 // GRID[1]
+    p = side // GRID[1]
     torch_type = getattr(torch, dtype)
-    inside = torch.kron(search.hole, torch.ones(1, half, half, device=search.hole.device))[:, None].to(torch_type)
-    features = torch.rand(1, CHANNELS, *inside.shape[2:], device=inside.device).to(torch_type)
-    case = ReplaceCase.from_tensors(library, features, inside, search.source, search.share)
+    inside = torch.kron(search.hole, torch.ones(1, p, p, device=search.hole.device))[:, None].to(torch_type)
+    detail = torch.rand(1, CHANNELS, *inside.shape[2:], device=inside.device).to(torch_type)
+    case = ReplaceCase.from_tensors(library, detail, inside, search.source, search.share)
     case.enqueue()
     tolerance = 1e-3 if dtype == "float16" else 1e-5
     for got, expected in zip((case.mixed[0], case.missing[0, 0]), replace_all(*one_image(case)), strict=True):
@@ -166,7 +166,7 @@ def time_replace(
 
     kernel = milliseconds([copy.enqueue for copy in copies], repeats=repeats, graph=True)
     return {
-        **{"type": dtype, "side": side, "cells": inside.shape[2], "holes": holes, "inside": count},
+        **{"type": dtype, "side": side, "holes": holes, "inside": count},
         **{"missing": int((case.missing > 0).sum()), "flops": work.flops, "bytes": work.bytes},
         "roofline_ms": work.roofline_ms(peaks),
         "kernel_ms": kernel,
@@ -177,7 +177,7 @@ def time_replace(
 
 
 def one_image(case: ReplaceCase) -> tuple[torch.Tensor, ...]:
-    return case.features[0], case.inside[0, 0], case.source[0], case.share[0]
+    return case.detail[0], case.inside[0, 0], case.source[0], case.share[0]
 
 
 def cache_bytes() -> int:

@@ -1,6 +1,6 @@
 """Both operators in plain torch, one image at a time: what the kernels are timed beside.
 
-Each has two forms. One takes every patch or cell, knows no size that depends on the hole and can be captured into a
+Each has two forms. One takes every patch or pixel, knows no size that depends on the hole and can be captured into a
 CUDA graph. The other gathers the hole first, as the kernels do, and waits for the host to learn how large it is.
 """
 
@@ -78,52 +78,52 @@ def _swept(
     return torch.where((weight > 0).any(), own, 0)[None]
 
 
-def replace_all(features: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def replace_all(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """``mixed`` [C, h, w] and ``missing`` [h, w]; ``inside`` is [h, w], the sources are [best, rows, columns]."""
-    cells = torch.arange(inside.numel(), device=inside.device)
-    value, reached = _copied(features, inside, source, share, cells)
+    pixels = torch.arange(inside.numel(), device=inside.device)
+    value, reached = _copied(detail, inside, source, share, pixels)
     copied = (inside.flatten() > 0) & reached
-    mixed = torch.where(copied, value, features.flatten(1)).reshape(features.shape)
+    mixed = torch.where(copied, value, detail.flatten(1)).reshape(detail.shape)
     return mixed, ((inside > 0) & ~reached.reshape(inside.shape)).to(inside.dtype)
 
 
-def replace_gathered(features: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def replace_gathered(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`replace_all`."""
-    cells = (inside.flatten() > 0).nonzero()[:, 0]
-    value, reached = _copied(features, inside, source, share, cells)
-    mixed, missing = features.flatten(1).clone(), torch.zeros_like(inside).flatten()
-    mixed[:, cells] = torch.where(reached, value, mixed[:, cells])
-    missing[cells] = (~reached).to(inside.dtype)
-    return mixed.reshape(features.shape), missing.reshape(inside.shape)
+    pixels = (inside.flatten() > 0).nonzero()[:, 0]
+    value, reached = _copied(detail, inside, source, share, pixels)
+    mixed, missing = detail.flatten(1).clone(), torch.zeros_like(inside).flatten()
+    mixed[:, pixels] = torch.where(reached, value, mixed[:, pixels])
+    missing[pixels] = (~reached).to(inside.dtype)
+    return mixed.reshape(detail.shape), missing.reshape(inside.shape)
 
 
-def _copied(features: Tensor, inside: Tensor, source: Tensor, share: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """What is copied to ``cells`` [n] of the map: values [C, n], and whether there are any [n]."""
+def _copied(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """What is copied to ``pixels`` [n] of the map: values [C, n], and whether there are any [n]."""
     best, rows, columns = source.shape
     height, width = inside.shape
-    half = height // rows
-    flat, known = features.flatten(1), ~(inside.flatten() > 0)
-    row, column = cells // width, cells % width
-    down, across = _patches_over(row, half, rows), _patches_over(column, half, columns)
-    total = torch.zeros(len(features), len(cells), device=features.device)
-    reached = torch.zeros(len(cells), device=features.device)
+    p = height // rows
+    flat, known = detail.flatten(1), ~(inside.flatten() > 0)
+    row, column = pixels // width, pixels % width
+    down, across = _patches_over(row, p, rows), _patches_over(column, p, columns)
+    total = torch.zeros(len(detail), len(pixels), device=detail.device)
+    reached = torch.zeros(len(pixels), device=detail.device)
     for (patch_row, tall), (patch_column, wide) in product(down, across):
         patch = patch_row * columns + patch_column
         for k in range(best):
             j = source[k].flatten()[patch]
-            y = (row + (j // columns - patch_row) * half).clamp(0, height - 1)
-            x = (column + (j % columns - patch_column) * half).clamp(0, width - 1)
-            cell = y * width + x
-            weight = tall * wide * share[k].flatten()[patch] * known[cell]
-            total += torch.where(weight > 0, flat[:, cell].float(), 0.0) * weight
+            y = (row + (j // columns - patch_row) * p).clamp(0, height - 1)
+            x = (column + (j % columns - patch_column) * p).clamp(0, width - 1)
+            pixel = y * width + x
+            weight = tall * wide * share[k].flatten()[patch] * known[pixel]
+            total += torch.where(weight > 0, flat[:, pixel].float(), 0.0) * weight
             reached += weight
-    return (total / reached).to(features.dtype), reached > SMALLEST
+    return (total / reached).to(detail.dtype), reached > SMALLEST
 
 
-def _patches_over(cell: Tensor, half: int, patches: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    margin = max(1, half // 4)
-    own, at = cell // half, cell % half
-    low, high = (at < margin) & (own > 0), (at >= half - margin) & (own < patches - 1)
-    depth = torch.where(low, at, half - 1 - at)
+def _patches_over(pixel: Tensor, p: int, patches: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    margin = p // 2
+    own, at = pixel // p, pixel % p
+    low, high = (at < margin) & (own > 0), (at >= p - margin) & (own < patches - 1)
+    depth = torch.where(low, at, p - 1 - at)
     weight = torch.where(low | high, (depth + margin + 0.5) / (2 * margin), 1.0)
     return (own, weight), (torch.where(low, own - 1, own + high.long()), 1 - weight)

@@ -72,9 +72,9 @@ class DeviceBuffer {
     void* mMemory = nullptr;
 };
 
-// Searches, then replaces with what was found: cells of `half` x `half` and three channels.
+// Searches, then replaces with what was found: pixels of `p` x `p` and three channels.
 template <typename T>
-bool run(SearchCase const& given, int half) {
+bool run(SearchCase const& given, int p) {
     iic::PatchSearchSizes const& s = given.sizes;
     Random random;
     std::size_t const patches = static_cast<std::size_t>(s.batch) * s.rows * s.columns;
@@ -95,27 +95,27 @@ bool run(SearchCase const& given, int half) {
     }
 
     int const channels = 3;
-    int const height = s.rows * half;
-    int const width = s.columns * half;
-    std::size_t const cells = static_cast<std::size_t>(height) * width;
-    std::vector<T> const features = random.values<T>(s.batch * channels * cells);
-    std::vector<T> inside(s.batch * cells);
+    int const height = s.rows * p;
+    int const width = s.columns * p;
+    std::size_t const pixels = static_cast<std::size_t>(height) * width;
+    std::vector<T> const detail = random.values<T>(s.batch * channels * pixels);
+    std::vector<T> inside(s.batch * pixels);
     for (T& value : inside) {
         value = static_cast<T>(random.next() < given.holes ? 1.0F : 0.0F);
     }
-    DeviceBuffer const map(features), insides(inside), mixed(features.size() * sizeof(T)),
+    DeviceBuffer const map(detail), insides(inside), mixed(detail.size() * sizeof(T)),
         missing(inside.size() * sizeof(T));
     iic::PatchReplaceParams const replace{map.get(), insides.get(), source.get<int>(), share.get<float>(), mixed.get(),
         missing.get(), {s.batch, channels, height, width, s.rows, s.columns, s.best, s.type}};
     if (!ran(iic::patchReplace(replace, nullptr))) {
         return false;
     }
-    std::vector<T> const result = mixed.read<T>(features.size());
+    std::vector<T> const result = mixed.read<T>(detail.size());
     std::vector<T> const lost = missing.read<T>(inside.size());
     for (std::size_t i = 0; i < result.size(); ++i) {
-        std::size_t const cell = i / (channels * cells) * cells + i % cells;
-        bool const passes = static_cast<float>(inside[cell]) == 0.0F || static_cast<float>(lost[cell]) == 1.0F;
-        bool const good = passes ? std::memcmp(&result[i], &features[i], sizeof(T)) == 0
+        std::size_t const pixel = i / (channels * pixels) * pixels + i % pixels;
+        bool const passes = static_cast<float>(inside[pixel]) == 0.0F || static_cast<float>(lost[pixel]) == 1.0F;
+        bool const good = passes ? std::memcmp(&result[i], &detail[i], sizeof(T)) == 0
                                  : std::isfinite(static_cast<float>(result[i]));
         if (!good) {
             return false;
@@ -136,16 +136,16 @@ int main() {
     // The first three take the tensor-core kernel, in one and in several parts; the last one the scalar kernel.
     SearchCase const halves[] = {{{1, 5, 8, 7, 1, kHalf}, 1, 0.4F, 0.7F}, {{1, 20, 17, 4, 1, kHalf}, 1, 0.02F, 1.0F},
         {{1, 6, 7, 84, 4, kHalf}, 0, 0.4F, 0.7F}, {{1, 3, 4, 129, 1, kHalf}, 1, 0.5F, 0.7F}};
-    int half = 2;  // and more: windows with and without a part that is no margin
+    int p = 2;  // and more: windows with and without a part that is no margin
     for (SearchCase const& given : floats) {
-        if (!run<float>(given, half++)) {
+        if (!run<float>(given, p++)) {
             std::puts("wrong result in float32");
             return 1;
         }
     }
-    half = 2;
+    p = 2;
     for (SearchCase const& given : halves) {
-        if (!run<iic::Half>(given, half++)) {
+        if (!run<iic::Half>(given, p++)) {
             std::puts("wrong result in float16");
             return 1;
         }

@@ -1,4 +1,4 @@
-// The replacement: one thread for each piece of kPiece cells of a row, and kChannelsPerThread channels of it.
+// The replacement: one thread for each piece of kPiece pixels of a row, and kChannelsPerThread channels of it.
 #pragma once
 
 #include "patch_replace.h"
@@ -6,15 +6,15 @@
 
 namespace iic {
 
-constexpr int kChannelsPerThread = 8;    // which share the search for the cells that are copied
-constexpr float kSmallestWeight = 1e-6F;  // of a cell; below it no patch reaches it
+constexpr int kChannelsPerThread = 8;    // which share the search for the pixels that are copied
+constexpr float kSmallestWeight = 1e-6F;  // of a pixel; below it no patch reaches it
 
 template <typename T, int kCount>
 struct alignas(kCount * sizeof(T)) Piece {
     T values[kCount];
 };
 
-// The one or two patches of an axis over a cell of it.
+// The one or two patches of an axis over a pixel of it.
 struct PatchesOver {
     int count;
     int own;
@@ -22,16 +22,16 @@ struct PatchesOver {
     float weight;  // of its own patch; what is left is the neighbour's
 };
 
-__device__ inline PatchesOver patchesOver(int cell, int half, int patches) {
-    int const margin = larger(1, half / 4);
-    int const own = cell / half;
-    int const at = cell % half;
+__device__ inline PatchesOver patchesOver(int pixel, int p, int patches) {
+    int const margin = p / 2;
+    int const own = pixel / p;
+    int const at = pixel % p;
     bool const low = at < margin && own > 0;
-    bool const high = at >= half - margin && own < patches - 1;
+    bool const high = at >= p - margin && own < patches - 1;
     if (!low && !high) {
         return PatchesOver{1, own, own, 1.0F};
     }
-    int const depth = low ? at : half - 1 - at;
+    int const depth = low ? at : p - 1 - at;
     float const weight = static_cast<float>(2 * (depth + margin) + 1) / static_cast<float>(4 * margin);
     return PatchesOver{2, own, low ? own - 1 : own + 1, weight};
 }
@@ -50,18 +50,18 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
         return;
     }
     int const column = index % pieces * kPiece;
-    int const cell = row * sizes.width + column;
-    int const half = sizes.height / sizes.rows;
-    std::size_t const cells = static_cast<std::size_t>(sizes.height) * sizes.width;
+    int const pixel = row * sizes.width + column;
+    int const p = sizes.height / sizes.rows;
+    std::size_t const pixels = static_cast<std::size_t>(sizes.height) * sizes.width;
     int const patches = sizes.rows * sizes.columns;
     std::size_t const image = blockIdx.z;
     int const firstChannel = blockIdx.y * kChannelsPerThread;
     int const channels = smaller(kChannelsPerThread, sizes.channels - firstChannel);
-    std::size_t const planes = (image * sizes.channels + firstChannel) * cells;
-    T const* features = static_cast<T const*>(params.features) + planes;
-    T const* inside = static_cast<T const*>(params.inside) + image * cells;
+    std::size_t const planes = (image * sizes.channels + firstChannel) * pixels;
+    T const* detail = static_cast<T const*>(params.detail) + planes;
+    T const* inside = static_cast<T const*>(params.inside) + image * pixels;
 
-    Block const flags = *reinterpret_cast<Block const*>(inside + cell);
+    Block const flags = *reinterpret_cast<Block const*>(inside + pixel);
     bool passes = false;
 #pragma unroll
     for (int e = 0; e < kPiece; ++e) {
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
 #pragma unroll
         for (int c = 0; c < kChannelsPerThread; ++c) {
             if (c < channels) {
-                values[c] = *reinterpret_cast<Block const*>(features + c * cells + cell);
+                values[c] = *reinterpret_cast<Block const*>(detail + c * pixels + pixel);
             }
         }
     }
@@ -84,8 +84,8 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
         }
         float sums[kChannelsPerThread] = {};
         float reached = 0.0F;
-        PatchesOver const tall = patchesOver(row, half, sizes.rows);
-        PatchesOver const wide = patchesOver(column + e, half, sizes.columns);
+        PatchesOver const tall = patchesOver(row, p, sizes.rows);
+        PatchesOver const wide = patchesOver(column + e, p, sizes.columns);
 #pragma unroll 1
         for (int window = 0; window < tall.count * wide.count; ++window) {
             bool const above = window >= wide.count;  // or below
@@ -98,8 +98,8 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
                 std::size_t const at = (image * sizes.best + k) * patches + patchRow * sizes.columns + patchColumn;
                 float const weight = part * params.share[at];
                 int const from = clamp(params.source[at], patches - 1);
-                int const y = clamp(row + (from / sizes.columns - patchRow) * half, sizes.height - 1);
-                int const x = clamp(column + e + (from % sizes.columns - patchColumn) * half, sizes.width - 1);
+                int const y = clamp(row + (from / sizes.columns - patchRow) * p, sizes.height - 1);
+                int const x = clamp(column + e + (from % sizes.columns - patchColumn) * p, sizes.width - 1);
                 int const copied = y * sizes.width + x;
                 if (weight == 0.0F || static_cast<float>(inside[copied]) > 0.0F) {
                     continue;
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
 #pragma unroll
                 for (int c = 0; c < kChannelsPerThread; ++c) {
                     if (c < channels) {
-                        sums[c] += weight * static_cast<float>(features[c * cells + copied]);
+                        sums[c] += weight * static_cast<float>(detail[c * pixels + copied]);
                     }
                 }
             }
@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
 #pragma unroll
             for (int c = 0; c < kChannelsPerThread; ++c) {
                 if (c < channels) {
-                    values[c].values[e] = features[c * cells + cell + e];
+                    values[c].values[e] = detail[c * pixels + pixel + e];
                 }
             }
         }
@@ -132,11 +132,11 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
 #pragma unroll
     for (int c = 0; c < kChannelsPerThread; ++c) {
         if (c < channels) {
-            *reinterpret_cast<Block*>(mixed + c * cells + cell) = values[c];
+            *reinterpret_cast<Block*>(mixed + c * pixels + pixel) = values[c];
         }
     }
     if (blockIdx.y == 0) {
-        *reinterpret_cast<Block*>(static_cast<T*>(params.missing) + image * cells + cell) = missing;
+        *reinterpret_cast<Block*>(static_cast<T*>(params.missing) + image * pixels + pixel) = missing;
     }
 }
 

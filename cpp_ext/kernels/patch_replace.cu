@@ -13,8 +13,8 @@ constexpr int kCopyThreads = 32;  // a thread of the host costs far more than on
 constexpr int kCopyThreads = 128;
 #endif
 
-// Two cells a thread: what passes is moved in pieces of 4 or 8 bytes, with many of them under way, and what is copied
-// is still read by neighbouring threads from neighbouring cells.
+// Two pixels a thread: what passes is moved in pieces of 4 or 8 bytes, with many of them under way, and what is copied
+// is still read by neighbouring threads from neighbouring pixels.
 constexpr int kCellsPerThread = 2;
 
 template <typename T>
@@ -42,7 +42,7 @@ bool patchReplaceAllowed(PatchReplaceSizes const& s) noexcept {
 cudaError_t patchReplace(PatchReplaceParams const& params, cudaStream_t stream) noexcept {
     if (!patchReplaceAllowed(params.sizes)
         || !pointersAllowed(
-            {params.features, params.inside, params.source, params.share, params.mixed, params.missing})) {
+            {params.detail, params.inside, params.source, params.share, params.mixed, params.missing})) {
         return cudaErrorInvalidValue;
     }
     return params.sizes.type == DataType::kFloat16 ? launchCopy<Half>(params, stream)

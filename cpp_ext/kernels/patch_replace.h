@@ -1,4 +1,4 @@
-// Launcher of iic::PatchReplace, version 2. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchReplace, version 3. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"
@@ -8,19 +8,19 @@ namespace iic {
 struct PatchReplaceSizes {
     int batch;
     int channels;
-    int height;  // of the feature map, in cells
+    int height;  // in pixels
     int width;
     int rows;  // of patches; height / rows = width / columns is a whole number of 2 or more
     int columns;
     int best;
-    DataType type;  // of features, inside, mixed and missing
+    DataType type;  // of detail, inside, mixed and missing
 };
 
 // Device pointers of contiguous tensors, each aligned to 16 bytes. No output may overlap an input. Of a number in
 // `source` that no patch has, the nearest that one has is taken.
 struct PatchReplaceParams {
-    const void* features;        // [batch, channels, height, width]
-    const void* inside;          // [batch, 1, height, width], above 0 = a cell to write
+    const void* detail;        // [batch, channels, height, width]
+    const void* inside;          // [batch, 1, height, width], above 0 = a pixel to write
     const std::int32_t* source;  // [batch, best, rows, columns]
     const float* share;          // [batch, best, rows, columns]
     void* mixed;                 // [batch, channels, height, width]

@@ -1,4 +1,4 @@
-// Launcher of iic::PatchSearch, version 2. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchSearch, version 3. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"

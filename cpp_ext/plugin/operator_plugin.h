@@ -7,7 +7,7 @@
 
 namespace iic {
 
-constexpr char kPluginVersion[] = "2";
+constexpr char kPluginVersion[] = "3";
 constexpr char kPluginNamespace[] = "iic";
 
 // The three capabilities in one object. Functions that report success by a number return 0 for it, and log the reason

@@ -12,9 +12,9 @@ enum Size : int { kB, kC, kHeight, kWidth, kBest, kRows, kColumns };
 
 constexpr Signature kSignature{
     "PatchReplace",
-    "4 inputs (features, inside, source, share) and 2 outputs (mixed, missing)",
+    "4 inputs (detail, inside, source, share) and 2 outputs (mixed, missing)",
     4,
-    {{"features", Kind::kT, "[B, C, h, w]", 4, {kB, kC, kHeight, kWidth}},
+    {{"detail", Kind::kT, "[B, C, h, w]", 4, {kB, kC, kHeight, kWidth}},
         {"inside", Kind::kT, "[B, 1, h, w]", 4, {kB, kOne, kHeight, kWidth}},
         {"source", Kind::kInt32, "[B, best, rows, columns]", 4, {kB, kBest, kRows, kColumns}},
         {"share", Kind::kFloat32, "[B, best, rows, columns]", 4, {kB, kBest, kRows, kColumns}}},
@@ -29,14 +29,14 @@ PatchReplaceSizes sizesOf(const Extents& e, DataType type) noexcept {
     return {e[kB], e[kC], e[kHeight], e[kWidth], e[kRows], e[kColumns], e[kBest], type};
 }
 
-// Cells of a patch along one axis, kUnknown while a size is; logs where it is not a whole number of 2 or more.
-bool cellsOf(const Extents& e, Size cells, Size patches, std::int64_t& half) noexcept {
-    const std::int64_t all = e.size[cells];
+// Pixels of a patch along one axis, kUnknown while a size is; logs where it is not a whole number of 2 or more.
+bool pixelsOf(const Extents& e, Size pixels, Size patches, std::int64_t& p) noexcept {
+    const std::int64_t all = e.size[pixels];
     const std::int64_t count = e.size[patches];
-    half = all == kUnknown || count == kUnknown ? kUnknown : all / count;
-    if (half != kUnknown && (half < 2 || half * count != all)) {
+    p = all == kUnknown || count == kUnknown ? kUnknown : all / count;
+    if (p != kUnknown && (p < 2 || p * count != all)) {
         logError(kSignature.name, "%s is %lld and there are %lld %s of patches; allowed is a multiple, 2 or more",
-            kSignature.sizeNames[cells], static_cast<long long>(all), static_cast<long long>(count),
+            kSignature.sizeNames[pixels], static_cast<long long>(all), static_cast<long long>(count),
             kSignature.sizeNames[patches]);
         return false;
     }
@@ -60,11 +60,11 @@ const nvinfer1::PluginFieldCollection* PatchReplacePlugin::getFieldsToSerialize(
 bool PatchReplacePlugin::sizesFit(const Extents& e) const noexcept {
     std::int64_t tall = kUnknown;
     std::int64_t wide = kUnknown;
-    if (!cellsOf(e, kHeight, kRows, tall) || !cellsOf(e, kWidth, kColumns, wide)) {
+    if (!pixelsOf(e, kHeight, kRows, tall) || !pixelsOf(e, kWidth, kColumns, wide)) {
         return false;
     }
     if (tall != kUnknown && wide != kUnknown && tall != wide) {
-        logError(kSignature.name, "a patch is %lld cells high and %lld wide; allowed is h / rows = w / columns",
+        logError(kSignature.name, "a patch is %lld pixels high and %lld wide; allowed is h / rows = w / columns",
             static_cast<long long>(tall), static_cast<long long>(wide));
         return false;
     }
@@ -94,7 +94,7 @@ void PatchReplacePlugin::shapeOutputs(const nvinfer1::DimsExprs* inputs, nvinfer
 cudaError_t PatchReplacePlugin::launch(const Extents& extents, DataType type, const void* const* inputs,
     void* const* outputs, void* /*workspace*/, cudaStream_t stream) const noexcept {
     PatchReplaceParams params{};
-    params.features = inputs[0];
+    params.detail = inputs[0];
     params.inside = inputs[1];
     params.source = static_cast<const std::int32_t*>(inputs[2]);
     params.share = static_cast<const float*>(inputs[3]);

@@ -1,4 +1,4 @@
-// iic::PatchSearch, version 2, as a layer of TensorRT.
+// iic::PatchSearch, version 3, as a layer of TensorRT.
 #pragma once
 
 #include "operator_plugin.h"

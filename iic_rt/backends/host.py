@@ -56,17 +56,17 @@ class SearchBinding(Binding):
 
 
 class ReplaceBinding(Binding):
-    """``replace`` in numpy: of the cells, only those inside the hole are touched."""
+    """``replace`` in numpy: only the pixels inside the hole are touched."""
 
     def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
         self._inputs, self._outputs = inputs, outputs
 
     def enqueue(self) -> None:
-        features, inside, source, share = (
-            self._inputs[name].host[0] for name in ("features", "inside", "source", "share")
+        detail, inside, source, share = (
+            self._inputs[name].host[0] for name in ("detail", "inside", "source", "share")
         )
         mixed = self._outputs["mixed"].host[0]
-        np.copyto(mixed, features)
+        np.copyto(mixed, detail)
         self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], source, share)
 
 

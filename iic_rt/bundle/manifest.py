@@ -26,13 +26,13 @@ __all__ = [
     "load_bundle",
 ]
 
-SCHEMA = 5
+SCHEMA = 6
 OPERATORS = ("PatchSearch", "PatchReplace")  # of the domain iic
-OPERATORS_VERSION = 2  # of them in the graphs, in engines and in the plugin
+OPERATORS_VERSION = 3  # of them in the graphs, in engines and in the plugin
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parents[1] / "bundles"
-GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "features", "replace", "to_rgb")
+GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "detail", "replace", "add_detail")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Bundle:
         preset: generator preset, ``"edge"`` or ``"base"``.
         precision: ``"fp32"`` or ``"fp16"``, the precision that ``graphs`` compute in.
         precisions: the graphs in every precision they were exported in: ``prepare``, ``step``, ``seam`` and
-            ``composite`` of the loop; ``similarity``, ``search``, ``features``, ``replace`` and ``to_rgb`` of guided
+            ``composite`` of the loop; ``similarity``, ``search``, ``detail``, ``replace`` and ``add_detail`` of guided
             upsampling.
         engines: built from the graphs, for the backends and devices they name; may be empty.
         working_size: side in pixels the loop runs at.

@@ -14,13 +14,11 @@ from functools import cached_property
 
 from iic_rt.resampling import BASE_REACH, PATCH
 
-__all__ = ["DESCRIPTOR", "FEATURES", "Limits", "RegionShapes", "Shapes", "Span", "loop_shapes", "spans"]
+__all__ = ["DESCRIPTOR", "Limits", "RegionShapes", "Shapes", "loop_shapes", "spans"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 DESCRIPTOR = 76  # entries of a patch's descriptor
-FEATURES = 16  # channels of the last feature map
-REACH = 12  # pixels around a tile that its features depend on
 TAPS = PATCH + 2 * BASE_REACH
 
 
@@ -30,58 +28,21 @@ class Limits:
 
     Attributes:
         whole_pixels: pixels of a region that goes through at once.
-        tile_pixels: pixels of a part of a larger one, in ``features`` and ``to_rgb``.
+        tile_pixels: pixels of a part of a larger one, in ``detail`` and ``add_detail``.
     """
 
     whole_pixels: int = 3 << 19
     tile_pixels: int = 1 << 19
 
 
-@dataclass(frozen=True)
-class Span:
-    """Patches [start, stop) of one axis go through a graph, of which [first, last) are kept."""
+def spans(groups: int, p: int, tile_pixels: int) -> list[slice]:
+    """Spans of equal length that together cover ``groups`` patches of ``p`` pixels; the last ones may overlap.
 
-    start: int
-    stop: int
-    first: int
-    last: int
-
-    def at(self, cells: int, margin: int = 0) -> slice:
-        """What goes through, where a patch has so many ``cells``, with a margin behind."""
-        return slice(self.start * cells, self.stop * cells + margin)
-
-    def to(self, cells: int) -> slice:
-        """Where in the whole the kept part belongs."""
-        return slice(self.first * cells, self.last * cells)
-
-    def of(self, cells: int) -> slice:
-        """Where in the tile the kept part is."""
-        return slice((self.first - self.start) * cells, (self.last - self.start) * cells)
-
-
-def spans(groups: int, p: int, tile_pixels: int) -> list[Span]:
-    """Spans of equal length that together keep each of ``groups`` patches of ``p`` pixels once.
-
-    A tile of two spans has ``tile_pixels`` at most. Every span starts at a multiple of 4 pixels, as the strides of the
-    encoder do. ``groups`` is even.
+    A tile of two spans has ``tile_pixels`` at most, or is a patch.
     """
-    unit = 1 if p % 4 == 0 else 2
-
-    def rounded(patches: float) -> int:
-        return unit * math.ceil(patches / unit)
-
-    halo = rounded(REACH / p)
-    longest = math.isqrt(tile_pixels) // p
-    if longest >= groups:
-        return [Span(0, groups, 0, groups)]
-    count = math.ceil(groups / max(unit, longest - 2 * halo))
-    kept = rounded(groups / count)
-    length = min(groups, kept + 2 * halo)
-    found = []
-    for first in range(0, groups, kept):
-        start = min(max(0, first - halo), groups - length)
-        found.append(Span(start, start + length, first, min(first + kept, groups)))
-    return found
+    longest = min(groups, max(1, math.isqrt(tile_pixels) // p))
+    length = math.ceil(groups / math.ceil(groups / longest))
+    return [slice(start, start + length) for first in range(0, groups, length) for start in [min(first, groups - length)]]
 
 
 def loop_shapes(working_size: int) -> dict[str, tuple[int, ...]]:
@@ -117,10 +78,10 @@ class RegionShapes:
         return self.working_size // PATCH
 
     @cached_property
-    def spans(self) -> list[Span]:
-        """Of the tiles, along either axis."""
+    def spans(self) -> list[slice]:
+        """Patches of the tiles, along either axis."""
         if self.whole:
-            return [Span(0, self.groups, 0, self.groups)]
+            return [slice(0, self.groups)]
         return spans(self.groups, self.p, self.limits.tile_pixels)
 
     @property
@@ -151,12 +112,12 @@ class RegionShapes:
             return found
         tile, low = self.tile * p, self.tile * PATCH + 2 * BASE_REACH
         base = {"low": (1, 3, low, low), "weights": weights, "image": (tile, tile, c)}
-        features = (1, FEATURES, tile // 2, tile // 2)
+        detail = (1, 3, tile, tile)
         found["similarity"] = {"low": loop["low"], "m": loop["m"]}
         found["search"] = {"q": (1, g * g, DESCRIPTOR), "hole": (1, g, g), "weight": (1, g, g)}
-        found["features"] = base | {"visible": (tile, tile), "order": order}
-        if self.whole:  # in tiles the host does it, since the feature map is there
+        found["detail"] = base | {"visible": (tile, tile), "order": order}
+        if self.whole:  # in tiles the host does it, since the detail is there
             sources = {"source": (1, self.best, g, g), "share": (1, self.best, g, g)}
-            found["replace"] = {"features": features, "inside": (1, 1, *features[2:])} | sources
-        found["to_rgb"] = base | {"mixed": features, "hole": (tile, tile), "order": back, "keep": keep}
+            found["replace"] = {"detail": detail, "inside": (1, 1, tile, tile)} | sources
+        found["add_detail"] = base | {"mixed": detail, "hole": (tile, tile), "order": back, "keep": keep}
         return found

@@ -38,7 +38,7 @@ class Loop:
         working_size: s.
         y: buffer [1, 3, s, s], the image that the first iteration reads.
         hole: buffer [1, 1, s, s], the hole as the first iteration sees it.
-        low: buffer [1, 3, s + 6, s + 6], the result with its seam closed and its border repeated.
+        low: buffer [1, 3, s + 12, s + 12], the result with its seam closed and its border repeated.
         iterations: how many were enqueued since :meth:`start`.
     """
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.bundle.shapes import DESCRIPTOR, FEATURES, RegionShapes, Span
+from iic_rt.bundle.shapes import DESCRIPTOR, RegionShapes
 from iic_rt.contract import Backend, Buffer
 from iic_rt.masks import Masks
 from iic_rt.patches import patch_weights, replace_patches
@@ -19,6 +19,7 @@ from iic_rt.resampling import BASE_REACH, PATCH, base_weights
 __all__ = ["Descriptors", "RegionBuffers", "Upsampling", "constant"]
 
 Pixels = NDArray[np.uint8]
+Tile = tuple[slice, slice]  # patches along rows and columns
 
 
 def constant(backend: Backend, values: NDArray[np.generic]) -> Buffer:
@@ -82,24 +83,24 @@ class Upsampling:
         self._shapes, self._loop, self._region = shapes, loop, region
         self.partial = self.found = False
         inputs = shapes.inputs()
-        encode, decode, grid = inputs["features"], inputs["to_rgb"], inputs["search"]
-        whole, dtype = shapes.whole, backend.bundle.graphs["replace"].tensor("features").dtype
+        take, add, grid = inputs["detail"], inputs["add_detail"], inputs["search"]
+        whole, dtype = shapes.whole, backend.bundle.graphs["replace"].tensor("detail").dtype
 
         def shared(shape: tuple[int, ...], kind: str) -> Buffer:
             return backend.allocate(shape, kind, shared=True)
 
-        self._image = region.image if whole else backend.allocate(encode["image"], "uint8")
-        self._visible = region.visible if whole else backend.allocate(encode["visible"], "uint8")
-        self._hole_tile = region.hole if whole else backend.allocate(decode["hole"], "uint8")
-        self._low = loop.low if whole else backend.allocate(encode["low"], "float32")
+        self._image = region.image if whole else backend.allocate(take["image"], "uint8")
+        self._visible = region.visible if whole else backend.allocate(take["visible"], "uint8")
+        self._hole_tile = region.hole if whole else backend.allocate(add["hole"], "uint8")
+        self._low = loop.low if whole else backend.allocate(take["low"], "float32")
         base = {"low": self._low, "weights": constant(backend, base_weights(shapes.side / shapes.working_size))}
         base["image"] = self._image
-        self._features = backend.allocate(decode["mixed"], dtype)
-        self._inside = backend.allocate((1, 1, *decode["mixed"][2:]), dtype)
-        self._encode = backend.bind(
-            "features",
+        self._detail = backend.allocate(add["mixed"], dtype)
+        self._inside = backend.allocate((1, 1, *add["mixed"][2:]), dtype)
+        self._take = backend.bind(
+            "detail",
             base | {"visible": self._visible, "order": region.order},
-            {"features": self._features, "inside": self._inside},
+            {"detail": self._detail, "inside": self._inside},
         )
         self._hole, self._weight = (shared(grid[name], "float32") for name in ("hole", "weight"))
         sources = (1, shapes.best, *grid["hole"][1:])
@@ -109,20 +110,20 @@ class Upsampling:
             {"q": descriptors.q, "hole": self._hole, "weight": self._weight},
             {"source": self._source, "share": self._share},
         )
-        self._mixed = backend.allocate(decode["mixed"], dtype)
+        self._mixed = backend.allocate(add["mixed"], dtype)
         self._missing = shared(self._inside.shape, dtype) if whole else None
         if self._missing is not None:
             self._replace = backend.bind(
                 "replace",
-                {"features": self._features, "inside": self._inside, "source": self._source, "share": self._share},
+                {"detail": self._detail, "inside": self._inside, "source": self._source, "share": self._share},
                 {"mixed": self._mixed, "missing": self._missing},
             )
-        self._filled = region.filled if whole else shared(decode["image"], "uint8")
-        decoding = base | {"mixed": self._mixed, "hole": self._hole_tile}
-        decoding |= {"order": region.order_back, "keep": region.keep}
-        self._decode = backend.bind("to_rgb", decoding, {"filled": self._filled})
-        self._missing_cells: NDArray[np.bool_] | None = None  # of the last region that went through in tiles
-        own = [self._features, self._inside, self._source, self._share, self._hole, self._weight, self._mixed]
+        self._filled = region.filled if whole else shared(add["image"], "uint8")
+        adding = base | {"mixed": self._mixed, "hole": self._hole_tile}
+        adding |= {"order": region.order_back, "keep": region.keep}
+        self._add = backend.bind("add_detail", adding, {"filled": self._filled})
+        self._missing_in_tiles: NDArray[np.bool_] | None = None  # of the last region that went through in tiles
+        own = [self._detail, self._inside, self._source, self._share, self._hole, self._weight, self._mixed]
         own += [] if self._missing is None else [self._missing]
         own += [] if whole else [self._image, self._visible, self._hole_tile, self._low, self._filled]
         self.nbytes = sum(buffer.nbytes for buffer in own)
@@ -144,7 +145,7 @@ class Upsampling:
 
     def enqueue(self) -> None:
         """Enqueues the graphs behind ``similarity``, for a whole region."""
-        for binding in (self._search, self._encode, self._replace, self._decode):
+        for binding in (self._search, self._take, self._replace, self._add):
             binding.enqueue()
 
     def download(self) -> None:
@@ -156,15 +157,15 @@ class Upsampling:
         """Hole pixels [S, S] that nothing known was copied to, once the download is done; None: there are none."""
         if not self.partial:
             return None
-        cells = self._missing_cells if self._missing is None else self._missing.host[0, 0] > 0
-        assert cells is not None
-        found = np.repeat(np.repeat(cells.astype(np.uint8), 2, 0), 2, 1) & hole
+        pixels = self._missing_in_tiles if self._missing is None else self._missing.host[0, 0] > 0
+        assert pixels is not None
+        found = pixels & hole
         return found if found.any() else None
 
     def run_tiles(self, image: Pixels, masks: Masks) -> None:
         """Fills a region that is too large for one run of each graph; ``similarity`` was enqueued.
 
-        Features are computed where a patch is copied from and around the hole alone.
+        Detail is computed where a patch is copied from and around the hole alone.
         """
         assert masks.visible is not None
         self.upload()
@@ -173,56 +174,45 @@ class Upsampling:
         spans = self._shapes.spans
         tiles = list(product(spans, spans))  # rows, columns
         patch_hole = self._hole.host[0] > 0
-        tiles_of_hole = [t for t in tiles if patch_hole[t[0].to(1), t[1].to(1)].any()]
+        tiles_of_hole = [t for t in tiles if patch_hole[t].any()]
         wanted = np.zeros(patch_hole.shape, np.uint8)
         wanted.flat[source[share > 0]] = 1
         wanted = cv2.dilate(wanted, np.ones((3, 3), np.uint8))  # the margins
-        for rows, columns in tiles_of_hole:
-            wanted[rows.at(1), columns.at(1)] = 1
-        known = masks.visible > 0
-        inside = ~(known[::2, ::2] & known[1::2, ::2] & known[::2, 1::2] & known[1::2, 1::2])
-        groups, half = self._shapes.groups, self._shapes.p // 2
-        all_inside = inside.reshape(groups, half, groups, half).all((1, 3))
+        inside = masks.visible == 0
+        groups, p = self._shapes.groups, self._shapes.p
+        all_inside = inside.reshape(groups, p, groups, p).all((1, 3))
         wanted[patch_hole & all_inside] = 0  # what is computed there would be replaced
-        features = self._run_features([t for t in tiles if wanted[t[0].to(1), t[1].to(1)].any()], image, masks.visible)
-        self._missing_cells = replace_patches(features, inside, source, share)
+        detail = self._take_in_tiles([t for t in tiles if wanted[t].any()], image, masks.visible)
+        self._missing_in_tiles = replace_patches(detail, inside, source, share)
         result = self._region.filled
         result.stage(image)
-        for rows, columns in tiles_of_hole:
-            self._run_rgb(rows, columns, features, image, masks.hole, result.host)
+        self._add_in_tiles(tiles_of_hole, detail, image, masks.hole, result.host)
 
-    def _write_low(self, rows: Span, columns: Span) -> None:
-        margin = 2 * BASE_REACH
-        self._low.write(self._loop.low.read()[:, :, rows.at(PATCH, margin), columns.at(PATCH, margin)])
-
-    def _run_features(self, tiles: list[tuple[Span, Span]], image: Pixels, visible: Pixels) -> NDArray[np.floating]:
-        """The last feature map [16, S/2, S/2] on the host, computed in some tiles and 0 elsewhere."""
-        p, cells = self._shapes.p, self._shapes.side // 2
-        half = p // 2
-        features = np.zeros((FEATURES, cells, cells), self._features.dtype)
-        for rows, columns in tiles:
-            self._image.write(image[rows.at(p), columns.at(p)])
-            self._visible.write(visible[rows.at(p), columns.at(p)])
-            self._write_low(rows, columns)
-            self._encode.enqueue()
-            of = rows.of(half), columns.of(half)
-            features[:, rows.to(half), columns.to(half)] = self._features.read()[0, :, of[0], of[1]]
-        return features
-
-    def _run_rgb(
-        self,
-        rows: Span,
-        columns: Span,
-        features: NDArray[np.floating],
-        image: Pixels,
-        hole: Pixels,
-        result: NDArray[np.uint8],
-    ) -> None:
+    def _write_tile(self, tile: Tile, image: Pixels) -> tuple[slice, slice]:
+        """The operands that ``detail`` and ``add_detail`` have in common; returns the pixels of the tile."""
+        rows, columns = (slice(s.start * PATCH, s.stop * PATCH + 2 * BASE_REACH) for s in tile)
+        self._low.write(self._loop.low.read()[:, :, rows, columns])
         p = self._shapes.p
-        half = p // 2
-        self._mixed.write(features[None, :, rows.at(half), columns.at(half)])
-        self._image.write(image[rows.at(p), columns.at(p)])
-        self._hole_tile.write(hole[rows.at(p), columns.at(p)])
-        self._write_low(rows, columns)
-        self._decode.enqueue()
-        result[rows.to(p), columns.to(p)] = self._filled.read()[rows.of(p), columns.of(p)]
+        box = slice(tile[0].start * p, tile[0].stop * p), slice(tile[1].start * p, tile[1].stop * p)
+        self._image.write(image[box])
+        return box
+
+    def _take_in_tiles(self, tiles: list[Tile], image: Pixels, visible: Pixels) -> NDArray[np.floating]:
+        """The detail [3, S, S] on the host, computed in some tiles and 0 elsewhere."""
+        detail = np.zeros((3, *visible.shape), self._detail.dtype)
+        for tile in tiles:
+            box = self._write_tile(tile, image)
+            self._visible.write(visible[box])
+            self._take.enqueue()
+            detail[(slice(None), *box)] = self._detail.read()[0]
+        return detail
+
+    def _add_in_tiles(
+        self, tiles: list[Tile], detail: NDArray[np.floating], image: Pixels, hole: Pixels, result: Pixels
+    ) -> None:
+        for tile in tiles:
+            box = self._write_tile(tile, image)
+            self._mixed.write(detail[(None, slice(None), *box)])
+            self._hole_tile.write(hole[box])
+            self._add.enqueue()
+            result[box] = self._filled.read()

@@ -25,7 +25,7 @@ def close_seam(y: Array, m: Array) -> Array:
         m: [1, 1, s, s] in {0, 1}, what it has filled.
 
     Returns:
-        [1, 3, s + 6, s + 6] in about [-1, 1], its border repeated three times.
+        [1, 3, s + 12, s + 12] in about [-1, 1], its border repeated six times.
     """
     picture = np.clip(y.astype(np.float64), -1, 1)
     known = 1 - m.astype(np.float64)
@@ -53,7 +53,7 @@ def _tent(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def enlarge(low: Array, weights: Array) -> NDArray[np.float64]:
-    """[1, C, a, b] -> [1, C, h, S]: every 4 pixels, and 3 on either side, make the p pixels of ``weights`` [p, 10]."""
+    """[1, C, a, b] -> [1, C, h, S]: every 4 pixels, and 6 on either side, make the p pixels of ``weights`` [p, 16]."""
     found = low.astype(np.float64)
     for axis in (2, 3):
         groups = (found.shape[axis] - 2 * BASE_REACH) // PATCH
@@ -70,7 +70,7 @@ def composite(low: Array, weights: Array, image: Pixels, hole: Pixels, order: Ar
 
     Args:
         low: [1, 3, a, b] of :func:`close_seam`, or a part of it.
-        weights: [p, 10] of ``iic_rt.resampling.enlarge_weights`` or ``base_weights``.
+        weights: [p, 16] of ``iic_rt.resampling.enlarge_weights`` or ``base_weights``.
         image: uint8 [h, S, C].
         hole: uint8 [h, S], nonzero = filled; everywhere else ``image`` comes back bit for bit.
         order: [C, 3], makes the image's channels of RGB.

@@ -124,7 +124,7 @@ def test_sharpness_by_hand() -> None:
 
 def test_scaling(tmp_path: Path) -> None:
     record = scaling.measure_call(300, 320, 0.25, repeats=1)
-    assert {"prepare", "step", "seam", "similarity", "search", "features", "replace", "to_rgb"} == record[
+    assert {"prepare", "step", "seam", "similarity", "search", "detail", "replace", "add_detail"} == record[
         "graphs"
     ].keys()
     assert record["peak_mib"] > 50

@@ -59,7 +59,7 @@ def test_a_changed_file(copy: Path, name: str) -> None:
 
 def test_another_schema(copy: Path) -> None:
     edit(copy, lambda m: m.update(schema=99))
-    with pytest.raises(BundleError, match="schema 99, this version reads 5"):
+    with pytest.raises(BundleError, match="schema 99, this version reads 6"):
         load_bundle(copy)
 
 

@@ -68,7 +68,7 @@ def test_shapes_are_those_that_filling_binds(
 def test_without_upsampling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKENDS, "recording", RecordingBackend)
     real = bound_by_filling(128, 64, upsample=False)
-    own = [pair for pair in unique(real) if dict(pair[1]).get("low") == (1, 3, 134, 134) or pair[0] == "composite"]
+    own = [pair for pair in unique(real) if dict(pair[1]).get("low") == (1, 3, 140, 140) or pair[0] == "composite"]
     inputs = RegionShapes(128, 128).inputs(upsample=False)
     assert own == unique([("composite", inputs["composite"])])
 
@@ -77,7 +77,7 @@ def test_the_usual_case_by_hand() -> None:
     """A wrong formula in the runtime itself would be in both halves of the test above."""
     found = graph_shapes(load_bundle("edge"), 512, 256, Limits(), (3,))
     loop = {"y": (1, 3, 256, 256), "m": (1, 1, 256, 256)}
-    base = {"low": (1, 3, 262, 262), "weights": (8, 10), "image": (512, 512, 3)}
+    base = {"low": (1, 3, 268, 268), "weights": (8, 16), "image": (512, 512, 3)}
     back = {"hole": (512, 512), "order": (3, 3), "keep": (3, 1, 1)}
     sources = {"source": (1, 1, 64, 64), "share": (1, 1, 64, 64)}
     prepare = {"image": (512, 512, 3), "visible": (512, 512), "weights": (4, 8), "order": (3, 3)}
@@ -86,10 +86,10 @@ def test_the_usual_case_by_hand() -> None:
         ("step", loop | {"c": (1, 1, 256, 256), "first": (1,)}),
         ("seam", loop),
         ("composite", base | back),
-        ("similarity", {"low": (1, 3, 262, 262), "m": (1, 1, 256, 256)}),
-        ("features", base | {"visible": (512, 512), "order": (3, 3)}),
+        ("similarity", {"low": (1, 3, 268, 268), "m": (1, 1, 256, 256)}),
+        ("detail", base | {"visible": (512, 512), "order": (3, 3)}),
         ("search", {"q": (1, 4096, 76), "hole": (1, 64, 64), "weight": (1, 64, 64)}),
-        ("replace", sources | {"features": (1, 16, 256, 256), "inside": (1, 1, 256, 256)}),
-        ("to_rgb", base | back | {"mixed": (1, 16, 256, 256)}),
+        ("replace", sources | {"detail": (1, 3, 512, 512), "inside": (1, 1, 512, 512)}),
+        ("add_detail", base | back | {"mixed": (1, 3, 512, 512)}),
     ]
     assert unique(found) == unique(expected)

@@ -65,7 +65,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if request["library"]:
         registry.load_library(request["library"])
-    creators = {name: registry.get_creator(name, "2", "iic") for name in ("PatchSearch", "PatchReplace")}
+    creators = {name: registry.get_creator(name, "3", "iic") for name in ("PatchSearch", "PatchReplace")}
     answer["found"] = [name for name, creator in creators.items() if creator is not None]
     if "attributes" in request:
         answer["created"] = create(trt, creators["PatchSearch"], request["attributes"])

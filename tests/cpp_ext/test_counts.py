@@ -20,9 +20,9 @@ def test_a_search_counted_by_hand() -> None:
 
 
 def test_a_replacement_counted_by_hand() -> None:
-    # 100 cells, 30 of them inside, 4 channels, 25 patches, float16.
+    # 100 pixels, 30 of them inside, 4 channels, 25 patches, float16.
     work = count_replace(100, 4, inside=30, patches=25, best=1, half=True)
-    assert work.flops == 2 * 30 * 4
+    assert work.flops == 8 * 30 * 4
     assert work.bytes == 2 * (70 * 4 + 100 * 4 + 2 * 100) + 8 * 25
     assert count_replace(100, 4, inside=30, patches=25, best=2, half=False).bytes == 2 * work.bytes
 

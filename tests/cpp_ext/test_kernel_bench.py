@@ -55,7 +55,7 @@ def test_the_checked_cases_reach_every_kernel() -> None:
     assert any(d > 128 for _, d, _, _ in cases)  # the scalar kernel in float16
     assert any(sweeps for _, _, _, sweeps in cases)
     widths = [grid[2] * half for grid, _, half, _ in kernel_bench.CHECKED_REPLACE]
-    assert {width % 2 for width in widths} == {0, 1}  # threads of one and of two cells
+    assert {width % 2 for width in widths} == {0, 1}  # threads of one and of two pixels
 
 
 def test_the_copies_are_larger_than_the_cache() -> None:
@@ -131,13 +131,13 @@ def test_the_measurement_runs_under_the_host_shim(host: KernelLibrary) -> None:
     assert search["rows"] == 9
     assert search["bytes"] == 36 * 76 * 2 + 16 * 36
     replaced = kernel_bench.time_replace(host, 24, 0.3, "float16", peaks, 1)  # equal to torch, or it raises
-    assert (replaced["cells"], replaced["inside"], replaced["missing"]) == (12, 36, 0)
+    assert (replaced["inside"], replaced["missing"]) == (144, 0)
     for result in (search, replaced):
         assert {"kernel_ms", "kernel_launched_ms", "torch_graph_ms", "torch_ms"} <= set(result)
         assert result["roofline_ms"] > 0
 
 
 def test_a_wrong_kernel_is_not_timed(host: KernelLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device.ReplaceCase, "enqueue", lambda case: case.mixed.copy_(case.features))
+    monkeypatch.setattr(device.ReplaceCase, "enqueue", lambda case: case.mixed.copy_(case.detail))
     with pytest.raises(AssertionError):
         kernel_bench.time_replace(host, 24, 0.3, "float32", Peaks(1.0, 1.0), 1)

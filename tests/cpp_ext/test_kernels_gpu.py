@@ -67,7 +67,7 @@ def test_a_captured_replacement_follows_the_holes(library: KernelLibrary, dtype:
         case.enqueue()
     for holes in (0.1, 0.9, 0.0):
         given = make_replace_operands((2, 6, 5), 16, 4, dtype, holes=holes)
-        tensors = case.features, case.inside, case.source, case.share
+        tensors = case.detail, case.inside, case.source, case.share
         for tensor, array in zip(tensors, given.arrays, strict=True):
             tensor.copy_(torch.from_numpy(array))
         graph.replay()

@@ -25,12 +25,12 @@ SHAPES = {
     "q": [1, ROWS * COLUMNS, DESCRIPTOR],
     "hole": [1, ROWS, COLUMNS],
     "weight": [1, ROWS, COLUMNS],
-    "features": MAP,
+    "detail": MAP,
     "inside": [1, 1, *MAP[2:]],
 }
-TYPES = {"q": "float", "hole": "float", "weight": "float", "features": "float", "inside": "float"}
-CREATORS = ["creator: PatchSearch 2 iic", "creator: PatchReplace 2 iic"]
-PLUGIN = 'plugin_namespace = "iic", plugin_version = "2"'
+TYPES = {"q": "float", "hole": "float", "weight": "float", "detail": "float", "inside": "float"}
+CREATORS = ["creator: PatchSearch 3 iic", "creator: PatchReplace 3 iic"]
+PLUGIN = 'plugin_namespace = "iic", plugin_version = "3"'
 # Stand-ins for the functions of standard operators: the plugins come before them.
 FUNCTIONS = """
 <domain: "iic", opset_import: ["" : 20]>
@@ -40,8 +40,8 @@ PatchSearch <best, scale, coherence, sweeps, plugin_namespace, plugin_version> (
     source = Cast <to = 6> (share)
 }
 <domain: "iic", opset_import: ["" : 20]>
-PatchReplace <plugin_namespace, plugin_version> (features, inside, source, share) => (mixed, missing) {
-    mixed = Neg(features)
+PatchReplace <plugin_namespace, plugin_version> (detail, inside, source, share) => (mixed, missing) {
+    mixed = Neg(detail)
     missing = Neg(inside)
 }
 """
@@ -110,12 +110,12 @@ def patch_model(types: dict[str, str], ranks: dict[str, int], *, functions: bool
     """A search and a replacement by what it found, with any types and ranks of the inputs."""
     inputs = ", ".join(f"{types[name]}[{', '.join('?' * ranks[name])}] {name}" for name in types)
     attributes = ", ".join(f"{name} = {value}" for name, value in ATTRIBUTES.items())
-    t = types["features"]
+    t = types["detail"]
     return onnx.parser.parse_model(
         f'<ir_version: 10, opset_import: ["" : 20, "iic" : 2]> patches ({inputs}) => '
         f"({t}[?, ?, ?, ?] mixed, {t}[?, ?, ?, ?] missing, int32[?, ?, ?, ?] source, float[?, ?, ?, ?] share) {{"
         f" source, share = iic.PatchSearch <{attributes}, {PLUGIN}> (q, hole, weight)"
-        f" mixed, missing = iic.PatchReplace <{PLUGIN}> (features, inside, source, share) }}"
+        f" mixed, missing = iic.PatchReplace <{PLUGIN}> (detail, inside, source, share) }}"
         + (FUNCTIONS if functions else "")
     )
 
@@ -125,7 +125,7 @@ def ranks(shapes: dict[str, Any]) -> dict[str, int]:
 
 
 def of_type(dtype: str) -> dict[str, str]:
-    return TYPES | dict.fromkeys(("q", "features", "inside"), dtype)
+    return TYPES | dict.fromkeys(("q", "detail", "inside"), dtype)
 
 
 def assert_holds_the_plugins(answer: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ def test_rtx_builds_them_without_functions(library: Path, tmp_path: Path) -> Non
 
 def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> None:
     shapes = SHAPES | {
-        "features": [[1, 16, 8, 12], [1, 16, 16, 24], [1, 16, 32, 48]],
+        "detail": [[1, 16, 8, 12], [1, 16, 16, 24], [1, 16, 32, 48]],
         "inside": [[1, 1, 8, 12], [1, 1, 16, 24], [1, 1, 32, 48]],
     }
     model = patch_model(of_type("float16"), ranks(shapes))
@@ -196,9 +196,9 @@ def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["search.onnx", "search.fp16.onnx", "replace.onnx", "replace.fp16.onnx"])
 def test_rtx_builds_the_shipped_graphs(library: Path, name: str, tmp_path: Path) -> None:
     model = onnx.load(ROOT / "iic_rt" / "bundles" / "edge" / name)
-    patches, cells = [1, 64, 64], [256, 256]
+    patches, pixels = [1, 64, 64], [256, 256]
     of_patches = {"hole": patches, "weight": patches, "source": [1, 1, *patches[1:]], "share": [1, 1, *patches[1:]]}
-    known = of_patches | {"q": [1, 4096, 76], "features": [1, 16, *cells], "inside": [1, 1, *cells]}
+    known = of_patches | {"q": [1, 4096, 76], "detail": [1, 16, *pixels], "inside": [1, 1, *pixels]}
     answer = build_engine(library, model, {i.name: known[i.name] for i in model.graph.input}, tmp_path)
     assert answer["built"], answer["log"]
     assert answer["layers"].count("PLUGIN_V3") == 1
@@ -209,7 +209,7 @@ def test_rtx_builds_the_shipped_graphs(library: Path, name: str, tmp_path: Path)
     [
         ({"q": "int8"}, "PatchSearch: q is int8; allowed is float32 or float16"),
         ({"hole": "float16"}, "PatchSearch: hole is float16; allowed is float32"),
-        ({"inside": "float16"}, "PatchReplace: features is float32 and inside is float16; allowed is one type"),
+        ({"inside": "float16"}, "PatchReplace: detail is float32 and inside is float16; allowed is one type"),
     ],
 )
 def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], message: str, tmp_path: Path) -> None:
@@ -226,8 +226,8 @@ def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], messag
         ({"q": [24, 76]}, "PatchSearch: q has 2 dimensions; allowed are 3: [B, N, D]"),
         ({"q": [1, 24, 0]}, "PatchSearch: D of q is 0; allowed is 1 to 2147483647"),
         ({"inside": [1, 2, 8, 12]}, "PatchReplace: axis 1 of inside is 2; allowed is 1"),
-        ({"features": [1, 16, 9, 12], "inside": [1, 1, 9, 12]}, "PatchReplace: h is 9 and there are 4 rows of patches"),
-        ({"features": [1, 16, 8, 18], "inside": [1, 1, 8, 18]}, "PatchReplace: a patch is 2 cells high and 3 wide"),
+        ({"detail": [1, 16, 9, 12], "inside": [1, 1, 9, 12]}, "PatchReplace: h is 9 and there are 4 rows of patches"),
+        ({"detail": [1, 16, 8, 18], "inside": [1, 1, 8, 18]}, "PatchReplace: a patch is 2 pixels high and 3 wide"),
     ],
 )
 def test_rtx_is_told_of_wrong_shapes(library: Path, wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_types_that_are_not_allowed(driver: list[str]) -> None:
     assert log.startswith("log: 1 iic::PatchSearch: hole is float16; allowed is float32")
     assert (answer, linear) == ("refused", "linear: 10100")
     log, answer, linear, _ = drive(driver, "PatchReplace", "types", "f16", "f32", "f32", "f32")
-    assert log.startswith("log: 1 iic::PatchReplace: features is float16 and inside is float32; allowed is one type")
+    assert log.startswith("log: 1 iic::PatchReplace: detail is float16 and inside is float32; allowed is one type")
     assert (answer, linear) == ("refused", "linear: 100100")
 
 
@@ -322,7 +322,7 @@ def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
         (search_shapes(n="1", rows="1", columns="1"), "best is 2 and N is 1; allowed is 1 to N"),
         (replace_shapes(h="6"), "h is 6 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
         (replace_shapes(h="4"), "h is 4 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
-        (replace_shapes(h="12"), "a patch is 3 cells high and 2 wide; allowed is h / rows = w / columns"),
+        (replace_shapes(h="12"), "a patch is 3 pixels high and 2 wide; allowed is h / rows = w / columns"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_at_each_step(driver: list[str], shapes: list[str], message: str) -> None:

@@ -14,7 +14,7 @@ from tests.cpp_ext.host_runs import INVALID_VALUE, aligned, run_replace
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
 
 TYPES = pytest.mark.parametrize("dtype", ["float32", "float16"])
-# (batch, rows, columns), channels, cells of a patch. Threads take two cells where the width is even, and 8 channels.
+# (batch, rows, columns), channels, pixels of a patch. Threads take two pixels where the width is even, and 8 channels.
 SIZES = [
     ((1, 1, 1), 1, 2),
     ((1, 1, 1), 3, 5),
@@ -46,7 +46,7 @@ def test_it_equals_the_specification(
 
 
 @TYPES
-def test_the_cases_above_copy_and_miss_cells(library: KernelLibrary, dtype: str) -> None:
+def test_the_cases_above_copy_and_miss_pixels(library: KernelLibrary, dtype: str) -> None:
     given = make_replace_operands(*SIZES[4], dtype, holes=0.3)
     _, missing = run_replace(library, given)
     assert 0 < missing.sum() < given.inside.sum()
@@ -54,22 +54,22 @@ def test_the_cases_above_copy_and_miss_cells(library: KernelLibrary, dtype: str)
 
 @TYPES
 def test_a_hole_patch_copies_the_patch_that_it_is_told(library: KernelLibrary, dtype: str) -> None:
-    given = make_replace_operands((1, 4, 4), 3, 4, dtype, holes=0.0)
+    given = make_replace_operands((1, 4, 4), 3, 5, dtype, holes=0.0)
     given.inside[:] = 0
-    given.inside[0, 0, 4:8, 4:8] = 1  # the patch of row 1 and column 1
+    given.inside[0, 0, 5:10, 5:10] = 1  # the patch of row 1 and column 1
     given.source[:] = 15
     given.share[:] = 1
     mixed, missing = run_replace(library, given)
     assert not missing.any()
-    # Without its margins, where its neighbours copy beyond the border, and so the cells nearest to it.
-    np.testing.assert_array_equal(mixed[0, :, 5:7, 5:7], given.features[0, :, 13:15, 13:15])
+    # Its middle, which is in nobody's margin: there its neighbours copy beyond the border, and so the nearest pixels.
+    np.testing.assert_array_equal(mixed[0, :, 7, 7], given.detail[0, :, 17, 17])
 
 
 @TYPES
-def test_cells_that_pass_keep_their_bits(library: KernelLibrary, dtype: str) -> None:
+def test_pixels_that_pass_keep_their_bits(library: KernelLibrary, dtype: str) -> None:
     given = make_replace_operands((1, 3, 4), 4, 4, dtype, holes=0.3)
     given.share[:] = 0  # nothing is copied: the hole passes as well
-    bits = given.features.view(np.uint16 if dtype == "float16" else np.uint32)
+    bits = given.detail.view(np.uint16 if dtype == "float16" else np.uint32)
     bits[...] = np.resize([0x7E01, 0x8000, 0x0001, 0x7C00, 0xFC00], bits.shape)
     mixed, missing = run_replace(library, given)
     np.testing.assert_array_equal(mixed.view(bits.dtype), bits)
@@ -79,7 +79,7 @@ def test_cells_that_pass_keep_their_bits(library: KernelLibrary, dtype: str) -> 
 @TYPES
 def test_what_is_not_above_zero_is_outside(library: KernelLibrary, dtype: str) -> None:
     given = make_replace_operands((1, 3, 4), 4, 4, dtype, holes=0.3)
-    given.features[np.isnan(given.features)] = 0.5
+    given.detail[np.isnan(given.detail)] = 0.5
     odd = replace(given, inside=given.inside.copy())
     odd.inside[given.inside == 0] = np.resize([-1, np.nan, -0.0], (given.inside == 0).sum())
     for got, expected in zip(run_replace(library, odd), run_replace(library, given), strict=True):
@@ -115,8 +115,8 @@ def test_wrong_arguments_are_refused(library: KernelLibrary) -> None:
     for wrong in (
         {"type": 2},
         {"height": 5},
-        {"height": 2, "width": 2},  # a cell a patch
-        {"height": 6},  # three cells a patch against two
+        {"height": 2, "width": 2},  # a pixel a patch
+        {"height": 6},  # three pixels a patch against two
         {"rows": 1},
         {"batch": 65536},
         {"height": 1 << 16, "width": 1 << 16, "rows": 2, "columns": 2},

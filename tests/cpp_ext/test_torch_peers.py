@@ -38,6 +38,6 @@ def test_the_replacement_is_that_of_the_specification(
     replace: Callable[..., tuple[torch.Tensor, torch.Tensor]], half: int, best: int
 ) -> None:
     given = make_replace_operands((1, 4, 3), 5, half, "float32", best=best)
-    features, inside, source, share = (torch.from_numpy(a[0]) for a in given.arrays)
-    mixed, missing = replace(features, inside[0], source.long(), share)
+    detail, inside, source, share = (torch.from_numpy(a[0]) for a in given.arrays)
+    mixed, missing = replace(detail, inside[0], source.long(), share)
     check_replace(given, mixed.numpy()[None], missing.numpy()[None, None])

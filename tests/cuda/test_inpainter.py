@@ -45,7 +45,7 @@ def test_captured(
         made, waits = {name: api.counts()[name] for name in MADE}, api.counts()["cuEventSynchronize"]
     assert api.counts()["cuStreamEndCapture"] == 1
     assert api.counts()["cuGraphLaunch"] == 3
-    assert ("to_rgb" in api.done) == upsample
+    assert ("add_detail" in api.done) == upsample
 
 
 def test_half_precision(open_inpainter: Open, api: FakeApi, rng: np.random.Generator) -> None:
@@ -64,7 +64,7 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     del discrete.done[:]
     timings = ours.inpaint(*scene(320, rng), options=options).timings
     graphs = [name for name in discrete.done if name not in ("event", "event in graph")]
-    upsampling = ["seam", "similarity", "search", "features", "replace", "to_rgb"]
+    upsampling = ["seam", "similarity", "search", "detail", "replace", "add_detail"]
     assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, "copy out"]
     assert discrete.done.count("event in graph") == 7  # recorded in the graph
     assert discrete.done[-2:] == ["event", "event"]  # the graph's end, and the one wait

@@ -60,9 +60,9 @@ def test_collecting_waits_for_that_image_alone(
     first, second = (ours.submit(*scene(320, rng)) for _ in range(2))
     before = len(discrete.done)
     ours.collect(first)
-    assert discrete.done.count("to_rgb") >= 1
+    assert discrete.done.count("add_detail") >= 1
     done = discrete.done[before:]
-    assert done.count("to_rgb") <= 1  # the second is not done yet
+    assert done.count("add_detail") <= 1  # the second is not done yet
     ours.collect(second)
 
 

@@ -90,14 +90,14 @@ def test_an_engine_that_breaks_the_capture(
     run = FakeContext.execute_async_v3
 
     def execute_async_v3(self: FakeContext, stream_handle: int) -> bool:
-        if api._capture is not None and self._name == "features":
+        if api._capture is not None and self._name == "detail":
             api.cuMemAlloc(64)  # forbidden, and the end of the capture
             return False
         return run(self, stream_handle)
 
     monkeypatch.setattr(FakeContext, "execute_async_v3", execute_async_v3)
     (text,) = set(fill_three_times(open_inpainter(api), inpainter, api, rng))
-    assert "failed to capture 'features'" in text
+    assert "failed to capture 'detail'" in text
 
 
 def test_one_warning_for_all_regions_and_none_where_nothing_is_captured(

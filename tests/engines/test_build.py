@@ -32,7 +32,7 @@ def shapes_of(name: str) -> Shapes:
     return next(shapes for graph, shapes in SHAPES if graph == name)
 
 
-@pytest.mark.parametrize("name", ["prepare", "step", "similarity", "features", "to_rgb"])
+@pytest.mark.parametrize("name", ["prepare", "step", "similarity", "detail", "add_detail"])
 def test_every_graph_builds(name: str, rtx: EngineLibrary) -> None:
     """uint8 goes in and out of some of them."""
     assert len(build_engine(rtx, GRAPHS[name], shapes_of(name))) > 100_000

@@ -30,7 +30,7 @@ class Logger:
 class Registry:
     """Of a process: finds the plugin, of a version, in one file."""
 
-    def __init__(self, good: Path | None = None, version: str = "2") -> None:
+    def __init__(self, good: Path | None = None, version: str = "3") -> None:
         self.good, self.version, self.loaded = good, version, []
 
     def load_library(self, path: str) -> None:
@@ -140,7 +140,7 @@ def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -
     path = Path(importlib.import_module("_ctypes").__file__)
     monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
     with pytest.raises(
-        BackendError, match=r"not hold iic::PatchSearch and iic::PatchReplace, version 2\. .*install\.sh"
+        BackendError, match=r"not hold iic::PatchSearch and iic::PatchReplace, version 3\. .*install\.sh"
     ):
         EngineLibrary("tensorrt", module("10.3.0", Registry(path, "1"))).load_plugin()
 

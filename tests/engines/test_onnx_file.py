@@ -18,7 +18,7 @@ def test_functions_go_and_the_rest_stays(name: str, operator: str) -> None:
     assert onnx.load_from_string(without_functions(content)) == model
 
 
-@pytest.mark.parametrize("name", ["prepare", "step", "similarity", "features", "to_rgb"])
+@pytest.mark.parametrize("name", ["prepare", "step", "similarity", "detail", "add_detail"])
 def test_a_model_without_functions_stays_as_it_is(name: str) -> None:
     content = load_bundle("edge").graphs[name].path.read_bytes()
     assert without_functions(content) == content

@@ -107,7 +107,7 @@ def test_a_side_off_the_ladder() -> None:
 def test_every_number_of_channels_has_its_engines() -> None:
     recipe = Recipe(target="tensorrt-rtx", sides=(256,))
     wanted = wanted_engines(HALF, recipe.at(256)).values()
-    for graph in ("prepare", "features", "composite", "to_rgb"):
+    for graph in ("prepare", "detail", "composite", "add_detail"):
         assert [shapes["image"][2] for name, shapes in wanted if name == graph] == [1, 3, 4]
     assert sum(name == "step" for name, _ in wanted) == 1
     with pytest.raises(RecipeError, match=r"channels is \[2\]; allowed: some of \[1, 3, 4\]"):
@@ -123,26 +123,26 @@ def test_engines_are_named_and_wanted_once() -> None:
         "composite-fp16-256",
         "similarity-fp16-256",
         "search-fp16-256",
-        "features-fp16-256",
+        "detail-fp16-256",
         "replace-fp16-256",
-        "to_rgb-fp16-256",
+        "add_detail-fp16-256",
         "prepare-fp16-384",
         "composite-fp16-384",
-        "features-fp16-384",
+        "detail-fp16-384",
         "replace-fp16-384",
-        "to_rgb-fp16-384",
+        "add_detail-fp16-384",
     ]
-    assert wanted["replace-fp16-384"][1]["features"] == (1, 16, 192, 192)
+    assert wanted["replace-fp16-384"][1]["detail"] == (1, 16, 192, 192)
 
 
-@pytest.mark.parametrize("name", ["step", "similarity", "features", "to_rgb"])
+@pytest.mark.parametrize("name", ["step", "similarity", "detail", "add_detail"])
 def test_fp16_graphs_build_in_fp16(name: str, rtx: EngineLibrary) -> None:
     pairs = graph_shapes(HALF, 128, 64, Limits(1 << 22, 1 << 22))
     shapes = next(shapes for graph, shapes in pairs if graph == name)
     assert len(build_engine(rtx, HALF.graphs[name], shapes)) > 100_000
     layers = describe_network(rtx, HALF.graphs[name], shapes)
     types = [layer["precision"] for layer in layers if layer["type"] == "CONVOLUTION"]
-    assert types.count("FLOAT") == (2 if name in ("features", "to_rgb") else 0)  # of the base
+    assert types.count("FLOAT") == (2 if name in ("detail", "add_detail") else 0)  # of the base
     assert types.count("HALF") >= 2
 
 
@@ -172,7 +172,7 @@ def test_the_bundle_is_whole(
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision
         assert facts == ("tensorrt-rtx", rtx.version, "any", precision)
-        assert engine.plugin == ("2" if engine.graph in ("search", "replace") else None)
+        assert engine.plugin == ("3" if engine.graph in ("search", "replace") else None)
         assert (b"Patch" in engine.path.read_bytes()) == (engine.graph in ("search", "replace"))
     for original in (SHIPPED / "edge").glob("*.onnx"):
         assert file_sha256(out / original.name) == file_sha256(original)

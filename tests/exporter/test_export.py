@@ -138,8 +138,8 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
     assert sorted(p.name for p in out.iterdir()) == [
         "card.md",
         "composite.onnx",
-        "features.fp16.onnx",
-        "features.onnx",
+        "detail.fp16.onnx",
+        "detail.onnx",
         "manifest.json",
         "parity.json",
         "prepare.onnx",
@@ -152,8 +152,8 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
         "similarity.onnx",
         "step.fp16.onnx",
         "step.onnx",
-        "to_rgb.fp16.onnx",
-        "to_rgb.onnx",
+        "add_detail.fp16.onnx",
+        "add_detail.onnx",
     ]
 
 

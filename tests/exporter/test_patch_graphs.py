@@ -68,16 +68,16 @@ def test_search_with_nothing_valid(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("half", [2, 3, 4, 10])
+@pytest.mark.parametrize("p", [2, 3, 4, 10])
 @pytest.mark.parametrize("best", [1, 3])
-def test_replace_equals_the_specification(rng: np.random.Generator, dtype: str, half: int, best: int) -> None:
+def test_replace_equals_the_specification(rng: np.random.Generator, dtype: str, p: int, best: int) -> None:
     rows, columns = 6, 5
     options = SearchOptions(best=best, scale=8.0, coherence=0.0, sweeps=0)
     source, share = patch_search(*operands(rng, rows, columns, dtype, 0.5).values(), **asdict(options))
-    features = rng.normal(size=(1, 3, rows * half, columns * half)).astype(dtype)
-    inside = (rng.random((1, 1, *features.shape[2:])) < 0.5).astype(dtype)
-    features[:, :, inside[0, 0] > 0] = np.nan
-    feeds = {"features": features, "inside": inside, "source": source, "share": share.astype(np.float32)}
+    detail = rng.normal(size=(1, 3, rows * p, columns * p)).astype(dtype)
+    inside = (rng.random((1, 1, *detail.shape[2:])) < 0.5).astype(dtype)
+    detail[:, :, inside[0, 0] > 0] = np.nan
+    feeds = {"detail": detail, "inside": inside, "source": source, "share": share.astype(np.float32)}
     mixed, missing = session(build_replace(dtype)).run(None, feeds)
     expected, expected_missing = patch_replace(*feeds.values())
     np.testing.assert_array_equal(missing, expected_missing)
@@ -109,9 +109,6 @@ def test_upsample_parity_sees_a_wrong_graph(tmp_path: Any) -> None:
     report = check_upsample_parity(upsampler, tmp_path, seed=1)
     assert report["passed"], report
     assert tuple(row["factor"] for row in report["factors"]) == FACTORS
-    for parameter in (upsampler.reconstruction.rgb2.bias, upsampler.similarity.to_descriptor.bias):
-        with torch.no_grad():
-            parameter += 0.01
-        assert not check_upsample_parity(upsampler, tmp_path, seed=1)["passed"]
-        with torch.no_grad():
-            parameter -= 0.01
+    with torch.no_grad():
+        upsampler.similarity.to_descriptor.bias += 0.01
+    assert not check_upsample_parity(upsampler, tmp_path, seed=1)["passed"]

@@ -55,7 +55,7 @@ def hole_of(rng: np.random.Generator, kind: str) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["box", "noise", "everything", "nothing"])
 def test_seam_on_a_backend(backend: Backend, rng: np.random.Generator, kind: str) -> None:
     y, m = rng.uniform(-1.2, 1.2, (1, 3, SIZE, SIZE)).astype(np.float32), hole_of(rng, kind)
-    (low,) = run(backend, "seam", {"y": y, "m": m}, {"low": ((1, 3, SIZE + 6, SIZE + 6), "float32")})
+    (low,) = run(backend, "seam", {"y": y, "m": m}, {"low": ((1, 3, SIZE + 12, SIZE + 12), "float32")})
     np.testing.assert_allclose(low, close_seam(y, m), atol=1e-5)
 
 
@@ -63,7 +63,7 @@ def test_the_seam_is_led_to_the_known_side_and_nothing_else_moves() -> None:
     y, m = np.full((1, 3, SIZE, SIZE), 0.5, np.float32), np.zeros((1, 1, SIZE, SIZE), np.float32)
     m[..., 32:] = 1
     y[..., 32:] = 0.3
-    inner = close_seam(y, m)[0, 0, 3:-3, 3:-3]
+    inner = close_seam(y, m)[0, 0, 6:-6, 6:-6]
     np.testing.assert_allclose(inner[:, :32], 0.5)
     assert (inner[:, 32] > 0.42).all()  # two thirds of the way
     assert ((inner[:, 33] > 0.33) & (inner[:, 33] < 0.37)).all()
@@ -77,7 +77,7 @@ def test_composite_on_a_backend(backend: Backend, rng: np.random.Generator, fact
     if order == "grey":
         back = np.array([[0.299, 0.587, 0.114]], np.float32)
     channels, side = len(back), round(SIZE * factor)
-    low = rng.uniform(-1.1, 1.1, (1, 3, SIZE + 6, SIZE + 6)).astype(np.float32)
+    low = rng.uniform(-1.1, 1.1, (1, 3, SIZE + 12, SIZE + 12)).astype(np.float32)
     image = rng.integers(0, 256, (side, side, channels), np.uint8)
     hole = (rng.random((side, side)) < 0.4).astype(np.uint8)
     keep = (np.arange(channels) == 3).astype(np.float32).reshape(-1, 1, 1)
@@ -94,7 +94,7 @@ def test_composite_on_a_backend(backend: Backend, rng: np.random.Generator, fact
 @pytest.mark.parametrize("weights", [base_weights, enlarge_weights])
 @pytest.mark.parametrize("factor", [1, 1.5, 2, 4, 16])
 def test_enlarging_keeps_slopes(weights, factor: float) -> None:
-    ramp = np.broadcast_to(np.arange(-3, SIZE + 3, dtype=np.float32), (1, 1, SIZE + 6, SIZE + 6))
+    ramp = np.broadcast_to(np.arange(-6, SIZE + 6, dtype=np.float32), (1, 1, SIZE + 12, SIZE + 12))
     large = enlarge(ramp, weights(factor))[0, 0]
     wanted = (np.arange(round(SIZE * factor)) + 0.5) / factor - 0.5
     np.testing.assert_allclose(
@@ -103,4 +103,4 @@ def test_enlarging_keeps_slopes(weights, factor: float) -> None:
 
 
 def test_enlarging_by_1_hands_the_pixels_through() -> None:
-    np.testing.assert_array_equal(enlarge_weights(1), np.eye(10, dtype=np.float32)[3:7])
+    np.testing.assert_array_equal(enlarge_weights(1), np.eye(16, dtype=np.float32)[6:10])

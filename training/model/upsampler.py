@@ -1,9 +1,8 @@
-"""The guided upsampling network: patch similarity at low, reconstruction at high resolution (paper, Sec. 3.3)."""
+"""The guided upsampling network: patch similarity at low resolution, copying at high resolution (paper, Sec. 3.3)."""
 
 from __future__ import annotations
 
 import math
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iic_rt.patches import FEW, margin_of
-from iic_rt.resampling import PATCH, base_weights
+from iic_rt.resampling import BASE_REACH, PATCH, base_weights
 
 __all__ = ["GuidedUpsampler", "Replaced", "enlarge", "patch_rows", "unpatch_rows"]
 
@@ -21,9 +20,7 @@ SHARES = {"own": 0.3, "around": 0.4, "position": 0.3}  # of the cosine
 PERIODS = ((8, 0.35), (4, 0.25), (128, 0.4))  # patches, share
 WIDTH = 48  # of the similarity network
 DILATIONS = (1, 2, 4, 8)
-SMALLEST_WEIGHT = 1e-6  # of a cell: below it no replaced patch reaches the cell
-FEATURES = 16  # channels of the reconstruction network's last feature map, at half resolution
-DETAIL = 12  # of them the picture's own detail: 2 x 2 pixels x 3 colours
+SMALLEST_WEIGHT = 1e-6  # of a pixel: below it no replaced patch reaches the pixel
 FACTOR = 2  # of the high over the low resolution while training
 
 
@@ -95,55 +92,12 @@ def positions(rows: int, columns: int, device: torch.device) -> Tensor:
     return torch.cat(parts, 2).reshape(1, rows * columns, -1)
 
 
-class ReconstructionNetwork(nn.Module):
-    """A shallow encoder-decoder with a skip connection at every level, and ToRGB behind the patch replacement.
-
-    ``forward(detail, base, unknown)``: detail [B, 3, H, W], the picture minus ``base`` and 0 where unknown; base
-    [B, 3, H, W], the blurred low-resolution result; unknown [B, 1, H, W] in {0, 1}; H and W are multiples of 4. Returns
-    the last feature map [B, 16, H / 2, W / 2]. ``to_rgb`` makes detail [B, 3, H, W] of a feature map.
-
-    The skip of the outermost level hands the detail itself on, so that an untrained network copies real pixels.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.down1 = nn.Conv2d(7, 16, 4, 2, 1)
-        self.down2 = nn.Conv2d(16, 32, 4, 2, 1)
-        self.middle = nn.Conv2d(32, 32, 3, padding=1)
-        self.up = nn.Conv2d(32, 64, 1)
-        self.merge = nn.Conv2d(16, 16, 3, padding=1)
-        self.to_features = nn.Conv2d(16, FEATURES, 3, padding=1)
-        self.rgb1 = nn.Conv2d(FEATURES, 24, 3, padding=1)
-        self.rgb2 = nn.Conv2d(24, DETAIL, 3, padding=1)
-        # pixel_unshuffle as a convolution, with zeros behind it: engines run that several times faster.
-        kernel = torch.zeros(FEATURES, 3, 2, 2)
-        for channel, (colour, row, column) in enumerate(product(range(3), range(2), range(2))):
-            kernel[channel, colour, row, column] = 1
-        self.register_buffer("unshuffle", kernel, persistent=False)
-        with torch.no_grad():
-            self.to_features.weight[:DETAIL] *= 0.1
-            self.to_features.bias.zero_()
-            self.rgb2.weight.zero_()
-            self.rgb2.bias.zero_()
-
-    def forward(self, detail: Tensor, base: Tensor, unknown: Tensor) -> Tensor:
-        half = F.relu(self.down1(torch.cat((detail, base, unknown), 1)))
-        quarter = F.relu(self.down2(half))
-        quarter = quarter + F.relu(self.middle(quarter))
-        x = F.relu(self.merge(F.pixel_shuffle(self.up(quarter), 2) + half))
-        return self.to_features(x) + F.conv2d(detail, self.unshuffle, stride=2)
-
-    def to_rgb(self, features: Tensor) -> Tensor:
-        x = features[:, :DETAIL] + self.rgb2(F.relu(self.rgb1(features)))
-        return F.pixel_shuffle(x, 2)
-
-
 def enlarge(low: Tensor, weights: Tensor) -> Tensor:
-    """The base at high resolution: [B, C, r + 6, s + 6] -> [B, C, r * p / 4, s * p / 4].
+    """The base at high resolution: [B, C, r + 12, s + 12] -> [B, C, r * p / 4, s * p / 4].
 
     Args:
-        low: the low-resolution result with 3 pixels of margin on every side.
-        weights: [p, 10] of ``iic_rt.resampling.base_weights``.
+        low: the low-resolution result with 6 pixels of margin on every side.
+        weights: [p, 16] of ``iic_rt.resampling.base_weights``.
     """
     taps, p = weights.shape[1], weights.shape[0]
     for axis in (2, 3):
@@ -212,8 +166,8 @@ class GuidedUpsampler(nn.Module):
     """Low-resolution result and high-resolution picture -> high-resolution result, for training.
 
     ``forward(x, m, y, low_m)``: x [B, 3, H, W] in [-1, 1], read where known; m [B, 1, H, W] in {0, 1}, unknown pixels;
-    y [B, 3, s, s], the loop's result; low_m [B, 1, s, s], its hole at the start. H / s is the factor, 1.5 or more, and
-    H / s * 4 is even. The export takes the parts; at inference ``iic::PatchSearch`` and
+    y [B, 3, s, s], the loop's result; low_m [B, 1, s, s], its hole at the start. H / s is the factor, 1 or more, and
+    H / s * 4 is whole. The export takes the parts; at inference ``iic::PatchSearch`` and
     ``iic::PatchReplace`` stand where this has a softmax.
     """
 
@@ -223,7 +177,6 @@ class GuidedUpsampler(nn.Module):
     def __init__(self, scale: float = 60.0) -> None:
         super().__init__()
         self.similarity = SimilarityNetwork()
-        self.reconstruction = ReconstructionNetwork()
         self.register_buffer("scale", torch.tensor(scale))
         # Beside the network: a copy from the host would wait for a GPU in every step.
         self.register_buffer("weights", torch.from_numpy(base_weights(FACTOR)), persistent=False)
@@ -232,8 +185,8 @@ class GuidedUpsampler(nn.Module):
         factor = x.shape[2] / y.shape[2]
         weights = self.weights if factor == FACTOR else torch.from_numpy(base_weights(factor)).to(x.device)
         p, columns = weights.shape[0], y.shape[3] // PATCH
-        base = enlarge(F.pad(y.float(), (3, 3, 3, 3), mode="replicate"), weights)
-        features = self.reconstruction((x - base) * (1 - m), base, m).float()
+        base = enlarge(F.pad(y.float(), (BASE_REACH,) * 4, mode="replicate"), weights)
+        detail = (x - base) * (1 - m)
         q = self.similarity(y, low_m)
         unknown = F.avg_pool2d(m, p).flatten(1)  # [B, N]
         whole = (unknown == 0).float()
@@ -241,10 +194,8 @@ class GuidedUpsampler(nn.Module):
         weight = torch.where(whole > 0, whole, (1 - unknown) * few)
         logits = self.scale * torch.bmm(q, q.transpose(1, 2)) + weight.log()[:, None]
         share = logits.softmax(2)
-        half = p // 2
-        margin = margin_of(half)
-        own = patch_rows(features, half, margin)
+        margin = margin_of(p)
+        own = patch_rows(detail, p, margin)
         replaced = (unknown > 0).float()
-        blended = unpatch_rows(torch.bmm(share, own), replaced, half, margin, columns)
-        mixed = torch.where(F.max_pool2d(m, 2) > 0, blended, features)
-        return Replaced(base + self.reconstruction.to_rgb(mixed).float(), share)
+        blended = unpatch_rows(torch.bmm(share, own), replaced, p, margin, columns)
+        return Replaced(base + torch.where(m > 0, blended, detail), share)

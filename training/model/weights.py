@@ -15,7 +15,7 @@ from training.model.upsampler import GuidedUpsampler
 
 __all__ = ["WeightsError", "load_generator", "load_upsampler", "save_generator", "save_upsampler"]
 
-GENERATOR, UPSAMPLER = "iic-rt-generator-2", "iic-rt-upsampler-1"
+GENERATOR, UPSAMPLER = "iic-rt-generator-2", "iic-rt-upsampler-2"
 GENERATOR_1 = "iic-rt-generator-1"
 
 
