@@ -77,7 +77,8 @@ def test_different_sides_and_outputs_are_mixed(
         tickets = [ours.submit(*i, options=o) for i, o in zip(images, options, strict=True)]
         for (image, mask), chosen, ticket in zip(images, options, tickets, strict=True):
             result, expected = ours.collect(ticket), inpainter.inpaint(image, mask, options=chosen)
-            np.testing.assert_array_equal(result.image, expected.image)
+            # A sum in another order may round to the next byte.
+            assert np.abs(result.image.astype(int) - expected.image).max() <= 1
             if chosen.outputs:
                 np.testing.assert_array_equal(result.confidence, expected.confidence)
 
