@@ -180,8 +180,8 @@ def make_replace_operands(
     """Detail of ``grid`` = (batch, rows, columns) patches of ``p`` x ``p`` pixels, values in [-1, 1].
 
     The hole is a rectangle that is ``holes`` of the map, cut across the patches, and single pixels of others. Any patch
-    may be a source; shares add up to 1 or, at one patch in ten, to 0. What no result may depend on is NaN: the pixels of
-    the hole.
+    may be a source; shares add up to 1 or, at one patch in ten, to 0. What no result may depend on is NaN: the pixels
+    of the hole.
     """
     batch, rows, columns = grid
     rng = np.random.default_rng(batch + 3 * rows + 5 * columns + 7 * channels + 11 * p)

@@ -1,7 +1,7 @@
 """``iic::PatchSearch`` and ``iic::PatchReplace`` as ONNX functions, and the graphs ``search`` and ``replace`` of them.
 
 The functions are of standard operators with static shapes, for engines that have neither the plugin nor the numpy code
-of the CPU backends. They compute all N x N logits and all cells: simple, and several times the work of either.
+of the CPU backends. They compute all N x N logits and all pixels: simple, and several times the work of either.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ from export.patch_graphs import build_replace, build_search, typed
 from export.pixel_graphs import BASE, BASE_CONSTANTS, HEAD, TAPS, TO_RGB, composite_text
 from iic_rt.patches import SearchOptions
 from iic_rt.resampling import BASE_REACH
-from training.model.upsampler import GuidedUpsampler, SimilarityNetwork
+from training.model.upsampler import GuidedUpsampler
 
 __all__ = ["build_upsample_graphs", "search_options"]
 

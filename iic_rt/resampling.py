@@ -32,8 +32,8 @@ def area_weights(factor: float) -> Array:
 def base_weights(factor: float) -> Array:
     """Weights [p, 16] that make p = 4 * factor pixels of the base out of 4 working pixels and 6 on either side.
 
-    A Gaussian, cut where it is small: what is left out of the base is the detail, which guided upsampling takes from real patches. It is wide
-    because the loop's own result is soft over its two finest octaves, and real patches are not.
+    A Gaussian, cut where it is small: what is left out of the base is the detail, which guided upsampling takes from
+    real patches. It is wide because the loop's own result is soft over its two finest octaves; real patches are not.
     """
     x = _offsets(factor)
     reach = BASE_REACH - 0.5  # that every pixel of a patch has on either side

@@ -31,7 +31,6 @@ def blocks(language: str, text: str = README) -> list[str]:
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    (tmp_path / "demo-output").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -54,6 +53,8 @@ def test_python_blocks(checkout: Path, page: str) -> None:
 
 def test_commands(checkout: Path) -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
+    assert lines.pop(0) == "mkdir -p demo-output"
+    (checkout / "demo-output").mkdir()
     assert len(lines) == 4
     for line in lines:
         program, *arguments = shlex.split(line)

@@ -62,9 +62,7 @@ class ReplaceBinding(Binding):
         self._inputs, self._outputs = inputs, outputs
 
     def enqueue(self) -> None:
-        detail, inside, source, share = (
-            self._inputs[name].host[0] for name in ("detail", "inside", "source", "share")
-        )
+        detail, inside, source, share = (self._inputs[name].host[0] for name in ("detail", "inside", "source", "share"))
         mixed = self._outputs["mixed"].host[0]
         np.copyto(mixed, detail)
         self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], source, share)

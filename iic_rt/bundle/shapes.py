@@ -42,7 +42,8 @@ def spans(groups: int, p: int, tile_pixels: int) -> list[slice]:
     """
     longest = min(groups, max(1, math.isqrt(tile_pixels) // p))
     length = math.ceil(groups / math.ceil(groups / longest))
-    return [slice(start, start + length) for first in range(0, groups, length) for start in [min(first, groups - length)]]
+    starts = (min(first, groups - length) for first in range(0, groups, length))
+    return [slice(start, start + length) for start in starts]
 
 
 def loop_shapes(working_size: int) -> dict[str, tuple[int, ...]]:
@@ -87,7 +88,7 @@ class RegionShapes:
     @property
     def tile(self) -> int:
         """Patches on a side of a tile."""
-        return self.spans[0].stop - self.spans[0].start
+        return len(range(self.groups)[self.spans[0]])
 
     @property
     def whole(self) -> bool:

@@ -204,7 +204,7 @@ class Upsampling:
             box = self._write_tile(tile, image)
             self._visible.write(visible[box])
             self._take.enqueue()
-            detail[(slice(None), *box)] = self._detail.read()[0]
+            detail[:, box[0], box[1]] = self._detail.read()[0]
         return detail
 
     def _add_in_tiles(
@@ -212,7 +212,7 @@ class Upsampling:
     ) -> None:
         for tile in tiles:
             box = self._write_tile(tile, image)
-            self._mixed.write(detail[(None, slice(None), *box)])
+            self._mixed.write(detail[None, :, box[0], box[1]])
             self._hole_tile.write(hole[box])
             self._add.enqueue()
             result[box] = self._filled.read()

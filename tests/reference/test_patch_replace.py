@@ -34,7 +34,7 @@ def test_neighbours_are_blended_linearly_over_the_margins() -> None:
     inside[..., 8:16] = 1
     source[0, 0, 0, 2:4], share[0, 0, 0, 2:4] = (0, 5), 1
     mixed, _ = patch_replace(detail, inside, source, share)
-    # The margins belong to the neighbours of the sources: 7/8 of 0 and 1/8 of 4, 5/8 and 3/8; then 3/8 of 1 and 5/8 of 5.
+    # The margins belong to the neighbours of the sources: 1/8 and 3/8 of 4 over 0, then 3/8 and 1/8 of 1 over 5.
     np.testing.assert_allclose(mixed[0, 0, 0, 8:16], [0, 0, 0.5, 1.5, 3.5, 4.5, 5, 5])
 
 

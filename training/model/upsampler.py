@@ -111,13 +111,13 @@ def enlarge(low: Tensor, weights: Tensor) -> Tensor:
     return low
 
 
-def patch_rows(features: Tensor, p: int, margin: int) -> Tensor:
+def patch_rows(detail: Tensor, p: int, margin: int) -> Tensor:
     """Patches with a margin: [B, C, h, w] -> [B, N, C * (p + 2 * margin)^2], row by row, channels first in a row.
 
     ``margin`` is at most p / 2; at the picture's border the last pixel is repeated.
     """
     side = p + 2 * margin
-    x = extended(features, margin)
+    x = extended(detail, margin)
     for axis in (2, 4):  # [B, C, h, w] -> [B, C, rows, side, w] -> [B, C, rows, side, columns, side]
         groups = (x.shape[axis] - 2 * margin) // p
         own = x.narrow(axis, 0, groups * p).unflatten(axis, (groups, p))
@@ -131,7 +131,7 @@ def unpatch_rows(rows: Tensor, replaced: Tensor, p: int, margin: int, columns: i
     """Patches back to a map, blended linearly where the margins of neighbours overlap: the inverse of `patch_rows`.
 
     Only patches with ``replaced`` [B, N] of 1 take part: the margin of a known patch is unknown where it reaches into a
-    hole. A cell that none of them reaches is 0.
+    hole. A pixel that none of them reaches is 0.
     """
     b, n, d = rows.shape
     side = p + 2 * margin
@@ -140,13 +140,13 @@ def unpatch_rows(rows: Tensor, replaced: Tensor, p: int, margin: int, columns: i
     tent = torch.cat((ramp, torch.ones(p - 2 * margin, device=rows.device, dtype=rows.dtype), ramp.flip(0)))
     flags = replaced.reshape(b, n // columns, columns, 1, 1, 1)
     x = rows.reshape(b, n // columns, columns, c, side, side) * flags
-    # One more channel tells the weight each cell gets in all: less than 1 where a patch has no neighbour that counts.
+    # One more channel tells the weight each pixel gets in all: less than 1 where a patch has no neighbour that counts.
     x = torch.cat((x, flags.expand(-1, -1, -1, 1, side, side)), 3).permute(0, 3, 1, 4, 2, 5)
     for axis in (4, 2):
         x = x * tent.reshape((-1,) + (1,) * (x.dim() - axis - 2))
         groups = x.shape[axis]
         own = x.narrow(axis + 1, 0, p).flatten(axis, axis + 1)
-        over = x.narrow(axis + 1, p, 2 * margin)  # belongs to the next group's first cells
+        over = x.narrow(axis + 1, p, 2 * margin)  # belongs to the next group's first pixels
         pads = [0, 0] * (x.dim() - axis - 2) + [0, p - 2 * margin]
         over = F.pad(over, pads).flatten(axis, axis + 1)
         before = [0, 0] * (over.dim() - axis - 1)
