@@ -22,12 +22,14 @@ stages=(--stage 64:64:0.2 --stage 128:16:0.9 --stage 256:16:1.0)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
 absolute() { (cd "$invoked_from" && realpath -m "$1"); }
-alive() { [[ -f $run/pid ]] && kill -0 -- "-$(cat "$run/pid")" 2>/dev/null; }
+alive() { [[ -f $run/pid ]] && kill -0 "$(cat "$run/pid")" 2>/dev/null; } # of its group the first process
+end_leftovers() { [[ ! -f $run/pid ]] || kill -KILL -- "-$(cat "$run/pid")" 2>/dev/null || true; } # loaders of a rank that crashed
 
 start() { # FOLDER DATA [OPTIONS]
     local folder=$1 data=$2
     shift 2
     mkdir -p "$folder"
+    end_leftovers
     # The scheduler runs it only when nobody else wants to. A group of its own, so that all of its processes are paused
     # and stopped together.
     export WORLD_SIZE=$ranks MASTER_ADDR=127.0.0.1 MASTER_PORT=$((20000 + RANDOM % 10000)) GLOO_SOCKET_IFNAME=lo
@@ -43,6 +45,7 @@ stop() {
     kill -CONT -- "-$(cat "$run/pid")"
     kill -TERM -- "-$(cat "$run/pid")"
     while alive; do sleep 1; done
+    end_leftovers
     rm -f "$run/pid"
 }
 

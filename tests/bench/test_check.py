@@ -34,10 +34,11 @@ def test_the_same_picture_is_right(scene: Scene, expected: Reference) -> None:
     assert found == {"psnr_db": 100, "difference": 0, "confidence": 0}
 
 
-def test_figures_by_hand(scene: Scene, expected: Reference) -> None:
+def test_figures_by_hand(scene: Scene, expected: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = Reference(np.where(scene.hole[..., None] > 0, 100, scene.image).astype(np.uint8), expected.confidence)
     image = np.where(scene.hole[..., None] > 0, 101, scene.image).astype(np.uint8)
-    found = check(result(image, expected.confidence - np.float32(0.01) * scene.hole), flat, scene, "bf16")
+    monkeypatch.setitem(TOLERANCES, "fp32", TOLERANCES["bf16"])
+    found = check(result(image, expected.confidence - np.float32(0.01) * scene.hole), flat, scene, "fp32")
     assert found["psnr_db"] == pytest.approx(20 * np.log10(255), abs=0.01)
     assert found["difference"] == 1
     assert found["confidence"] == pytest.approx(0.01, abs=1e-4)
@@ -86,6 +87,14 @@ def test_the_fill_of_another_method_is_wrong(scene: Scene, expected: Reference, 
     other[scene.hole == 0] = scene.image[scene.hole == 0]
     with pytest.raises(BackendError, match="PSNR"):
         check(result(other, expected.confidence), expected, scene, precision)
+
+
+def test_another_texture_is_right_in_16_bits(scene: Scene, expected: Reference, rng: np.random.Generator) -> None:
+    noise = rng.normal(0, 8, scene.image.shape) * (scene.hole[..., None] > 0)
+    image = np.clip(expected.image + noise, 0, 255).astype(np.uint8)
+    assert check(result(image, expected.confidence), expected, scene, "bf16")["psnr_db"] > 36
+    with pytest.raises(BackendError, match="PSNR"):
+        check(result(image, expected.confidence), expected, scene, "fp32")
 
 
 def test_a_small_difference_everywhere_counts(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import against, evaluate, factors, overhead, pictures, scaling, search, tables, wires
+from benchmarks import against, contenders, evaluate, factors, overhead, pictures, scaling, search, tables, wires
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.methods import RINGS, fill_in_rings, rings
 from benchmarks.metrics import hole_l1, hole_sharpness, hole_ssim
@@ -90,7 +90,8 @@ def test_evaluate(archive: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "sheets").iterdir())) == 2
 
 
-def test_overhead(tmp_path: Path) -> None:
+def test_overhead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders, "WARM_UP", 0)
     out = tmp_path / "overhead.json"
     assert overhead.main(["--out", str(out), "--repeats", "1", "--threads", "1"]) == 0
     record = json.loads(out.read_text())

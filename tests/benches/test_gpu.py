@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_peers, torch_call
+from benchmarks import contenders, gpu, gpu_peers, torch_call
 from benchmarks.contenders import scene
 from benchmarks.gpu_tables import NOTHING, gpu_table
 from benchmarks.torch_call import TorchCall
@@ -167,6 +167,7 @@ def test_peers_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             super().__init__(*arguments, **options)
 
     monkeypatch.setattr(torch_call, "TorchCall", Quick)
+    monkeypatch.setattr(contenders, "WARM_UP", 0)
     out = tmp_path / "peers.json"
     assert gpu_peers.main(["--out", str(out), "--backend", "onnxruntime", "--device", "cpu", "--repeats", "1"]) == 0
     record = json.loads(out.read_text())
