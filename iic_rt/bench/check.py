@@ -89,9 +89,9 @@ def check(result: InpaintResult, expected: Reference, scene: Scene, precision: s
         raise BackendError("wrong output: the confidence is not finite everywhere")
     if result.confidence.min() < 0 or result.confidence.max() > 1:
         raise BackendError("wrong output: the confidence is not in [0, 1] everywhere")
-    images: list[NDArray[Any]] = [result.image, expected.image]
+    images: tuple[NDArray[Any], NDArray[Any]] = (result.image, expected.image)
     if precision != "fp32":
-        images = [low_passed(image) for image in images]
+        images = low_passed(result.image), low_passed(expected.image)
     psnr, difference = hole_psnr(*images, hole), hole_difference(*images, hole)
     confidence = float(np.abs(result.confidence - expected.confidence)[hole].mean())
     for name, found, limit, right in (
