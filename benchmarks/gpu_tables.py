@@ -12,7 +12,7 @@ NOTHING = "*No GPU has been measured yet.*"
 
 
 def gpu_table(results: Path) -> str:
-    """Calls beside their peers, and the kernel beside its roofline, for each folder of ``results`` that has them."""
+    """Calls beside their peers, and the kernels beside their roofline, for each folder of ``results`` that has them."""
     parts = []
     for folder in sorted(path.parent for path in results.glob("*/gpu.json")):
         record = json.loads((folder / "gpu.json").read_text())
@@ -39,14 +39,15 @@ def _peers(record: dict[str, Any]) -> str:
 
 def _kernels(record: dict[str, Any]) -> str:
     lines = [
-        "| `iic::PatchReplace`, N = 4096 | holes | kernel (ms) | of the roofline | torch attention (ms) | unfused |",
+        "| 64×64 patches | holes | kernel (ms) | of the roofline | torch in a CUDA graph (ms) | torch (ms) |",
         "|---|---|---|---|---|---|",
     ]
-    for row in record["timed"]:
-        lines.append(
-            f"| {row['type']}, width {row['width']} | {row['holes']:.0%} | {row['kernel_ms']['p50']:.3f} "
-            f"| {row['share_of_roofline']:.0%} | {row['attention_ms']['p50']:.3f} | {row['unfused_ms']['p50']:.3f} |"
-        )
+    for operator in ("search", "match", "replace"):
+        for row in record.get(operator, []):
+            name = f"{operator}, {row['type']}" + (f", {row['side']} pixels" if "side" in row else "")
+            kernel, graph, plain = (row[f"{kind}_ms"]["p50"] for kind in ("kernel", "torch_graph", "torch"))
+            share = row["roofline_ms"] / kernel
+            lines.append(f"| {name} | {row['holes']:.0%} | {kernel:.3f} | {share:.0%} | {graph:.3f} | {plain:.3f} |")
     return "\n".join(lines)
 
 

@@ -35,7 +35,6 @@ RECORDS = (
     "factors",
     "wires",
     "bench",
-    "search",
     "against",
 )
 
@@ -52,12 +51,16 @@ def stale() -> list[str]:
 
 def scores(record: dict[str, Any], emphasised: str) -> list[str]:
     """A row for every method of a record of ``benchmarks.evaluate``."""
-    lines = ["| method | hole PSNR (dB) | L1 | SSIM in the hole | sharpness |", "|---|---|---|---|---|"]
+    lines = [
+        "| method | hole PSNR (dB) | perceptual distance | sharpness | L1 | SSIM in the hole | mesh at 4 / 8 |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in record["methods"].items():
         mark = "**" if name == emphasised else ""
         lines.append(
-            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {row['l1']:.4f} | {row['ssim']:.3f} "
-            f"| {mark}{row['sharpness']:.2f}{mark} |"
+            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {mark}{row['distance']:.3f}{mark} "
+            f"| {mark}{row['sharpness']:.2f}{mark} | {row['l1']:.4f} | {row['ssim']:.3f} "
+            f"| {row['mesh_4']:+.2f} / {row['mesh_8']:+.2f} |"
         )
     return lines
 
@@ -95,14 +98,15 @@ def recipes_table() -> str:
 def summary_table() -> str:
     """One line a method: the default call, and its time relative to ours where it was measured."""
     methods, times = read("eval-public")["methods"], read("overhead")["ratios"]
-    lines = ["| | hole PSNR (dB) | sharpness | 512×512, relative time |", "|---|---|---|---|"]
+    lines = ["| | hole PSNR (dB) | perceptual distance | sharpness | 512×512, relative time |", "|---|---|---|---|---|"]
     for name in ("OpenCV Telea", "OpenCV Navier-Stokes", "PyPatchMatch", OURS):
         ratio = {"PyPatchMatch": 1 / times["iic_rt / patchmatch"]["p50"], OURS: 1.0}.get(name)
         mark = "**" if name == OURS else ""
         relative = "" if ratio is None else f"{mark}{ratio:.2f}{mark}"
         row = methods[name]
         lines.append(
-            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {mark}{row['sharpness']:.2f}{mark} | {relative} |"
+            f"| {mark}{name}{mark} | {mark}{row['psnr']:.2f}{mark} | {mark}{row['distance']:.3f}{mark} "
+            f"| {mark}{row['sharpness']:.2f}{mark} | {relative} |"
         )
     return "\n".join(lines)
 
@@ -121,13 +125,6 @@ def against_table() -> str:
             f"| {ratio['least']:.2f} … {ratio['most']:.2f} | {peak['this']} MiB | {peak[other]} MiB |"
         )
     return "\n".join([*lines, "", f"{record['device']}."])
-
-
-def search_table() -> str:
-    lines = ["| | hole PSNR (dB) | perceptual distance | sharpness |", "|---|---|---|---|"]
-    for name, row in read("search")["methods"].items():
-        lines.append(f"| {name} | {row['psnr']:.2f} | {row['distance']:.4f} | {row['sharpness']:.2f} |")
-    return "\n".join(lines)
 
 
 def quality_table() -> str:
@@ -305,7 +302,6 @@ TABLES = {
     "gpu": lambda: gpu_table(RESULTS.parent),
     "wires": wires_table,
     "summary": summary_table,
-    "search": search_table,
     "against": against_table,
     "factors": factors_table,
     "quality": quality_table,

@@ -6,11 +6,13 @@ import ctypes
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "LIBRARY_SOURCES",
     "SANITIZE_SOURCES",
     "KernelLibrary",
+    "MatchSizes",
     "ReplaceSizes",
     "SearchSizes",
     "build_device",
@@ -19,7 +21,8 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).parent
-KERNEL_SOURCES = ("kernels/patch_search.cu", "kernels/patch_replace.cu")
+KERNEL_SOURCES = ("kernels/patch_search.cu", "kernels/patch_match.cu", "kernels/patch_replace.cu")
+MOST_SWEEPS = 16  # kMostSweeps
 LIBRARY_SOURCES = (*KERNEL_SOURCES, "kernels/c_abi.cpp")
 SANITIZE_SOURCES = (*KERNEL_SOURCES, "host/sanitize.cpp")
 
@@ -71,6 +74,12 @@ class SearchSizes(_Struct):
     _fields_ = [(name, ctypes.c_int) for name in ("batch", "rows", "columns", "descriptor", "best", "type")]
 
 
+class MatchSizes(_Struct):
+    """``iic::PatchMatchSizes``; ``type``: 0 float32, 1 float16."""
+
+    _fields_ = [(name, ctypes.c_int) for name in ("batch", "channels", "rows", "columns", "type")]
+
+
 class ReplaceSizes(_Struct):
     """``iic::PatchReplaceSizes``; ``type``: 0 float32, 1 float16."""
 
@@ -81,40 +90,54 @@ class ReplaceSizes(_Struct):
 
 class _SearchParams(ctypes.Structure):
     _fields_ = [
-        *[(name, ctypes.c_void_p) for name in ("q", "hole", "weight", "source", "share")],
+        *[(name, ctypes.c_void_p) for name in ("q", "hole", "weight", "offset", "share")],
         ("sizes", SearchSizes),
         ("scale", ctypes.c_float),
-        ("coherence", ctypes.c_float),
+    ]
+
+
+class _MatchParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("features", "valid", "offset", "share", "matched", "cost")],
+        ("sizes", MatchSizes),
         ("sweeps", ctypes.c_int),
+        ("steps", ctypes.c_int * MOST_SWEEPS),
     ]
 
 
 class _ReplaceParams(ctypes.Structure):
     _fields_ = [
-        *[(name, ctypes.c_void_p) for name in ("detail", "inside", "source", "share", "mixed", "missing")],
+        *[(name, ctypes.c_void_p) for name in ("detail", "inside", "offset", "share", "mixed", "missing")],
         ("sizes", ReplaceSizes),
     ]
 
 
+def _function(function: Any, result: Any, struct: type[ctypes.Structure], *others: Any) -> Any:
+    """A function of the library with its types: all take the address of a struct first."""
+    function.restype, function.argtypes = result, [ctypes.POINTER(struct), *others]
+    return function
+
+
 class KernelLibrary:
-    """Both operators behind their C interface. Memory is given as addresses: of the device, or under the shim of the
+    """The operators behind their C interface. Memory is given as addresses: of the device, or under the shim of the
     host; each is a multiple of 16. Safe to use from several threads: it keeps no state."""
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
-        self._workspace = library.iic_patch_search_workspace
-        self._workspace.restype = ctypes.c_size_t
-        self._workspace.argtypes = [ctypes.POINTER(SearchSizes)]
-        self._search = library.iic_patch_search
-        self._search.restype = ctypes.c_int
-        self._search.argtypes = [ctypes.POINTER(_SearchParams), ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
-        self._replace = library.iic_patch_replace
-        self._replace.restype = ctypes.c_int
-        self._replace.argtypes = [ctypes.POINTER(_ReplaceParams), ctypes.c_void_p]
+        sized = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p  # workspace, its bytes, stream
+        self._search_workspace = _function(library.iic_patch_search_workspace, ctypes.c_size_t, SearchSizes)
+        self._search = _function(library.iic_patch_search, ctypes.c_int, _SearchParams, *sized)
+        self._match_workspace = _function(library.iic_patch_match_workspace, ctypes.c_size_t, MatchSizes)
+        self._match = _function(library.iic_patch_match, ctypes.c_int, _MatchParams, *sized)
+        self._replace = _function(library.iic_patch_replace, ctypes.c_int, _ReplaceParams, ctypes.c_void_p)
 
-    def workspace_bytes(self, sizes: SearchSizes) -> int:
+    def search_workspace_bytes(self, sizes: SearchSizes) -> int:
         """Bytes that :meth:`search` needs, 0 where the sizes are not allowed."""
-        return int(self._workspace(sizes))
+        return int(self._search_workspace(sizes))
+
+    def match_workspace_bytes(self, sizes: MatchSizes) -> int:
+        """Bytes that :meth:`match` needs, 0 where the sizes are not allowed."""
+        return int(self._match_workspace(sizes))
 
     def search(
         self,
@@ -122,8 +145,6 @@ class KernelLibrary:
         sizes: SearchSizes,
         *,
         scale: float,
-        coherence: float,
-        sweeps: int,
         workspace: int,
         workspace_bytes: int,
         stream: int = 0,
@@ -131,23 +152,44 @@ class KernelLibrary:
         """Enqueues ``iic::PatchSearch`` and returns a ``cudaError_t``.
 
         Args:
-            pointers: addresses of q, hole, weight, source, share.
+            pointers: addresses of q, hole, weight, offset, share.
             sizes: of the tensors.
             scale: factor of the cosine.
-            coherence: what an agreeing neighbour adds to a logit.
-            sweeps: over the hole.
             workspace: address of ``workspace_bytes`` bytes.
-            workspace_bytes: as :meth:`workspace_bytes` says.
+            workspace_bytes: as :meth:`search_workspace_bytes` says.
             stream: address of the CUDA stream, 0 for the default one.
         """
-        params = _SearchParams(*pointers, sizes, scale, coherence, sweeps)
+        params = _SearchParams(*pointers, sizes, scale)
         return int(self._search(params, workspace, workspace_bytes, stream))
+
+    def match(
+        self,
+        pointers: Sequence[int],
+        sizes: MatchSizes,
+        *,
+        steps: Sequence[int],
+        workspace: int,
+        workspace_bytes: int,
+        stream: int = 0,
+    ) -> int:
+        """Enqueues ``iic::PatchMatch`` and returns a ``cudaError_t``.
+
+        Args:
+            pointers: addresses of features, valid, offset, share, matched, cost.
+            sizes: of the tensors.
+            steps: of the sweeps; more than ``MOST_SWEEPS`` are refused.
+            workspace: address of ``workspace_bytes`` bytes.
+            workspace_bytes: as :meth:`match_workspace_bytes` says.
+            stream: address of the CUDA stream, 0 for the default one.
+        """
+        params = _MatchParams(*pointers, sizes, len(steps), (ctypes.c_int * MOST_SWEEPS)(*steps[:MOST_SWEEPS]))
+        return int(self._match(params, workspace, workspace_bytes, stream))
 
     def replace(self, pointers: Sequence[int], sizes: ReplaceSizes, *, stream: int = 0) -> int:
         """Enqueues ``iic::PatchReplace`` and returns a ``cudaError_t``.
 
         Args:
-            pointers: addresses of detail, inside, source, share, mixed, missing.
+            pointers: addresses of detail, inside, offset, share, mixed, missing.
             sizes: of the tensors.
             stream: address of the CUDA stream, 0 for the default one.
         """

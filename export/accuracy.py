@@ -32,14 +32,15 @@ __all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accur
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
 TIE = 1e-3  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
-# Images are compared under a Gaussian, see `low_passed`; the loop alone, step by step, as it is.
-MIN_PSNR = 38.0
+# Images are compared under a Gaussian, see `low_passed`. Another choice among patches that are alike shows even then:
+# noise of one step of 8 bits in the image costs as much. The loop alone is compared step by step, as it is.
+MIN_PSNR = 34.0
 MAX_DIFFERENCE = 1.0
 MAX_STEP = 0.1
 MAX_FLIPS = 1e-3
 # OpenVINO in bf16, where the CPU computes in it.
-MIN_PSNR_BF16 = 38.0
-MAX_DIFFERENCE_BF16 = 1.5
+MIN_PSNR_BF16 = 30.0
+MAX_DIFFERENCE_BF16 = 2.5
 
 Picture = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]  # name, RGB [H, W, 3], mask [H, W] in {0, 1}
 

@@ -16,6 +16,7 @@ import onnx
 from export.accuracy import Picture, check_accuracy
 from export.graphs import build_step, tensor_specs
 from export.parity import check_parity
+from export.patch_graphs import build_refine
 from export.pixel_graphs import build_composite, build_prepare, build_seam
 from export.upsample_graphs import build_upsample_graphs, search_options
 from export.upsample_parity import check_upsample_parity
@@ -28,7 +29,12 @@ from training.model.weights import load_generator, load_upsampler
 __all__ = ["ParityError", "file_entry", "replace_folder", "write_bundle", "write_manifest"]
 
 WORKING_SIZE = 256
-PIXEL_GRAPHS = {"prepare": build_prepare, "seam": build_seam, "composite": build_composite}  # in every precision
+SHARED_GRAPHS = {  # the same in every precision
+    "prepare": build_prepare,
+    "seam": build_seam,
+    "composite": build_composite,
+    "refine": build_refine,
+}
 
 
 class ParityError(Exception):
@@ -65,7 +71,7 @@ def write_bundle(
     try:
         folder.chmod(0o755)
         precisions = {
-            precision: {name: _save(build(), folder / f"{name}.onnx") for name, build in PIXEL_GRAPHS.items()}
+            precision: {name: _save(build(), folder / f"{name}.onnx") for name, build in SHARED_GRAPHS.items()}
             | {
                 name: _save(model, folder / f"{name}{suffix}.onnx")
                 for name, model in build_graphs(generator, upsampler, precision).items()

@@ -16,10 +16,20 @@ from torch import Tensor, nn
 from training.model.network import SIZE_MULTIPLE, Generator
 from training.model.step import Step
 
-__all__ = ["OPSET", "InHalf", "build_step", "export_module", "store_weights_as_fp16", "tensor_specs"]
+__all__ = [
+    "DOMAIN",
+    "IR_VERSION",
+    "OPSET",
+    "InHalf",
+    "build_step",
+    "export_module",
+    "store_weights_as_fp16",
+    "tensor_specs",
+]
 
 OPSET = 20  # the newest that TensorRT 10.3 (JetPack 6) reads
 IR_VERSION = 10
+DOMAIN = "iic"  # of the project's operators
 
 
 class InHalf(nn.Module):

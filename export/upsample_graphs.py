@@ -1,10 +1,11 @@
-"""The five graphs of guided upsampling: ``similarity``, ``search``, ``detail``, ``replace`` and ``add_detail``.
+"""The graphs of guided upsampling; ``export.patch_graphs`` has those of the project's operators.
 
-They are cut where the runtime needs a seam. ``search`` comes first, so that ``detail`` is computed where a patch is
-copied from alone. ``detail`` and ``add_detail`` work on tiles of a large region, so that no graph holds every
-intermediate of a large photograph; there the host copies the patches. Where memory is no matter, one tile is the
-region. S = s * factor is the side of the region, s that of the loop, p = 4 * factor that of a patch, N = (s / 4)^2; h
-and w are the sides of a tile, r and c its patches.
+They are cut where the runtime needs a seam. ``search`` and ``refine`` come before ``detail``, so that it is computed
+where a patch is copied from alone. ``refine`` moves what is copied to where it fits better, and copies it into the
+loop's result as well, so that the base in the hole is that of real patches. ``detail`` and ``add_detail`` work on tiles
+of a large region, so that no graph holds every intermediate of a large photograph; there the host copies the patches.
+Where memory is no matter, one tile is the region. S = s * factor is the side of the region, s that of the loop,
+p = 4 * factor that of a patch, N = (s / 4)^2; h and w are the sides of a tile, r and c its patches.
 
 ==========  ========================  =================================================================
 similarity
@@ -16,12 +17,20 @@ search
 q           [1, N, 76]                float32
 hole        [1, s/4, s/4]             float32 in {0, 1}, patches to replace
 weight      [1, s/4, s/4]             float32, ``iic_rt.patches.patch_weights``
-source      [1, best, s/4, s/4]       int32, numbers of the patches to copy
-share       [1, best, s/4, s/4]       float32, of each of them; 0 = nothing is copied
+offset      [1, 1, 2, s/4, s/4]       int32, from each hole patch to the one it copies, in quarters of a patch
+share       [1, 1, s/4, s/4]          float32 in {0, 1}; 0 = nothing is copied
+refine
+low         [1, 3, s + 12, s + 12]    float32, as in similarity
+m           [1, 1, s, s]              float32 in {0, 1}, as in similarity
+valid       [1, s, s]                 float32 in {0, 1}, ``iic_rt.patches.match_places``
+offset      [1, 1, 2, s/4, s/4]       int32
+share       [1, 1, s/4, s/4]          float32
+refined     [1, 3, s + 12, s + 12]    float32, ``low`` with copied pixels inside ``m``
+matched     [1, 1, 2, s/4, s/4]       int32, ``offset`` moved
 detail
 image       [h, w, C]                 uint8
 visible     [h, w]                    uint8, 0 = not to be looked at
-low         [1, 3, 4r + 12, 4c + 12]  float32, the tile's part of ``low``
+low         [1, 3, 4r + 12, 4c + 12]  float32, the tile's part of ``refined``
 weights     [p, 16]                   float32, ``iic_rt.resampling.base_weights``
 order       [3, C]                    float32, makes RGB of the image's channels
 detail      [1, 3, h, w]              float32, the image in [-1, 1] minus the base; 0 where nothing is visible
@@ -29,8 +38,8 @@ inside      [1, 1, h, w]              float32 in {0, 1}, pixels that are not vis
 replace
 detail      [1, 3, h, w]              float32
 inside      [1, 1, h, w]              float32 in {0, 1}
-source      [1, best, s/4, s/4]       int32
-share       [1, best, s/4, s/4]       float32
+offset      [1, 1, 2, s/4, s/4]       int32, ``matched``
+share       [1, 1, s/4, s/4]          float32
 mixed       [1, 3, h, w]              float32, copied inside
 missing     [1, 1, h, w]              float32 in {0, 1}, pixels inside that nothing was copied to
 add_detail
@@ -44,8 +53,8 @@ keep        [C, 1, 1]                 float32 in {0, 1}, 1 = this channel stays 
 filled      [h, w, C]                 uint8, ``image`` with its hole filled
 ==========  ========================  =================================================================
 
-In FP16 q, detail, inside, mixed and missing are float16, the rest is as above: the network computes in FP16; the base,
-the weights of pixels and the last sum in front of the bytes in float32.
+In FP16 q, detail, inside, mixed and missing are float16, the rest is as above: the network computes in FP16; the costs
+of ``refine``, the base, the weights of pixels and the last sum in front of the bytes in float32.
 """
 
 from __future__ import annotations
@@ -63,8 +72,7 @@ from training.model.upsampler import GuidedUpsampler
 
 __all__ = ["build_upsample_graphs", "search_options"]
 
-BEST, SWEEPS = 1, 4
-COHERENCE = 0.2  # of the cosine
+BEST = 1  # patch of each hole patch; ``refine`` takes no more
 
 DETAIL = f"""{HEAD}
 detail (uint8[h, S, C] image, uint8[h, S] visible, float[1, 3, a, b] low, float[p, {TAPS}] weights, float[3, C] order)
@@ -106,7 +114,11 @@ class Similarity(nn.Module):
 
 
 def build_upsample_graphs(upsampler: GuidedUpsampler, precision: str = "fp32") -> dict[str, onnx.ModelProto]:
-    """The graphs by name, for every size, in ``"fp32"`` or ``"fp16"``; shapes and dtypes are in the module's text.
+    """The graphs that differ with the precision, by name, for every size; ``refine`` is the same in both.
+
+    Args:
+        upsampler: the network.
+        precision: ``"fp32"`` or ``"fp16"``; shapes and dtypes are in the module's text.
 
     In both the weights are stored as FP16; in FP32 they are cast when the graph is loaded.
     """
@@ -136,6 +148,5 @@ def build_upsample_graphs(upsampler: GuidedUpsampler, precision: str = "fp32") -
 
 
 def search_options(upsampler: GuidedUpsampler) -> SearchOptions:
-    """How ``search`` chooses; ``benchmarks.search`` measures what it costs to choose otherwise."""
-    scale = float(upsampler.scale)
-    return SearchOptions(best=BEST, scale=scale, coherence=COHERENCE * scale, sweeps=SWEEPS)
+    """How ``search`` chooses."""
+    return SearchOptions(best=BEST, scale=float(upsampler.scale))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BASE_REACH", "PATCH", "area_weights", "base_weights", "enlarge_weights"]
+__all__ = ["BASE_REACH", "PATCH", "area_weights", "base_weights", "enlarge_weights", "guide_taps"]
 
 PATCH = 4  # working pixels on a side of a patch; a matrix of weights makes one patch, or is made of one
 BASE_REACH = 6  # working pixels around a patch that its enlargement reads
-BASE_SIGMA = 2.25  # working pixels, of the blur that makes the base: chosen by the look of results and their distance
+BASE_SIGMA = 1.0  # working pixels, of the blur that makes the base: chosen by the look of results and their distance
+GUIDE_SIGMA = 1.5  # working pixels, of the blur under which the loop's result and real patches are alike
 
 Array = NDArray[np.float32]
 
@@ -32,8 +33,8 @@ def area_weights(factor: float) -> Array:
 def base_weights(factor: float) -> Array:
     """Weights [p, 16] that make p = 4 * factor pixels of the base out of 4 working pixels and 6 on either side.
 
-    A Gaussian, cut where it is small: what is left out of the base is the detail, which guided upsampling takes from
-    real patches. It is wide because the loop's own result is soft over its two finest octaves; real patches are not.
+    A Gaussian, cut where it is small: what is left out of the base is the detail, which guided upsampling copies at
+    full resolution.
     """
     x = _offsets(factor)
     reach = BASE_REACH - 0.5  # that every pixel of a patch has on either side
@@ -41,6 +42,13 @@ def base_weights(factor: float) -> Array:
     # Samples of a Gaussian do not quite keep slopes: their mean is moved to the pixel.
     weights *= 1 - x * (weights * x).sum(1, keepdims=True) / (weights * x**2).sum(1, keepdims=True)
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+
+
+def guide_taps() -> Array:
+    """Weights [13] of a Gaussian, along either axis, that make the guide which patches are matched to."""
+    x = np.arange(-BASE_REACH, BASE_REACH + 1)
+    weights = np.exp(-0.5 * (x / GUIDE_SIGMA) ** 2)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def enlarge_weights(factor: float) -> Array:

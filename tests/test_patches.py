@@ -1,4 +1,4 @@
-"""Patches on the host: what may be copied, and search and replacement as the specifications say."""
+"""Patches on the host: what may be copied, and search, match and replacement as the specifications say."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from iic_rt.patches import SearchOptions, margin_of, patch_weights, replace_patches, search_patches
+from iic_rt.patches import (
+    MATCH_STEPS,
+    SearchOptions,
+    margin_of,
+    match_patches,
+    match_places,
+    patch_weights,
+    refine,
+    replace_patches,
+    search_patches,
+)
+from iic_rt.reference.patch_match import patch_match
 from iic_rt.reference.patch_replace import patch_replace
 from iic_rt.reference.patch_search import patch_search
+from iic_rt.reference.refine import copied_softly, matched_twice
+from iic_rt.resampling import guide_taps
 
 SIDES = [4, 6, 8, 10, 12, 20, 64]  # of a patch in pixels: factors 1 to 16
 
@@ -51,36 +64,94 @@ def scene(
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 9), (16, 16), (40, 40)])
-@pytest.mark.parametrize(("best", "sweeps"), [(1, 0), (1, 1), (1, 5), (3, 0)])
+@pytest.mark.parametrize("best", [1, 3])
 def test_search_equals_the_specification(
-    rng: np.random.Generator, dtype: str, rows: int, columns: int, best: int, sweeps: int
+    rng: np.random.Generator, dtype: str, rows: int, columns: int, best: int
 ) -> None:
-    options = SearchOptions(best=min(best, rows * columns), scale=8.0, coherence=3.0, sweeps=sweeps)
+    options = SearchOptions(best=min(best, rows * columns), scale=8.0)
     q, hole, weight = scene(rng, rows, columns)
     expected, expected_share = patch_search(q, hole, weight, **asdict(options))
-    source, share = search_patches(q[0].astype(dtype), hole[0], weight[0], options)
-    assert (source.dtype, share.dtype) == (np.int32, np.float32)
-    np.testing.assert_array_equal(source, expected[0])
+    offset, share = search_patches(q[0].astype(dtype), hole[0], weight[0], options)
+    assert (offset.dtype, share.dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(offset, expected[0])
     np.testing.assert_allclose(share, expected_share[0], atol=1e-6)
 
 
 def test_weights_count_in_the_search(rng: np.random.Generator) -> None:
-    options = SearchOptions(best=1, scale=8.0, coherence=2.0, sweeps=3)
+    options = SearchOptions(best=1, scale=8.0)
     q, hole, _ = scene(rng, 20, 20)
     weight = rng.choice(np.float32([0, 0.1, 0.4, 1]), hole.shape)  # a patch may be in the hole and valid
     expected, _ = patch_search(q, hole, weight, **asdict(options))
-    source, _ = search_patches(q[0], hole[0], weight[0], options)
-    assert (source != expected[0]).mean() < 0.01  # equal but for sums in float32
+    offset, _ = search_patches(q[0], hole[0], weight[0], options)
+    assert (offset != expected[0]).mean() < 0.01  # equal but for sums in float32
 
 
 @pytest.mark.parametrize("valid", [0.0, 1.0])
 def test_search_with_nothing_to_find(rng: np.random.Generator, valid: float) -> None:
     q, hole, _ = scene(rng, 8, 8)
     hole = hole * (1 - valid)  # nothing to copy, then nothing to replace
-    options = SearchOptions(best=1, scale=8.0, coherence=2.0, sweeps=2)
-    source, share = search_patches(q[0], hole[0], np.full_like(hole[0], valid), options)
-    assert not source.any()
+    options = SearchOptions(best=1, scale=8.0)
+    offset, share = search_patches(q[0], hole[0], np.full_like(hole[0], valid), options)
+    assert not offset.any()
     assert not share.any()
+
+
+def test_match_places_by_hand() -> None:
+    copyable = np.ones((16, 16), np.uint8)
+    copyable[11, 4] = 0  # a quarter of working pixel (5, 2)
+    expected = np.zeros((8, 8))
+    expected[:5, :5] = 1
+    expected[2:6, :3] = 0
+    np.testing.assert_array_equal(match_places(copyable, 8), expected)
+
+
+def offsets(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """To patches somewhere in the image."""
+    row, column = np.mgrid[:rows, :columns]
+    to = rng.integers(0, rows, row.shape) - row, rng.integers(0, columns, row.shape) - column
+    return 4 * np.stack(to).astype(np.int32)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 12), (9, 8)])
+@pytest.mark.parametrize("channels", [3, 6])
+@pytest.mark.parametrize("steps", [[1], [8, 4, 2, 1]])
+def test_match_equals_the_specification(
+    rng: np.random.Generator, rows: int, columns: int, channels: int, steps: list[int]
+) -> None:
+    features = rng.integers(0, 40, (channels, 4 * rows, 4 * columns)).astype(np.float32)  # their sums are exact
+    valid = (rng.random(features.shape[1:]) < 0.7).astype(np.float32)
+    share = (rng.random((rows, columns)) < 0.6).astype(np.float32)
+    offset = offsets(rng, rows, columns)
+    expected, _ = patch_match(features[None], valid[None], offset[None, None], share[None, None], steps=steps)
+    matched = match_patches(features.transpose(1, 2, 0), valid, offset, share, steps)
+    assert matched.dtype == np.int32
+    np.testing.assert_array_equal(matched, expected[0, 0])
+
+
+def test_match_without_a_hole(rng: np.random.Generator) -> None:
+    offset = offsets(rng, 4, 4)
+    matched = match_patches(
+        rng.random((16, 16, 3), np.float32), np.ones((16, 16), np.float32), offset, np.zeros((4, 4), np.float32)
+    )
+    np.testing.assert_array_equal(matched, offset)
+
+
+def test_refine_equals_the_specification(rng: np.random.Generator) -> None:
+    low = rng.uniform(-1, 1, (3, 44, 44)).astype(np.float32)
+    hole = np.zeros((32, 32), np.float32)
+    hole[9:22, 7:20] = 1
+    valid = match_places((hole == 0).astype(np.uint8), 32)
+    share = hole.reshape(8, 4, 8, 4).max((1, 3))
+    offset = np.zeros((2, 8, 8), np.int32)
+    offset[1] = np.where(share > 0, 12, 0)
+    refined, matched = refine(low, hole, valid, offset, share)
+    batch = [array[None] for array in (low, hole[None], valid, offset[None], share[None])]
+    expected = matched_twice(*batch, taps=guide_taps(), steps=MATCH_STEPS)
+    np.testing.assert_array_equal(matched, expected[0, 0])
+    softly = copied_softly(low[None], hole[None, None], expected, share[None, None], margin=6)
+    np.testing.assert_allclose(refined, softly[0], atol=1e-5)
+    known = refined[:, 6:-6, 6:-6][:, hole == 0]
+    np.testing.assert_array_equal(known, low[:, 6:-6, 6:-6][:, hole == 0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -88,14 +159,15 @@ def test_search_with_nothing_to_find(rng: np.random.Generator, valid: float) -> 
 @pytest.mark.parametrize("best", [1, 3])
 def test_replace_equals_the_specification(rng: np.random.Generator, dtype: str, p: int, best: int) -> None:
     rows, columns = 7, 5
-    options = SearchOptions(best=best, scale=8.0, coherence=2.0, sweeps=2 if best == 1 else 0)
-    source, share = search_patches(*(array[0] for array in scene(rng, rows, columns)), options)
+    options = SearchOptions(best=best, scale=8.0)
+    offset, share = search_patches(*(array[0] for array in scene(rng, rows, columns)), options)
+    offset += rng.integers(-3, 4, offset.shape, np.int32)  # a match moves them by less than a patch
     detail = rng.normal(size=(3, rows * p, columns * p)).astype(dtype)
     inside = (rng.random(detail.shape[1:]) < 0.5).astype(dtype)
     detail[:, (inside > 0) & (rng.random(inside.shape) < 0.1)] = 100  # what is not to be read
-    expected, expected_missing = patch_replace(detail[None], inside[None, None], source[None], share[None])
+    expected, expected_missing = patch_replace(detail[None], inside[None, None], offset[None], share[None])
     mixed = detail.copy()
-    missing = replace_patches(mixed, inside, source, share)
+    missing = replace_patches(mixed, inside, offset, share)
     np.testing.assert_array_equal(missing, expected_missing[0, 0] > 0)
     np.testing.assert_allclose(mixed, expected[0], atol=1e-5 if dtype == "float32" else 2e-3)
     np.testing.assert_array_equal(mixed[:, inside == 0], detail[:, inside == 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Peaks", "Work", "count_replace", "count_search"]
+__all__ = ["Peaks", "Work", "count_match", "count_replace", "count_search"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,25 @@ class Work:
 
 
 def count_search(patches: int, descriptor: int, *, rows: int, valid: int, best: int, half: bool) -> Work:
-    """Counts one image without sweeps: the product over hole rows and valid patches, and each descriptor read once.
+    """Counts one image: the product over hole rows and valid patches, and each descriptor read once.
 
-    What a kernel computes or reads twice is not counted: that is its own loss. Sweeps add 20 products a row where the
-    search has ``valid``, and are bound by the latency of their launches.
+    What a kernel computes or reads twice is not counted: that is its own loss.
     """
     descriptors = min(rows + valid, patches) * descriptor * (2 if half else 4)
-    maps = (2 + 2 * best) * 4 * patches  # hole, weight; source, share
+    maps = (2 + 3 * best) * 4 * patches  # hole, weight; two numbers of offset, share
     return Work(2 * rows * valid * descriptor, descriptors + maps)
+
+
+def count_match(patches: int, channels: int, *, holes: int, sweeps: int, half: bool) -> Work:
+    """Counts one image: the own offset once and eight others a sweep, as where all neighbours agree, each of 16 pixels.
+
+    The pixels of each hole patch and of its source are read once, with ``valid`` of the source: what else is compared
+    lies around them, and the cache holds it. Calls are bound by the latency of their launches rather than by this.
+    """
+    compared = holes * (1 + 8 * sweeps) * 16 * channels
+    pixels = holes * 16 * (2 * channels * (2 if half else 4) + 4)
+    maps = 6 * 4 * patches  # two numbers of offset, share; two of matched, cost
+    return Work(3 * compared, pixels + maps)
 
 
 def count_replace(pixels: int, channels: int, *, inside: int, patches: int, best: int, half: bool) -> Work:
@@ -42,4 +53,4 @@ def count_replace(pixels: int, channels: int, *, inside: int, patches: int, best
     size = 2 if half else 4
     read, written = (pixels - inside) * channels, pixels * channels
     maps = 2 * pixels  # inside, missing
-    return Work(8 * inside * channels, (read + written + maps) * size + 8 * best * patches)
+    return Work(8 * inside * channels, (read + written + maps) * size + 12 * best * patches)

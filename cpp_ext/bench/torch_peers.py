@@ -1,4 +1,4 @@
-"""Both operators in plain torch, one image at a time: what the kernels are timed beside.
+"""The operators in plain torch, one image at a time: what the kernels are timed beside.
 
 Each has two forms. One takes every patch or pixel, knows no size that depends on the hole and can be captured into a
 CUDA graph. The other gathers the hole first, as the kernels do, and waits for the host to learn how large it is.
@@ -6,37 +6,39 @@ CUDA graph. The other gathers the hole first, as the kernels do, and waits for t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import torch
 from torch import Tensor
 
-__all__ = ["replace_all", "replace_gathered", "search_all", "search_gathered"]
+from iic_rt.reference.patch_match import AROUND, NEIGHBOURS, PATCH, WINDOW
+from iic_rt.reference.patch_replace import SMALLEST
 
-NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # above, below, left, right
-SMALLEST = 1e-6
+__all__ = ["match_all", "match_gathered", "replace_all", "replace_gathered", "search_all", "search_gathered"]
 
 
-def search_all(
-    q: Tensor, hole: Tensor, weight: Tensor, *, best: int, scale: float, coherence: float, sweeps: int
-) -> tuple[Tensor, Tensor]:
-    """``source`` [best, N] int64 and ``share`` [best, N] from ``q`` [N, D], ``hole`` and ``weight`` [rows, columns]."""
+def search_all(q: Tensor, hole: Tensor, weight: Tensor, *, best: int, scale: float) -> tuple[Tensor, Tensor]:
+    """``offset`` [best, 2, rows, columns] int64 and ``share`` [best, rows, columns].
+
+    ``q`` is [N, D], ``hole`` and ``weight`` are [rows, columns].
+    """
     is_hole = (hole > 0).flatten() & (weight > 0).any()
     value, number = _greatest((q @ q.T).float() * scale + weight.flatten().log(), best)
-    source = torch.where(is_hole, number.T, 0)
+    patch = torch.arange(len(q), device=q.device)
+    source = torch.where(is_hole, number.T, patch)
     share = torch.where(is_hole, torch.softmax(value, 1).T, 0.0)
-    return _swept(source, q, hole, weight, scale=scale, coherence=coherence, sweeps=sweeps), share
+    return _offsets(source, patch, hole.shape), share.reshape(best, *hole.shape)
 
 
-def search_gathered(
-    q: Tensor, hole: Tensor, weight: Tensor, *, best: int, scale: float, coherence: float, sweeps: int
-) -> tuple[Tensor, Tensor]:
+def search_gathered(q: Tensor, hole: Tensor, weight: Tensor, *, best: int, scale: float) -> tuple[Tensor, Tensor]:
     """As :func:`search_all`; at least ``best`` patches must be valid."""
     rows, valid = (hole.flatten() > 0).nonzero()[:, 0], (weight.flatten() > 0).nonzero()[:, 0]
     value, number = _greatest((q[rows] @ q[valid].T).float() * scale + weight.flatten()[valid].log(), best)
-    source, share = hole.new_zeros(best, len(q), dtype=torch.int64), hole.new_zeros(best, len(q))
+    patch, share = torch.arange(len(q), device=q.device), hole.new_zeros(best, len(q))
+    source = patch.repeat(best, 1)
     source[:, rows], share[:, rows] = valid[number].T, torch.softmax(value, 1).T
-    return _swept(source, q, hole, weight, scale=scale, coherence=coherence, sweeps=sweeps), share
+    return _offsets(source, patch, hole.shape), share.reshape(best, *hole.shape)
 
 
 def _greatest(logit: Tensor, best: int) -> tuple[Tensor, Tensor]:
@@ -47,59 +49,111 @@ def _greatest(logit: Tensor, best: int) -> tuple[Tensor, Tensor]:
     return value, number
 
 
-def _swept(
-    source: Tensor, q: Tensor, hole: Tensor, weight: Tensor, *, scale: float, coherence: float, sweeps: int
-) -> Tensor:
-    if not sweeps:
-        return source
-    rows, columns = hole.shape
-    patch = torch.arange(rows * columns, device=q.device)
-    row, column = patch // columns, patch % columns
-    is_hole, bias = (hole > 0).flatten(), weight.flatten().log()
-    near, fits = [], []
-    for up, left in NEIGHBOURS:
-        y, x = row + up, column + left
-        near.append(y.clamp(0, rows - 1) * columns + x.clamp(0, columns - 1))
-        fits.append((y >= 0) & (y < rows) & (x >= 0) & (x < columns) & is_hole[near[-1]])
-    own = source[0]
-    for colour in (0, 1) * sweeps:
-        found, allowed = [own], [torch.ones_like(is_hole)]
-        for (up, left), at, fit in zip(NEIGHBOURS, near, fits, strict=True):
-            y, x = own[at] // columns - up, own[at] % columns - left
-            moved = y.clamp(0, rows - 1) * columns + x.clamp(0, columns - 1)
-            found.append(moved)
-            inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
-            allowed.append(fit & inside & (bias[moved] > -torch.inf))
-        candidates, ok = torch.stack(found), torch.stack(allowed)
-        agreeing = ((candidates[:, None] == candidates[None, 1:]) & ok[None, 1:]).sum(1)
-        value = (q.float() * q[candidates].float()).sum(2) * scale + bias[candidates] + coherence * agreeing
-        chosen = candidates.gather(0, torch.where(ok, value, -torch.inf).argmax(0)[None])[0]
-        own = torch.where(is_hole & ((row + column) % 2 == colour), chosen, own)
-    return torch.where((weight > 0).any(), own, 0)[None]
+def _offsets(source: Tensor, patch: Tensor, grid: Sequence[int]) -> Tensor:
+    """[best, 2, rows, columns] from the numbers of patches, ``source`` [best, N] and their own ``patch`` [N]."""
+    columns = grid[1]
+    steps = torch.stack((source // columns - patch // columns, source % columns - patch % columns), 1)
+    return (PATCH * steps).reshape(len(source), 2, *grid)
 
 
-def replace_all(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """``mixed`` [C, h, w] and ``missing`` [h, w]; ``inside`` is [h, w], the sources are [best, rows, columns]."""
+def match_all(
+    features: Tensor, valid: Tensor, offset: Tensor, share: Tensor, *, steps: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """``matched`` [2, rows, columns] int64 and ``cost`` [rows, columns].
+
+    ``features`` is [C, h, w], ``valid`` [h, w], ``offset`` [2, rows, columns] and ``share`` [rows, columns].
+    """
+    patches = torch.arange(share.numel(), device=share.device)
+    found, cost = _matched(features, valid, offset.flatten(1), share, patches, steps)
+    is_hole = share > 0
+    matched = torch.where(is_hole, found.reshape(offset.shape), offset)
+    return matched, torch.where(is_hole, cost.reshape(share.shape), 0.0)
+
+
+def match_gathered(
+    features: Tensor, valid: Tensor, offset: Tensor, share: Tensor, *, steps: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """As :func:`match_all`."""
+    patches = (share.flatten() > 0).nonzero()[:, 0]
+    matched, cost = offset.flatten(1).long(), torch.zeros_like(share).flatten()
+    matched[:, patches], cost[patches] = _matched(features, valid, matched, share, patches, steps)
+    return matched.reshape(offset.shape), cost.reshape(share.shape)
+
+
+def _matched(
+    features: Tensor, valid: Tensor, offset: Tensor, share: Tensor, patches: Tensor, steps: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """``patches`` [n] after the sweeps as if all of them were holes: offsets [2, n] and costs [n].
+
+    Those that are no holes have no say in what others choose.
+    """
+    rows, columns = share.shape
+    height, width = valid.shape
+    row, column = patches // columns, patches % columns
+    found, is_hole, cost = offset.long(), (share > 0).flatten(), torch.zeros_like(share).flatten()
+    for step in steps:
+        own = found[:, patches]
+        moves, exists = [own], [torch.ones_like(patches, dtype=torch.bool)]
+        for up, left in NEIGHBOURS:
+            r, c = row + step * up, column + step * left
+            near = r.clamp(0, rows - 1) * columns + c.clamp(0, columns - 1)
+            moves.append(found[:, near])
+            exists.append((r >= 0) & (r < rows) & (c >= 0) & (c < columns) & is_hole[near])
+        for up, left in AROUND:
+            moves.append(torch.stack((own[0] + step * up, own[1] + step * left)))
+            exists.append(exists[0])
+        candidates = torch.stack(moves, 1)  # [2, 13, n]
+        y, x = PATCH * row + candidates[0], PATCH * column + candidates[1]
+        inside = (y >= 0) & (y <= height - PATCH) & (x >= 0) & (x <= width - PATCH)
+        ok = torch.stack(exists) & inside & (valid[y.clamp(0, height - 1), x.clamp(0, width - 1)] > 0)
+        ok[0] = True
+        least, chosen = torch.where(ok, _costs(features, row, column, candidates), torch.inf).min(0)
+        found, cost = found.clone(), cost.clone()
+        found[:, patches] = candidates.gather(1, chosen.expand(2, 1, -1))[:, 0]
+        cost[patches] = least
+    return found[:, patches], cost[patches]
+
+
+def _costs(features: Tensor, row: Tensor, column: Tensor, candidates: Tensor) -> Tensor:
+    """[13, n] of the offsets ``candidates`` [2, 13, n]."""
+    height, width = features.shape[1:]
+    flat = features.flatten(1)
+
+    def at(y: Tensor, x: Tensor) -> Tensor:
+        return flat[:, y.clamp(0, height - 1) * width + x.clamp(0, width - 1)].float()
+
+    total = torch.zeros(candidates.shape[1:], device=features.device)
+    for up, left in product(WINDOW, repeat=2):
+        y, x = PATCH * row + up, PATCH * column + left
+        total += (at(y + candidates[0], x + candidates[1]) - at(y, x)[:, None]).square().sum(0)
+    return total
+
+
+def replace_all(detail: Tensor, inside: Tensor, offset: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """``mixed`` [C, h, w] and ``missing`` [h, w].
+
+    ``inside`` is [h, w], ``offset`` [best, 2, rows, columns] and ``share`` [best, rows, columns].
+    """
     pixels = torch.arange(inside.numel(), device=inside.device)
-    value, reached = _copied(detail, inside, source, share, pixels)
+    value, reached = _copied(detail, inside, offset, share, pixels)
     copied = (inside.flatten() > 0) & reached
     mixed = torch.where(copied, value, detail.flatten(1)).reshape(detail.shape)
     return mixed, ((inside > 0) & ~reached.reshape(inside.shape)).to(inside.dtype)
 
 
-def replace_gathered(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def replace_gathered(detail: Tensor, inside: Tensor, offset: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`replace_all`."""
     pixels = (inside.flatten() > 0).nonzero()[:, 0]
-    value, reached = _copied(detail, inside, source, share, pixels)
+    value, reached = _copied(detail, inside, offset, share, pixels)
     mixed, missing = detail.flatten(1).clone(), torch.zeros_like(inside).flatten()
     mixed[:, pixels] = torch.where(reached, value, mixed[:, pixels])
     missing[pixels] = (~reached).to(inside.dtype)
     return mixed.reshape(detail.shape), missing.reshape(inside.shape)
 
 
-def _copied(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def _copied(detail: Tensor, inside: Tensor, offset: Tensor, share: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """What is copied to ``pixels`` [n] of the map: values [C, n], and whether there are any [n]."""
-    best, rows, columns = source.shape
+    best, rows, columns = share.shape
     height, width = inside.shape
     p = height // rows
     flat, known = detail.flatten(1), ~(inside.flatten() > 0)
@@ -110,9 +164,8 @@ def _copied(detail: Tensor, inside: Tensor, source: Tensor, share: Tensor, pixel
     for (patch_row, tall), (patch_column, wide) in product(down, across):
         patch = patch_row * columns + patch_column
         for k in range(best):
-            j = source[k].flatten()[patch]
-            y = (row + (j // columns - patch_row) * p).clamp(0, height - 1)
-            x = (column + (j % columns - patch_column) * p).clamp(0, width - 1)
+            down_by, right_by = (offset[k].flatten(1)[:, patch].long() * p + 2) // PATCH
+            y, x = (row + down_by).clamp(0, height - 1), (column + right_by).clamp(0, width - 1)
             pixel = y * width + x
             weight = tall * wide * share[k].flatten()[patch] * known[pixel]
             total += torch.where(weight > 0, flat[:, pixel].float(), 0.0) * weight

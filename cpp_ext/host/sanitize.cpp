@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "patch_match.h"
 #include "patch_replace.h"
 #include "patch_search.h"
 #include "portable.cuh"
@@ -14,7 +15,6 @@ namespace {
 
 struct SearchCase {
     iic::PatchSearchSizes sizes;
-    int sweeps;
     float holes, valid;
 };
 
@@ -85,11 +85,11 @@ bool run(SearchCase const& given, int p) {
         weight[i] = random.next() < given.valid ? 0.1F + random.next() : 0.0F;
     }
     DeviceBuffer const q(random.values<T>(patches * s.descriptor)), holes(hole), weights(weight),
-        source(patches * s.best * sizeof(int)), share(patches * s.best * sizeof(float));
+        offset(2 * patches * s.best * sizeof(int)), share(patches * s.best * sizeof(float));
     std::size_t const bytes = iic::patchSearchWorkspaceSize(s);
     DeviceBuffer const workspace(bytes);
-    iic::PatchSearchParams const search{q.get(), holes.get<float>(), weights.get<float>(), source.get<int>(),
-        share.get<float>(), s, 10.0F, 0.5F, given.sweeps};
+    iic::PatchSearchParams const search{
+        q.get(), holes.get<float>(), weights.get<float>(), offset.get<int>(), share.get<float>(), s, 10.0F};
     if (!ran(iic::patchSearch(search, workspace.get(), bytes, nullptr))) {
         return false;
     }
@@ -105,7 +105,7 @@ bool run(SearchCase const& given, int p) {
     }
     DeviceBuffer const map(detail), insides(inside), mixed(detail.size() * sizeof(T)),
         missing(inside.size() * sizeof(T));
-    iic::PatchReplaceParams const replace{map.get(), insides.get(), source.get<int>(), share.get<float>(), mixed.get(),
+    iic::PatchReplaceParams const replace{map.get(), insides.get(), offset.get<int>(), share.get<float>(), mixed.get(),
         missing.get(), {s.batch, channels, height, width, s.rows, s.columns, s.best, s.type}};
     if (!ran(iic::patchReplace(replace, nullptr))) {
         return false;
@@ -124,18 +124,58 @@ bool run(SearchCase const& given, int p) {
     return true;
 }
 
+// Two sweeps over random offsets, some of which lead far out of the image.
+template <typename T>
+bool runMatch(iic::PatchMatchSizes const& s, float holes, float valid) {
+    Random random;
+    std::size_t const patches = static_cast<std::size_t>(s.rows) * s.columns;
+    std::size_t const pixels = 16 * patches;
+    std::vector<float> places(s.batch * pixels);
+    for (float& place : places) {
+        place = random.next() < valid ? 1.0F : 0.0F;
+    }
+    std::vector<float> hole(s.batch * patches);
+    for (float& share : hole) {
+        share = random.next() < holes ? 1.0F : 0.0F;
+    }
+    std::vector<int> given(2 * s.batch * patches);
+    for (int& offset : given) {
+        offset = static_cast<int>((random.next() - 0.5F) * (random.next() < 0.1F ? 4e9F : 40.0F));
+    }
+    DeviceBuffer const features(random.values<T>(s.batch * s.channels * pixels)), valids(places), offset(given),
+        share(hole), matched(given.size() * sizeof(int)), cost(hole.size() * sizeof(float));
+    std::size_t const bytes = iic::patchMatchWorkspaceSize(s);
+    DeviceBuffer const workspace(bytes);
+    iic::PatchMatchParams const match{features.get(), valids.get<float>(), offset.get<int>(), share.get<float>(),
+        matched.get<int>(), cost.get<float>(), s, 2, {2, 1}};
+    if (!ran(iic::patchMatch(match, workspace.get(), bytes, nullptr))) {
+        return false;
+    }
+    std::vector<int> const found = matched.read<int>(given.size());
+    std::vector<float> const costs = cost.read<float>(hole.size());
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        std::size_t const patch = i / (2 * patches) * patches + i % patches;
+        bool const good = hole[patch] > 0.0F ? std::isfinite(costs[patch]) && costs[patch] >= 0.0F
+                                             : found[i] == given[i] && costs[patch] == 0.0F;
+        if (!good) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 int main() {
     constexpr auto kFloat = iic::DataType::kFloat32;
     constexpr auto kHalf = iic::DataType::kFloat16;
-    // batch, rows, columns, descriptor, best; sweeps; shares of holes and of valid patches.
-    SearchCase const floats[] = {{{2, 5, 7, 5, 1, kFloat}, 2, 0.4F, 0.7F}, {{1, 10, 15, 3, 1, kFloat}, 1, 0.1F, 1.0F},
-        {{1, 3, 3, 1, 3, kFloat}, 0, 1.0F, 1.0F}, {{2, 2, 5, 2, 1, kFloat}, 1, 0.5F, 0.0F},
-        {{1, 2, 5, 2, 1, kFloat}, 1, 0.0F, 0.5F}};
+    // batch, rows, columns, descriptor, best; shares of holes and of valid patches.
+    SearchCase const floats[] = {{{2, 5, 7, 5, 1, kFloat}, 0.4F, 0.7F}, {{1, 10, 15, 3, 1, kFloat}, 0.1F, 1.0F},
+        {{1, 3, 3, 1, 3, kFloat}, 1.0F, 1.0F}, {{2, 2, 5, 2, 1, kFloat}, 0.5F, 0.0F},
+        {{1, 2, 5, 2, 1, kFloat}, 0.0F, 0.5F}};
     // The first three take the tensor-core kernel, in one and in several parts; the last one the scalar kernel.
-    SearchCase const halves[] = {{{1, 5, 8, 7, 1, kHalf}, 1, 0.4F, 0.7F}, {{1, 20, 17, 4, 1, kHalf}, 1, 0.02F, 1.0F},
-        {{1, 6, 7, 84, 4, kHalf}, 0, 0.4F, 0.7F}, {{1, 3, 4, 129, 1, kHalf}, 1, 0.5F, 0.7F}};
+    SearchCase const halves[] = {{{1, 5, 8, 7, 1, kHalf}, 0.4F, 0.7F}, {{1, 20, 17, 4, 1, kHalf}, 0.02F, 1.0F},
+        {{1, 6, 7, 84, 4, kHalf}, 0.4F, 0.7F}, {{1, 3, 4, 129, 1, kHalf}, 0.5F, 0.7F}};
     int p = 2;  // and more: windows with and without a part that is no margin
     for (SearchCase const& given : floats) {
         if (!run<float>(given, p++)) {
@@ -149,6 +189,10 @@ int main() {
             std::puts("wrong result in float16");
             return 1;
         }
+    }
+    if (!runMatch<float>({2, 2, 3, 3, kFloat}, 0.6F, 0.7F) || !runMatch<iic::Half>({1, 3, 2, 4, kHalf}, 1.0F, 0.7F)) {
+        std::puts("wrong result of the match");
+        return 1;
     }
     std::puts("all cases ran");
     return 0;

@@ -1,4 +1,4 @@
-// Checks of arguments that both launchers make.
+// Checks of arguments that all launchers make.
 #pragma once
 
 #include <cstdint>

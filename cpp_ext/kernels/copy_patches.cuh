@@ -6,7 +6,7 @@
 
 namespace iic {
 
-constexpr int kChannelsPerThread = 8;    // which share the search for the pixels that are copied
+constexpr int kChannelsPerThread = 4;     // which share the search for the pixels that are copied
 constexpr float kSmallestWeight = 1e-6F;  // of a pixel; below it no patch reaches it
 
 template <typename T, int kCount>
@@ -36,7 +36,12 @@ __device__ inline PatchesOver patchesOver(int pixel, int p, int patches) {
     return PatchesOver{2, own, low ? own - 1 : own + 1, weight};
 }
 
-__device__ inline int clamp(int value, int most) { return larger(0, smaller(value, most)); }
+// The pixel of an axis that is copied to `pixel`, the nearest one of the map where the offset leads out of it. 64 bits,
+// since an offset may be any number; the shift rounds down.
+__device__ inline int copiedPixel(int pixel, int offset, int p, int pixels) {
+    std::int64_t const moved = pixel + ((static_cast<std::int64_t>(offset) * p + 2) >> 2);
+    return moved < 0 ? 0 : moved < pixels ? static_cast<int>(moved) : pixels - 1;
+}
 
 // Five blocks on a multiprocessor: with fewer, too few bytes are under way; more would take registers from memory.
 template <typename T, int kPiece, int kThreads>
@@ -90,16 +95,15 @@ __global__ void __launch_bounds__(kThreads, 5) copyPatchesKernel(PatchReplacePar
         for (int window = 0; window < tall.count * wide.count; ++window) {
             bool const above = window >= wide.count;  // or below
             bool const beside = window == (above ? wide.count : 0) + 1;
-            int const patchRow = above ? tall.neighbour : tall.own;
-            int const patchColumn = beside ? wide.neighbour : wide.own;
+            int const patch = (above ? tall.neighbour : tall.own) * sizes.columns + (beside ? wide.neighbour : wide.own);
             float const part = (above ? 1.0F - tall.weight : tall.weight) * (beside ? 1.0F - wide.weight : wide.weight);
 #pragma unroll 1
             for (int k = 0; k < sizes.best; ++k) {
-                std::size_t const at = (image * sizes.best + k) * patches + patchRow * sizes.columns + patchColumn;
-                float const weight = part * params.share[at];
-                int const from = clamp(params.source[at], patches - 1);
-                int const y = clamp(row + (from / sizes.columns - patchRow) * p, sizes.height - 1);
-                int const x = clamp(column + e + (from % sizes.columns - patchColumn) * p, sizes.width - 1);
+                std::size_t const plane = image * sizes.best + k;
+                float const weight = part * params.share[plane * patches + patch];
+                std::int32_t const* offset = params.offset + 2 * plane * patches + patch;
+                int const y = copiedPixel(row, offset[0], p, sizes.height);
+                int const x = copiedPixel(column + e, offset[patches], p, sizes.width);
                 int const copied = y * sizes.width + x;
                 if (weight == 0.0F || static_cast<float>(inside[copied]) > 0.0F) {
                     continue;

@@ -1,4 +1,4 @@
-// What the launchers of both operators share. Plain C++ but for the CUDA types, so that a plugin is compiled by g++
+// What the launchers of all operators share. Plain C++ but for the CUDA types, so that a plugin is compiled by g++
 // without nvcc.
 #pragma once
 

@@ -15,15 +15,15 @@ constexpr int kCopyThreads = 128;
 
 // Two pixels a thread: what passes is moved in pieces of 4 or 8 bytes, with many of them under way, and what is copied
 // is still read by neighbouring threads from neighbouring pixels.
-constexpr int kCellsPerThread = 2;
+constexpr int kPixelsPerThread = 2;
 
 template <typename T>
 cudaError_t launchCopy(PatchReplaceParams const& params, cudaStream_t stream) {
     PatchReplaceSizes const& sizes = params.sizes;
-    bool const aligned = sizes.width % kCellsPerThread == 0;
-    int const pieces = sizes.height * (aligned ? sizes.width / kCellsPerThread : sizes.width);
+    bool const aligned = sizes.width % kPixelsPerThread == 0;
+    int const pieces = sizes.height * (aligned ? sizes.width / kPixelsPerThread : sizes.width);
     dim3 const grid(ceilDiv(pieces, kCopyThreads), ceilDiv(sizes.channels, kChannelsPerThread), sizes.batch);
-    return launch(aligned ? copyPatchesKernel<T, kCellsPerThread, kCopyThreads> : copyPatchesKernel<T, 1, kCopyThreads>,
+    return launch(aligned ? copyPatchesKernel<T, kPixelsPerThread, kCopyThreads> : copyPatchesKernel<T, 1, kCopyThreads>,
         grid, kCopyThreads, stream, params);
 }
 
@@ -42,7 +42,7 @@ bool patchReplaceAllowed(PatchReplaceSizes const& s) noexcept {
 cudaError_t patchReplace(PatchReplaceParams const& params, cudaStream_t stream) noexcept {
     if (!patchReplaceAllowed(params.sizes)
         || !pointersAllowed(
-            {params.detail, params.inside, params.source, params.share, params.mixed, params.missing})) {
+            {params.detail, params.inside, params.offset, params.share, params.mixed, params.missing})) {
         return cudaErrorInvalidValue;
     }
     return params.sizes.type == DataType::kFloat16 ? launchCopy<Half>(params, stream)

@@ -1,4 +1,4 @@
-// Launcher of iic::PatchReplace, version 3. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchReplace, version 4. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"
@@ -16,12 +16,12 @@ struct PatchReplaceSizes {
     DataType type;  // of detail, inside, mixed and missing
 };
 
-// Device pointers of contiguous tensors, each aligned to 16 bytes. No output may overlap an input. Of a number in
-// `source` that no patch has, the nearest that one has is taken.
+// Device pointers of contiguous tensors, each aligned to 16 bytes. No output may overlap an input. An offset may be any
+// number: where it leads out of the map, the nearest pixel is read.
 struct PatchReplaceParams {
-    const void* detail;        // [batch, channels, height, width]
+    const void* detail;          // [batch, channels, height, width]
     const void* inside;          // [batch, 1, height, width], above 0 = a pixel to write
-    const std::int32_t* source;  // [batch, best, rows, columns]
+    const std::int32_t* offset;  // [batch, best, 2, rows, columns]
     const float* share;          // [batch, best, rows, columns]
     void* mixed;                 // [batch, channels, height, width]
     void* missing;               // [batch, 1, height, width], written 1 or 0

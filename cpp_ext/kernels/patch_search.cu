@@ -1,8 +1,7 @@
-// Checks the arguments and enqueues the kernels of the search: compact, search, merge, and two for each sweep.
+// Checks the arguments and enqueues the kernels of the search: compact, search, merge.
 #include "patch_search.h"
 
 #include "arguments.h"
-#include "coherence.cuh"
 #include "compact.cuh"
 #include "search_merge.cuh"
 #include "search_scalar.cuh"
@@ -16,12 +15,10 @@ namespace {
 using SearchTile = ScalarTile<4, 4, 2, 2, 3>;
 constexpr int kCompactThreads = 16;
 constexpr int kMergeThreads = 32;
-constexpr int kCoherenceThreads = 32;
 #else
 using SearchTile = ScalarTile<16, 16, 4, 4, 16>;
 constexpr int kCompactThreads = 1024;
 constexpr int kMergeThreads = 128;
-constexpr int kCoherenceThreads = 128;
 #endif
 
 constexpr int kLongestTensorDescriptor = 128;
@@ -32,14 +29,8 @@ bool onTensorCores(PatchSearchSizes const& sizes) {
 
 bool sizesAllowed(PatchSearchSizes const& s) {
     return typeAllowed(s.type) && s.best >= 1 && s.best <= kMostBest && s.batch >= 1 && s.batch <= kMaxGrid
-        && productAllowed({s.rows, s.columns, s.descriptor})
-        && productAllowed({s.rows, s.columns, 32})  // a warp for each patch
+        && productAllowed({s.rows, s.columns, s.descriptor}) && productAllowed({s.rows, s.columns, kQuarters})
         && s.best <= s.rows * s.columns;
-}
-
-bool paramsAllowed(PatchSearchParams const& p, void* workspace) {
-    return p.sweeps >= 0 && (p.sweeps == 0 || p.sizes.best == 1)
-        && pointersAllowed({p.q, p.hole, p.weight, p.source, p.share, workspace});
 }
 
 // As many blocks as keep the device busy: two for each multiprocessor.
@@ -76,17 +67,6 @@ cudaError_t launchSearch(PatchSearchParams const& params, SearchWorkspace const&
     return status;
 }
 
-cudaError_t launchSweeps(PatchSearchParams const& params, SearchWorkspace const& ws, cudaStream_t stream) {
-    auto* const kernel = params.sizes.type == DataType::kFloat16 ? coherenceKernel<Half, kCoherenceThreads>
-                                                                 : coherenceKernel<float, kCoherenceThreads>;
-    dim3 const grid(ceilDiv(params.sizes.rows * params.sizes.columns * 32, kCoherenceThreads), params.sizes.batch);
-    cudaError_t status = cudaSuccess;
-    for (int half = 0; half < 2 * params.sweeps && status == cudaSuccess; ++half) {
-        status = launch(kernel, grid, kCoherenceThreads, stream, params, ws, half % 2);
-    }
-    return status;
-}
-
 }  // namespace
 
 // Enough for either kernel, so that it does not depend on the type and grows with every size.
@@ -101,8 +81,8 @@ std::size_t patchSearchWorkspaceSize(PatchSearchSizes const& sizes) noexcept {
 
 cudaError_t patchSearch(
     PatchSearchParams const& params, void* workspace, std::size_t workspaceBytes, cudaStream_t stream) noexcept {
-    if (!sizesAllowed(params.sizes) || !paramsAllowed(params, workspace)
-        || workspaceBytes < patchSearchWorkspaceSize(params.sizes)) {
+    if (!sizesAllowed(params.sizes) || workspaceBytes < patchSearchWorkspaceSize(params.sizes)
+        || !pointersAllowed({params.q, params.hole, params.weight, params.offset, params.share, workspace})) {
         return cudaErrorInvalidValue;
     }
     Geometry const geometry = onTensorCores(params.sizes) ? kTensorGeometry : SearchTile::geometry;
@@ -115,7 +95,7 @@ cudaError_t patchSearch(
     if (status == cudaSuccess) {
         status = ws.list == 1 ? launchSearch<1>(params, ws, stream) : launchSearch<kMostBest>(params, ws, stream);
     }
-    return status == cudaSuccess ? launchSweeps(params, ws, stream) : status;
+    return status;
 }
 
 }  // namespace iic

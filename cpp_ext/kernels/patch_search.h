@@ -1,4 +1,4 @@
-// Launcher of iic::PatchSearch, version 3. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchSearch, version 4. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"
@@ -7,6 +7,8 @@ namespace iic {
 
 // Patches that the kernels can keep; the operator itself has no limit but their number.
 constexpr int kMostBest = 4;
+
+constexpr int kQuarters = 4;  // of a patch, in which offsets are counted
 
 struct PatchSearchSizes {
     int batch;
@@ -22,12 +24,10 @@ struct PatchSearchParams {
     const void* q;         // [batch, rows * columns, descriptor]
     const float* hole;     // [batch, rows, columns], above 0 = replace this patch
     const float* weight;   // [batch, rows, columns], 0 or more, 0 = never chosen
-    std::int32_t* source;  // [batch, best, rows, columns]
+    std::int32_t* offset;  // [batch, best, 2, rows, columns]
     float* share;          // [batch, best, rows, columns]
     PatchSearchSizes sizes;
     float scale;
-    float coherence;
-    int sweeps;  // 0 or more; above 0 only where best is 1
 };
 
 // Bytes that patchSearch() needs, 0 where the sizes are not allowed: each is 1 or more, and the tensors and the grid must
@@ -38,7 +38,7 @@ std::size_t patchSearchWorkspaceSize(PatchSearchSizes const& sizes) noexcept;
 // into a CUDA graph. The first call of a process may load the kernels: make it outside a capture. `workspace` is device
 // memory aligned to 16 bytes; its content may be anything.
 //
-// Returns cudaErrorInvalidValue for sizes, pointers, alignment, sweeps or a workspace that are not as said above,
+// Returns cudaErrorInvalidValue for sizes, pointers, alignment or a workspace that are not as said above,
 // otherwise the status of the launches.
 cudaError_t patchSearch(
     PatchSearchParams const& params, void* workspace, std::size_t workspaceBytes, cudaStream_t stream) noexcept;

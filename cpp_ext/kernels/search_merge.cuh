@@ -10,8 +10,9 @@ namespace iic {
 
 template <int kBest, int kThreads>
 __global__ void mergeKernel(PatchSearchParams params, SearchWorkspace ws) {
-    std::size_t const patches = static_cast<std::size_t>(params.sizes.rows) * params.sizes.columns;
-    std::size_t const patch = static_cast<std::size_t>(blockIdx.x) * kThreads + threadIdx.x;
+    int const columns = params.sizes.columns;
+    int const patches = params.sizes.rows * columns;
+    int const patch = blockIdx.x * kThreads + threadIdx.x;
     std::size_t const image = blockIdx.y;
     if (patch >= patches) {
         return;
@@ -44,10 +45,13 @@ __global__ void mergeKernel(PatchSearchParams params, SearchWorkspace ws) {
 #pragma unroll
     for (int k = 0; k < kBest; ++k) {
         if (k < params.sizes.best) {
-            std::size_t const at = (image * params.sizes.best + k) * patches + patch;
+            std::size_t const plane = image * params.sizes.best + k;
             bool const exists = best.number[k] != kNoPatch;
-            params.source[at] = exists ? best.number[k] : 0;
-            params.share[at] = exists ? raised[k] / sum : 0.0F;
+            int const source = exists ? best.number[k] : patch;
+            std::int32_t* offset = params.offset + 2 * plane * patches + patch;
+            offset[0] = kQuarters * (source / columns - patch / columns);
+            offset[patches] = kQuarters * (source % columns - patch % columns);
+            params.share[plane * patches + patch] = exists ? raised[k] / sum : 0.0F;
         }
     }
 }

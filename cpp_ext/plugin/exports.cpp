@@ -2,6 +2,7 @@
 #include <NvInferRuntime.h>
 
 #include "logger.h"
+#include "match_plugin.h"
 #include "replace_plugin.h"
 #include "search_plugin.h"
 
@@ -9,9 +10,10 @@
 
 IIC_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(std::int32_t& count) noexcept {
     static iic::PatchSearchCreator search;
+    static iic::PatchMatchCreator match;
     static iic::PatchReplaceCreator replace;
-    static nvinfer1::IPluginCreatorInterface* const creators[] = {&search, &replace};
-    count = 2;
+    static nvinfer1::IPluginCreatorInterface* const creators[] = {&search, &match, &replace};
+    count = 3;
     return creators;
 }
 

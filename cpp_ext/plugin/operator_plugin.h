@@ -1,4 +1,4 @@
-// What the layers of both operators have in common, for TensorRT 10.3 and later and TensorRT-RTX.
+// What the layers of all operators have in common, for TensorRT 10.3 and later and TensorRT-RTX.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -7,7 +7,7 @@
 
 namespace iic {
 
-constexpr char kPluginVersion[] = "3";
+constexpr char kPluginVersion[] = "4";
 constexpr char kPluginNamespace[] = "iic";
 
 // The three capabilities in one object. Functions that report success by a number return 0 for it, and log the reason

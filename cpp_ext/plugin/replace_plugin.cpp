@@ -12,11 +12,11 @@ enum Size : int { kB, kC, kHeight, kWidth, kBest, kRows, kColumns };
 
 constexpr Signature kSignature{
     "PatchReplace",
-    "4 inputs (detail, inside, source, share) and 2 outputs (mixed, missing)",
+    "4 inputs (detail, inside, offset, share) and 2 outputs (mixed, missing)",
     4,
     {{"detail", Kind::kT, "[B, C, h, w]", 4, {kB, kC, kHeight, kWidth}},
-        {"inside", Kind::kT, "[B, 1, h, w]", 4, {kB, kOne, kHeight, kWidth}},
-        {"source", Kind::kInt32, "[B, best, rows, columns]", 4, {kB, kBest, kRows, kColumns}},
+        {"inside", Kind::kT, "[B, 1, h, w]", 4, {kB, fixedTo(1), kHeight, kWidth}},
+        {"offset", Kind::kInt32, "[B, best, 2, rows, columns]", 5, {kB, kBest, fixedTo(2), kRows, kColumns}},
         {"share", Kind::kFloat32, "[B, best, rows, columns]", 4, {kB, kBest, kRows, kColumns}}},
     {Kind::kT, Kind::kT},
     7,
@@ -96,7 +96,7 @@ cudaError_t PatchReplacePlugin::launch(const Extents& extents, DataType type, co
     PatchReplaceParams params{};
     params.detail = inputs[0];
     params.inside = inputs[1];
-    params.source = static_cast<const std::int32_t*>(inputs[2]);
+    params.offset = static_cast<const std::int32_t*>(inputs[2]);
     params.share = static_cast<const float*>(inputs[3]);
     params.mixed = outputs[0];
     params.missing = outputs[1];

@@ -1,9 +1,9 @@
 #include "search_plugin.h"
 
 #include <cmath>
-#include <cstring>
 #include <new>
 
+#include "attributes.h"
 #include "logger.h"
 #include "patch_search.h"
 
@@ -17,7 +17,7 @@ enum Size : int { kB, kN, kD, kRows, kColumns };
 
 constexpr Signature kSignature{
     "PatchSearch",
-    "3 inputs (q, hole, weight) and 2 outputs (source, share)",
+    "3 inputs (q, hole, weight) and 2 outputs (offset, share)",
     3,
     {{"q", Kind::kT, "[B, N, D]", 3, {kB, kN, kD}},
         {"hole", Kind::kFloat32, "[B, rows, columns]", 3, {kB, kRows, kColumns}},
@@ -27,47 +27,9 @@ constexpr Signature kSignature{
     {"B", "N", "D", "rows", "columns"},
 };
 
-constexpr int kAttributes = 4;
+constexpr int kAttributes = 2;
 constexpr const char* kBest = "best";
 constexpr const char* kScale = "scale";
-constexpr const char* kCoherence = "coherence";
-constexpr const char* kSweeps = "sweeps";
-
-template <typename T>
-constexpr PluginFieldType kTypeOf = PluginFieldType::kFLOAT32;
-template <>
-constexpr PluginFieldType kTypeOf<std::int32_t> = PluginFieldType::kINT32;
-
-const PluginField* findField(const nvinfer1::PluginFieldCollection* collection, const char* name) noexcept {
-    for (int i = 0; collection != nullptr && i < collection->nbFields; ++i) {
-        const PluginField& field = collection->fields[i];
-        if (field.name != nullptr && std::strcmp(field.name, name) == 0) {
-            return &field;
-        }
-    }
-    return nullptr;
-}
-
-template <typename T>
-bool readField(
-    const char* layer, const nvinfer1::PluginFieldCollection* collection, const char* name, T& value) noexcept {
-    constexpr bool kIsFloat = kTypeOf<T> == PluginFieldType::kFLOAT32;
-    const PluginField* field = findField(collection, name);
-    if (field == nullptr) {
-        logError(kSignature.name, "layer '%s' has no attribute %s; it must have this one, a number of type %s", layer,
-            name, kIsFloat ? "float32" : "int32");
-        return false;
-    }
-    if (field->type != kTypeOf<T> || field->length != 1 || field->data == nullptr) {
-        logError(kSignature.name,
-            "attribute %s of layer '%s' has field type %d and %d values; allowed is type %d (%s), 1 value", name, layer,
-            static_cast<int>(field->type), field->length, static_cast<int>(kTypeOf<T>),
-            kIsFloat ? "float32" : "int32");
-        return false;
-    }
-    std::memcpy(&value, field->data, sizeof(value));  // an engine's bytes need not be aligned
-    return true;
-}
 
 bool attributesAllowed(const char* layer, const SearchAttributes& a) noexcept {
     if (a.best < 1 || a.best > kMostBest) {
@@ -76,16 +38,6 @@ bool attributesAllowed(const char* layer, const SearchAttributes& a) noexcept {
     }
     if (!std::isfinite(a.scale)) {
         logError(kSignature.name, "attribute scale of layer '%s' is %g; allowed is any finite number", layer, a.scale);
-        return false;
-    }
-    if (!std::isfinite(a.coherence) || a.coherence < 0) {
-        logError(kSignature.name, "attribute coherence of layer '%s' is %g; allowed is any finite number from 0", layer,
-            a.coherence);
-        return false;
-    }
-    if (a.sweeps < 0 || (a.sweeps > 0 && a.best > 1)) {
-        logError(kSignature.name, "attribute sweeps of layer '%s' is %d; allowed is 0, and any above where best is 1",
-            layer, a.sweeps);
         return false;
     }
     return true;
@@ -101,9 +53,7 @@ PatchSearchPlugin::PatchSearchPlugin(const SearchAttributes& attributes) noexcep
     : OperatorPlugin(kSignature),
       attributes_(attributes),
       fields_{{kBest, &attributes_.best, PluginFieldType::kINT32, 1},
-          {kScale, &attributes_.scale, PluginFieldType::kFLOAT32, 1},
-          {kCoherence, &attributes_.coherence, PluginFieldType::kFLOAT32, 1},
-          {kSweeps, &attributes_.sweeps, PluginFieldType::kINT32, 1}},
+          {kScale, &attributes_.scale, PluginFieldType::kFLOAT32, 1}},
       collection_{kAttributes, fields_} {}
 
 nvinfer1::IPluginV3* PatchSearchPlugin::clone() noexcept {
@@ -147,13 +97,9 @@ std::size_t PatchSearchPlugin::workspaceFor(const Extents& most, DataType type) 
 void PatchSearchPlugin::shapeOutputs(const nvinfer1::DimsExprs* inputs, nvinfer1::DimsExprs* outputs,
     nvinfer1::IExprBuilder& builder) const noexcept {
     const nvinfer1::DimsExprs& hole = inputs[1];
-    for (int i = 0; i < kOutputs; ++i) {
-        outputs[i].nbDims = 4;
-        outputs[i].d[0] = hole.d[0];
-        outputs[i].d[1] = builder.constant(attributes_.best);
-        outputs[i].d[2] = hole.d[1];
-        outputs[i].d[3] = hole.d[2];
-    }
+    const nvinfer1::IDimensionExpr* best = builder.constant(attributes_.best);
+    outputs[0] = {5, {hole.d[0], best, builder.constant(2), hole.d[1], hole.d[2]}};
+    outputs[1] = {4, {hole.d[0], best, hole.d[1], hole.d[2]}};
 }
 
 cudaError_t PatchSearchPlugin::launch(const Extents& extents, DataType type, const void* const* inputs,
@@ -162,12 +108,10 @@ cudaError_t PatchSearchPlugin::launch(const Extents& extents, DataType type, con
     params.q = inputs[0];
     params.hole = static_cast<const float*>(inputs[1]);
     params.weight = static_cast<const float*>(inputs[2]);
-    params.source = static_cast<std::int32_t*>(outputs[0]);
+    params.offset = static_cast<std::int32_t*>(outputs[0]);
     params.share = static_cast<float*>(outputs[1]);
     params.sizes = sizesOf(extents, attributes_.best, type);
     params.scale = attributes_.scale;
-    params.coherence = attributes_.coherence;
-    params.sweeps = attributes_.sweeps;
     return patchSearch(params, workspace, workspaceFor(extents, type), stream);
 }
 
@@ -175,9 +119,9 @@ nvinfer1::IPluginV3* PatchSearchCreator::createPlugin(const char* layerName,
     const nvinfer1::PluginFieldCollection* fields, nvinfer1::TensorRTPhase /*phase*/) noexcept {
     const char* layer = layerName != nullptr ? layerName : "";
     SearchAttributes attributes{};
-    if (!readField(layer, fields, kBest, attributes.best) || !readField(layer, fields, kScale, attributes.scale)
-        || !readField(layer, fields, kCoherence, attributes.coherence)
-        || !readField(layer, fields, kSweeps, attributes.sweeps) || !attributesAllowed(layer, attributes)) {
+    if (readAttribute(kSignature.name, layer, fields, kBest, &attributes.best, 1) == 0
+        || readAttribute(kSignature.name, layer, fields, kScale, &attributes.scale, 1) == 0
+        || !attributesAllowed(layer, attributes)) {
         return nullptr;
     }
     auto* plugin = new (std::nothrow) PatchSearchPlugin(attributes);
@@ -189,8 +133,7 @@ nvinfer1::IPluginV3* PatchSearchCreator::createPlugin(const char* layerName,
 
 const nvinfer1::PluginFieldCollection* PatchSearchCreator::getFieldNames() noexcept {
     static const PluginField fields[kAttributes] = {{kBest, nullptr, PluginFieldType::kINT32, 1},
-        {kScale, nullptr, PluginFieldType::kFLOAT32, 1}, {kCoherence, nullptr, PluginFieldType::kFLOAT32, 1},
-        {kSweeps, nullptr, PluginFieldType::kINT32, 1}};
+        {kScale, nullptr, PluginFieldType::kFLOAT32, 1}};
     static const nvinfer1::PluginFieldCollection collection{kAttributes, fields};
     return &collection;
 }

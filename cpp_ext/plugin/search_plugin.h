@@ -1,4 +1,4 @@
-// iic::PatchSearch, version 3, as a layer of TensorRT.
+// iic::PatchSearch, version 4, as a layer of TensorRT.
 #pragma once
 
 #include "operator_plugin.h"
@@ -8,8 +8,6 @@ namespace iic {
 struct SearchAttributes {
     std::int32_t best;
     float scale;
-    float coherence;
-    std::int32_t sweeps;
 };
 
 class PatchSearchPlugin final : public OperatorPlugin {
@@ -30,7 +28,7 @@ protected:
 
 private:
     SearchAttributes attributes_;
-    nvinfer1::PluginField fields_[4];  // point to attributes_ of this very object
+    nvinfer1::PluginField fields_[2];  // point to attributes_ of this very object
     nvinfer1::PluginFieldCollection collection_;
 };
 

@@ -44,12 +44,13 @@ bool extentAllowed(const Signature& signature, int i, int axis, std::int64_t ext
     const Input& input = signature.input[i];
     const int size = input.axes[axis];
     const auto got = static_cast<long long>(extent);
-    if (size == kOne) {
-        if (extent != 1) {
-            logError(signature.name, "axis %d of %s is %lld; allowed is 1 (%s is %s)", axis, input.name, got, input.name,
-                input.shape);
+    if (size < 0) {
+        const int allowed = fixedExtent(size);
+        if (extent != allowed) {
+            logError(signature.name, "axis %d of %s is %lld; allowed is %d (%s is %s)", axis, input.name, got, allowed,
+                input.name, input.shape);
         }
-        return extent == 1;
+        return extent == allowed;
     }
     const char* name = signature.sizeNames[size];
     if (extent < 1 || extent > kLargest) {
@@ -138,7 +139,7 @@ Extents leastOf(const Signature& signature, const nvinfer1::Dims* inputs) noexce
     for (int i = 0; i < signature.inputs; ++i) {
         for (int axis = 0; axis < signature.input[i].rank; ++axis) {
             const int size = signature.input[i].axes[axis];
-            if (size != kOne) {
+            if (size >= 0) {
                 least.size[size] = std::min(least.size[size], std::int64_t{inputs[i].d[axis]});
             }
         }

@@ -10,10 +10,13 @@
 namespace iic {
 
 constexpr int kMostInputs = 4;
-constexpr int kMostRank = 4;
+constexpr int kMostRank = 5;
 constexpr int kMostSizes = 7;
 constexpr int kOutputs = 2;
-constexpr int kOne = -1;  // at an axis whose extent is 1
+
+// What stands at an axis whose extent is fixed, in place of a size: less than 0.
+constexpr int fixedTo(int extent) noexcept { return -extent; }
+constexpr int fixedExtent(int axis) noexcept { return -axis; }
 
 enum class Kind { kT, kFloat32, kInt32 };  // kT: float32 or float16, one for all of an operator
 
@@ -22,7 +25,7 @@ struct Input {
     Kind kind;
     const char* shape;
     int rank;
-    int axes[kMostRank];  // which size stands at each axis, or kOne
+    int axes[kMostRank];  // which size stands at each axis, or fixedTo() an extent
 };
 
 struct Signature {

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Backend, Binding, Buffer, Event
 from iic_rt.errors import BackendError
-from iic_rt.patches import SearchOptions, replace_patches, search_patches
+from iic_rt.patches import SearchOptions, refine, replace_patches, search_patches
 
 __all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
 
-IN_NUMPY = frozenset({"search", "replace"})  # graphs that no engine on the CPU opens
+IN_NUMPY = frozenset({"search", "refine", "replace"})  # graphs that no engine on the CPU opens
 
 
 class HostBuffer(Buffer):
@@ -51,8 +51,20 @@ class SearchBinding(Binding):
 
     def enqueue(self) -> None:
         q, hole, weight = (self._inputs[name].host[0] for name in ("q", "hole", "weight"))
-        source, share = search_patches(q, hole, weight, self._options)
-        self._outputs["source"].host[0], self._outputs["share"].host[0] = source, share
+        offset, share = search_patches(q, hole, weight, self._options)
+        self._outputs["offset"].host[0], self._outputs["share"].host[0] = offset, share
+
+
+class RefineBinding(Binding):
+    """``refine`` in numpy: only hole patches are matched, and no candidate twice that is the one before."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    def enqueue(self) -> None:
+        low, m, valid, offset, share = (self._inputs[name].host[0] for name in ("low", "m", "valid", "offset", "share"))
+        refined, matched = refine(low, m[0], valid, offset[0], share[0])
+        self._outputs["refined"].host[0], self._outputs["matched"].host[0, 0] = refined, matched
 
 
 class ReplaceBinding(Binding):
@@ -62,10 +74,10 @@ class ReplaceBinding(Binding):
         self._inputs, self._outputs = inputs, outputs
 
     def enqueue(self) -> None:
-        detail, inside, source, share = (self._inputs[name].host[0] for name in ("detail", "inside", "source", "share"))
+        detail, inside, offset, share = (self._inputs[name].host[0] for name in ("detail", "inside", "offset", "share"))
         mixed = self._outputs["mixed"].host[0]
         np.copyto(mixed, detail)
-        self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], source, share)
+        self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], offset, share)
 
 
 class HostEvent(Event):
@@ -84,7 +96,7 @@ class HostEvent(Event):
 
 
 class HostBackend(Backend):
-    """Base of the backends on the CPU: checks the precision, has no stream, searches and replaces patches in numpy."""
+    """Base of the backends on the CPU: checks the precision, has no stream, and does what patches need in numpy."""
 
     synchronous: ClassVar[bool] = True
 
@@ -107,6 +119,8 @@ class HostBackend(Backend):
         ins, outs = host_buffers(inputs, self.name), host_buffers(outputs, self.name)
         if graph == "search":
             return SearchBinding(self.bundle.search, ins, outs)
+        if graph == "refine":
+            return RefineBinding(ins, outs)
         if graph == "replace":
             return ReplaceBinding(ins, outs)
         return self._bind(graph, ins, outs)

@@ -26,13 +26,13 @@ __all__ = [
     "load_bundle",
 ]
 
-SCHEMA = 6
-OPERATORS = ("PatchSearch", "PatchReplace")  # of the domain iic
-OPERATORS_VERSION = 3  # of them in the graphs, in engines and in the plugin
+SCHEMA = 7
+OPERATORS = ("PatchSearch", "PatchMatch", "PatchReplace")  # of the domain iic
+OPERATORS_VERSION = 4  # of them in the graphs, in engines and in the plugin
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parents[1] / "bundles"
-GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "detail", "replace", "add_detail")
+GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "refine", "detail", "replace", "add_detail")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Bundle:
         preset: generator preset, ``"edge"`` or ``"base"``.
         precision: ``"fp32"`` or ``"fp16"``, the precision that ``graphs`` compute in.
         precisions: the graphs in every precision they were exported in: ``prepare``, ``step``, ``seam`` and
-            ``composite`` of the loop; ``similarity``, ``search``, ``detail``, ``replace`` and ``add_detail`` of guided
-            upsampling.
+            ``composite`` of the loop; ``similarity``, ``search``, ``refine``, ``detail``, ``replace`` and
+            ``add_detail`` of guided upsampling.
         engines: built from the graphs, for the backends and devices they name; may be empty.
         working_size: side in pixels the loop runs at.
         search: how ``search`` chooses patches, for backends that do not run the graph itself.
@@ -179,6 +179,9 @@ def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
     precisions = {
         precision: _graphs(folder, precision, entries) for precision, entries in manifest["precisions"].items()
     }
+    search = SearchOptions(**manifest["search"])
+    if search.best != 1:
+        raise BundleError(f"{folder / MANIFEST} keeps {search.best} patches in search, refine takes 1; {_REBUILD}")
     return Bundle(
         folder=folder,
         name=manifest["name"],
@@ -187,7 +190,7 @@ def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
         precisions=precisions,
         engines=tuple(_engine(folder, entry) for entry in manifest.get("engines", [])),
         working_size=int(manifest["working_size"]),
-        search=SearchOptions(**manifest["search"]),
+        search=search,
         card=_checked(folder, manifest["card"]).read_text(encoding="utf-8"),
         weights_sha256=manifest["weights_sha256"],
         sha256=sha256,

@@ -61,14 +61,12 @@ class RegionShapes:
         working_size: s.
         channels: C of the image, 1, 3 or 4.
         limits: of the backend.
-        best: patches that ``search`` keeps for each hole patch.
     """
 
     side: int
     working_size: int
     channels: int = 3
     limits: Limits = field(default_factory=Limits)
-    best: int = 1
 
     @property
     def p(self) -> int:
@@ -114,11 +112,13 @@ class RegionShapes:
         tile, low = self.tile * p, self.tile * PATCH + 2 * BASE_REACH
         base = {"low": (1, 3, low, low), "weights": weights, "image": (tile, tile, c)}
         detail = (1, 3, tile, tile)
-        found["similarity"] = {"low": loop["low"], "m": loop["m"]}
+        result = {"low": loop["low"], "m": loop["m"]}
+        found["similarity"] = result
         found["search"] = {"q": (1, g * g, DESCRIPTOR), "hole": (1, g, g), "weight": (1, g, g)}
+        copied = {"offset": (1, 1, 2, g, g), "share": (1, 1, g, g)}
+        found["refine"] = result | {"valid": (1, s, s)} | copied
         found["detail"] = base | {"visible": (tile, tile), "order": order}
         if self.whole:  # in tiles the host does it, since the detail is there
-            sources = {"source": (1, self.best, g, g), "share": (1, self.best, g, g)}
-            found["replace"] = {"detail": detail, "inside": (1, 1, tile, tile)} | sources
+            found["replace"] = {"detail": detail, "inside": (1, 1, tile, tile)} | copied
         found["add_detail"] = base | {"mixed": detail, "hole": (tile, tile), "order": back, "keep": keep}
         return found

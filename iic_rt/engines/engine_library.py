@@ -55,7 +55,7 @@ class EngineLibrary:
         return "; ".join(dict.fromkeys(found)) or "it gave no reason"
 
     def load_plugin(self) -> str:
-        """Makes ``iic::PatchReplace`` known to the library, once; returns the SHA-256 of the plugin's file.
+        """Makes the operators known to the library, once; returns the SHA-256 of the plugin's file.
 
         Raises:
             BackendError: there is no plugin library, or it cannot be loaded; the message says how to build it.
@@ -96,7 +96,8 @@ def _why_not(path: Path) -> str:
 
 
 def _operators() -> str:
-    return " and ".join(f"iic::{name}" for name in OPERATORS)
+    *others, last = (f"iic::{name}" for name in OPERATORS)
+    return f"{', '.join(others)} and {last}"
 
 
 def _make_logger(trt: Any, errors: deque[str]) -> Any:

@@ -24,6 +24,6 @@ def graph_shapes(
     """
     found: list[tuple[str, Shapes]] = []
     for count in channels:
-        pairs = RegionShapes(side, working_size, count, limits, bundle.search.best).inputs().items()
+        pairs = RegionShapes(side, working_size, count, limits).inputs().items()
         found += [pair for pair in pairs if pair not in found]
     return found

@@ -34,8 +34,7 @@ class Runners:
         found = self._kept.pop(key, None)
         if found is None:
             loop = self._loop if options.upsample else self._loop_at(side)
-            best = self._backend.bundle.search.best
-            shapes = RegionShapes(side, loop.working_size, channels, self._backend.limits, best)
+            shapes = RegionShapes(side, loop.working_size, channels, self._backend.limits)
             self._make_room(side * side * channels)
             descriptors = self._descriptors if options.upsample else None
             found = RegionRunner(self._backend, shapes, loop, descriptors, bgr=bgr)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from iic_rt.bundle.shapes import DESCRIPTOR, RegionShapes
 from iic_rt.contract import Backend, Buffer
 from iic_rt.masks import Masks
-from iic_rt.patches import patch_weights, replace_patches
+from iic_rt.patches import match_places, patch_weights, replace_patches
 from iic_rt.pipeline.loop import Loop
 from iic_rt.resampling import BASE_REACH, PATCH, base_weights
 
@@ -92,7 +92,8 @@ class Upsampling:
         self._image = region.image if whole else backend.allocate(take["image"], "uint8")
         self._visible = region.visible if whole else backend.allocate(take["visible"], "uint8")
         self._hole_tile = region.hole if whole else backend.allocate(add["hole"], "uint8")
-        self._low = loop.low if whole else backend.allocate(take["low"], "float32")
+        self._refined = backend.allocate(loop.low.shape, "float32")
+        self._low = self._refined if whole else backend.allocate(take["low"], "float32")
         base = {"low": self._low, "weights": constant(backend, base_weights(shapes.side / shapes.working_size))}
         base["image"] = self._image
         self._detail = backend.allocate(add["mixed"], dtype)
@@ -103,19 +104,32 @@ class Upsampling:
             {"detail": self._detail, "inside": self._inside},
         )
         self._hole, self._weight = (shared(grid[name], "float32") for name in ("hole", "weight"))
-        sources = (1, shapes.best, *grid["hole"][1:])
-        self._source, self._share = shared(sources, "int32"), shared(sources, "float32")
+        match = inputs["refine"]
+        self._valid = shared(match["valid"], "float32")
+        self._offset, self._share = backend.allocate(match["offset"], "int32"), shared(match["share"], "float32")
+        self._matched = shared(match["offset"], "int32")
         self._search = backend.bind(
             "search",
             {"q": descriptors.q, "hole": self._hole, "weight": self._weight},
-            {"source": self._source, "share": self._share},
+            {"offset": self._offset, "share": self._share},
+        )
+        self._refine = backend.bind(
+            "refine",
+            {
+                "low": loop.low,
+                "m": loop.hole,
+                "valid": self._valid,
+                "offset": self._offset,
+                "share": self._share,
+            },
+            {"refined": self._refined, "matched": self._matched},
         )
         self._mixed = backend.allocate(add["mixed"], dtype)
         self._missing = shared(self._inside.shape, dtype) if whole else None
         if self._missing is not None:
             self._replace = backend.bind(
                 "replace",
-                {"detail": self._detail, "inside": self._inside, "source": self._source, "share": self._share},
+                {"detail": self._detail, "inside": self._inside, "offset": self._matched, "share": self._share},
                 {"mixed": self._mixed, "missing": self._missing},
             )
         self._filled = region.filled if whole else shared(add["image"], "uint8")
@@ -123,7 +137,8 @@ class Upsampling:
         adding |= {"order": region.order_back, "keep": region.keep}
         self._add = backend.bind("add_detail", adding, {"filled": self._filled})
         self._missing_in_tiles: NDArray[np.bool_] | None = None  # of the last region that went through in tiles
-        own = [self._detail, self._inside, self._source, self._share, self._hole, self._weight, self._mixed]
+        own = [self._detail, self._inside, self._offset, self._matched, self._share, self._hole, self._weight]
+        own += [self._valid, self._refined, self._mixed]
         own += [] if self._missing is None else [self._missing]
         own += [] if whole else [self._image, self._visible, self._hole_tile, self._low, self._filled]
         self.nbytes = sum(buffer.nbytes for buffer in own)
@@ -138,14 +153,15 @@ class Upsampling:
         share = cv2.resize(masks.hole.astype(np.float32), (groups, groups), interpolation=cv2.INTER_AREA)
         self._hole.stage((share > 0)[None].astype(np.float32))
         self._weight.stage(weights[None])
+        self._valid.stage(match_places(masks.copyable, self._shapes.working_size)[None])
 
     def upload(self) -> None:
-        self._hole.upload()
-        self._weight.upload()
+        for buffer in (self._hole, self._weight, self._valid):
+            buffer.upload()
 
     def enqueue(self) -> None:
         """Enqueues the graphs behind ``similarity``, for a whole region."""
-        for binding in (self._search, self._take, self._replace, self._add):
+        for binding in (self._search, self._refine, self._take, self._replace, self._add):
             binding.enqueue()
 
     def download(self) -> None:
@@ -170,28 +186,36 @@ class Upsampling:
         assert masks.visible is not None
         self.upload()
         self._search.enqueue()
-        source, share = self._source.read()[0], self._share.read()[0]
+        self._refine.enqueue()
+        offset, share = self._matched.read()[0], self._share.read()[0]
         spans = self._shapes.spans
         tiles = list(product(spans, spans))  # rows, columns
         patch_hole = self._hole.host[0] > 0
         tiles_of_hole = [t for t in tiles if patch_hole[t].any()]
-        wanted = np.zeros(patch_hole.shape, np.uint8)
-        wanted.flat[source[share > 0]] = 1
-        wanted = cv2.dilate(wanted, np.ones((3, 3), np.uint8))  # the margins
+        wanted = self._copied_from(offset[0], share[0])
         inside = masks.visible == 0
         groups, p = self._shapes.groups, self._shapes.p
         all_inside = inside.reshape(groups, p, groups, p).all((1, 3))
         wanted[patch_hole & all_inside] = 0  # what is computed there would be replaced
         detail = self._take_in_tiles([t for t in tiles if wanted[t].any()], image, masks.visible)
-        self._missing_in_tiles = replace_patches(detail, inside, source, share)
+        self._missing_in_tiles = replace_patches(detail, inside, offset, share)
         result = self._region.filled
         result.stage(image)
         self._add_in_tiles(tiles_of_hole, detail, image, masks.hole, result.host)
 
+    def _copied_from(self, offset: NDArray[np.int32], share: NDArray[np.float32]) -> Pixels:
+        """Patches [s / 4, s / 4] in {0, 1} that something is copied from."""
+        row, column = np.nonzero(share > 0)
+        top, left = row * PATCH + offset[0, row, column], column * PATCH + offset[1, row, column]
+        wanted = np.zeros(share.shape, np.uint8)
+        for y, x in product((top // PATCH, (top + PATCH - 1) // PATCH), (left // PATCH, (left + PATCH - 1) // PATCH)):
+            wanted[y, x] = 1  # up to four that a source lies in
+        return np.asarray(cv2.dilate(wanted, np.ones((3, 3), np.uint8)), np.uint8)  # the margins
+
     def _write_tile(self, tile: Tile, image: Pixels) -> tuple[slice, slice]:
         """The operands that ``detail`` and ``add_detail`` have in common; returns the pixels of the tile."""
         rows, columns = (slice(s.start * PATCH, s.stop * PATCH + 2 * BASE_REACH) for s in tile)
-        self._low.write(self._loop.low.read()[:, :, rows, columns])
+        self._low.write(self._refined.read()[:, :, rows, columns])
         p = self._shapes.p
         box = slice(tile[0].start * p, tile[0].stop * p), slice(tile[1].start * p, tile[1].stop * p)
         self._image.write(image[box])

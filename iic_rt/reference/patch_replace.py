@@ -1,4 +1,4 @@
-"""``iic::PatchReplace``, version 3, in numpy: the specification that graphs and kernels are compared with."""
+"""``iic::PatchReplace``, version 4, in numpy: the specification that graphs and kernels are compared with."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SMALLEST = 1e-6  # weight of a pixel, below which no patch reaches it
 
 
 def patch_replace(
-    detail: Values, inside: Values, source: NDArray[np.int32], share: Values
+    detail: Values, inside: Values, offset: NDArray[np.int32], share: Values
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Copies patches into the hole, blended where they overlap (Eq. 6 of the paper).
 
     A patch is ``p`` = h / rows pixels wide and copied with a margin of ``p // 2`` pixels on every side; beyond the
     border the nearest pixel is read. Along either axis its weight is 1, and where margin and neighbour overlap it falls
     linearly over the ``2 * margin`` pixels around their common edge, so that both add up to 1. A pixel inside the hole
-    becomes the mean of what the patches over it copy, weighted by both axes and the share. Pixels inside the hole are
-    never read.
+    becomes the mean of what the patches over it copy, weighted by both axes and the share. An offset of ``o`` quarters
+    of a patch is ``floor((o * p + 2) / 4)`` pixels. Pixels inside the hole are never read.
 
     Args:
         detail: [B, C, h, w], at least two pixels a patch, as many rows of pixels in each as columns.
         inside: [B, 1, h, w], above 0 = a pixel to write.
-        source: [B, best, rows, columns], of ``iic::PatchSearch``.
+        offset: [B, best, 2, rows, columns], of ``iic::PatchSearch`` or ``iic::PatchMatch``.
         share: [B, best, rows, columns], of ``iic::PatchSearch``; 0 = nothing is copied.
 
     Returns:
@@ -33,18 +33,18 @@ def patch_replace(
         These and all pixels outside are handed through.
     """
     mixed, missing = np.array(detail, np.float64), np.array(inside > 0, np.float64)
-    rows, columns = source.shape[2:]
+    rows, columns = share.shape[2:]
     height, width = detail.shape[2:]
     p = height // rows
     for b, _, r, c in np.argwhere(inside > 0):
         total, reached = np.zeros(detail.shape[1]), 0.0
         for patch_row, tall in _patches_over(r, p, rows):
             for patch_column, wide in _patches_over(c, p, columns):
-                for j, part in zip(
-                    source[b, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True
+                for move, part in zip(
+                    offset[b, :, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True
                 ):
-                    y = np.clip(r + (j // columns - patch_row) * p, 0, height - 1)
-                    x = np.clip(c + (j % columns - patch_column) * p, 0, width - 1)
+                    y = np.clip(r + (move[0] * p + 2) // 4, 0, height - 1)
+                    x = np.clip(c + (move[1] * p + 2) // 4, 0, width - 1)
                     if inside[b, 0, y, x] > 0:
                         continue
                     total += tall * wide * part * detail[b, :, y, x]

@@ -208,12 +208,12 @@ def test_tables_show_devices_and_no_rehearsals(tmp_path: Path) -> None:
         row = {"p50": 4.0, "p90": 5.0, "p99": 6.0}
         peers = {"ms": {"ours": row, "theirs": row}, "ratios": {"ours / theirs": row}, "missing": {"other": "no"}}
         (tmp_path / name / "peers.json").write_text(json.dumps(peers | {"iterations": 4, "device": "Orin"}))
-        timed = {"type": "float16", "width": 576, "holes": 0.15, "share_of_roofline": 0.6}
-        timed |= {f"{kind}_ms": row for kind in ("kernel", "attention", "unfused")}
-        (tmp_path / name / "kernels.json").write_text(json.dumps({"timed": [timed]}))
+        timed = {"type": "float16", "side": 576, "holes": 0.15, "roofline_ms": 2.4}
+        timed |= {f"{kind}_ms": row for kind in ("kernel", "torch_graph", "torch")}
+        (tmp_path / name / "kernels.json").write_text(json.dumps({"replace": [timed]}))
     table = gpu_table(tmp_path)
     assert "tried" not in table
     assert "**orin**: did not pass: bench (failed with 1)." in table
     assert "| theirs | 4.00 | 5.00 | 6.00 | 4.00 × |" in table
     assert "| other | did not run: no | | | |" in table
-    assert "| float16, width 576 | 15% | 4.000 | 60% | 4.000 | 4.000 |" in table
+    assert "| replace, float16, 576 pixels | 15% | 4.000 | 60% | 4.000 | 4.000 |" in table

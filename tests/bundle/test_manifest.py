@@ -59,7 +59,7 @@ def test_a_changed_file(copy: Path, name: str) -> None:
 
 def test_another_schema(copy: Path) -> None:
     edit(copy, lambda m: m.update(schema=99))
-    with pytest.raises(BundleError, match="schema 99, this version reads 6"):
+    with pytest.raises(BundleError, match="schema 99, this version reads 7"):
         load_bundle(copy)
 
 
@@ -67,6 +67,12 @@ def test_another_schema(copy: Path) -> None:
 def test_a_missing_key(copy: Path, key: str) -> None:
     edit(copy, lambda m: m.pop(key))
     with pytest.raises(BundleError, match=f"not a manifest .*{key}"):
+        load_bundle(copy)
+
+
+def test_more_patches_than_refine_takes(copy: Path) -> None:
+    edit(copy, lambda m: m["search"].update(best=4))
+    with pytest.raises(BundleError, match="keeps 4 patches in search, refine takes 1; write the bundle again"):
         load_bundle(copy)
 
 

@@ -79,7 +79,7 @@ def test_the_usual_case_by_hand() -> None:
     loop = {"y": (1, 3, 256, 256), "m": (1, 1, 256, 256)}
     base = {"low": (1, 3, 268, 268), "weights": (8, 16), "image": (512, 512, 3)}
     back = {"hole": (512, 512), "order": (3, 3), "keep": (3, 1, 1)}
-    sources = {"source": (1, 1, 64, 64), "share": (1, 1, 64, 64)}
+    sources = {"offset": (1, 1, 2, 64, 64), "share": (1, 1, 64, 64)}
     prepare = {"image": (512, 512, 3), "visible": (512, 512), "weights": (4, 8), "order": (3, 3)}
     expected = [
         ("prepare", prepare),
@@ -89,6 +89,7 @@ def test_the_usual_case_by_hand() -> None:
         ("similarity", {"low": (1, 3, 268, 268), "m": (1, 1, 256, 256)}),
         ("detail", base | {"visible": (512, 512), "order": (3, 3)}),
         ("search", {"q": (1, 4096, 76), "hole": (1, 64, 64), "weight": (1, 64, 64)}),
+        ("refine", {"low": (1, 3, 268, 268), "m": (1, 1, 256, 256), "valid": (1, 256, 256)} | sources),
         ("replace", sources | {"detail": (1, 3, 512, 512), "inside": (1, 1, 512, 512)}),
         ("add_detail", base | back | {"mixed": (1, 3, 512, 512)}),
     ]

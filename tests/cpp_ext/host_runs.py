@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cpp_ext.cases import Array, ReplaceOperands, SearchOperands
+from cpp_ext.cases import Array, MatchOperands, ReplaceOperands, SearchOperands
 from cpp_ext.kernel_library import KernelLibrary
 
 INVALID_VALUE = 1  # cudaErrorInvalidValue
@@ -22,7 +22,7 @@ def aligned(array: Array) -> Array:
     return copy
 
 
-def _outputs(given: SearchOperands | ReplaceOperands, garbage: int) -> list[Array]:
+def _outputs(given: SearchOperands | MatchOperands | ReplaceOperands, garbage: int) -> list[Array]:
     return [aligned(np.full(o.nbytes, garbage, np.uint8).view(o.dtype).reshape(o.shape)) for o in given.outputs]
 
 
@@ -33,23 +33,37 @@ def _pointers(arrays: Sequence[Array]) -> list[int]:
 def run_search(
     library: KernelLibrary, given: SearchOperands, *, garbage: int = 255
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """``source`` and ``share``, with ``garbage`` in every byte of the workspace and of the outputs before."""
-    source, share = _outputs(given, garbage)
-    size = library.workspace_bytes(given.sizes)
+    """``offset`` and ``share``, with ``garbage`` in every byte of the workspace and of the outputs before."""
+    offset, share = _outputs(given, garbage)
+    size = library.search_workspace_bytes(given.sizes)
     assert size > 0
     workspace = aligned(np.full(size, garbage, np.uint8))
-    arrays = [*map(aligned, given.arrays), source, share]
+    arrays = [*map(aligned, given.arrays), offset, share]
     status = library.search(
         _pointers(arrays),
         given.sizes,
         scale=given.scale,
-        coherence=given.coherence,
-        sweeps=given.sweeps,
         workspace=workspace.ctypes.data,
         workspace_bytes=size,
     )
     assert status == 0
-    return source, share
+    return offset, share
+
+
+def run_match(
+    library: KernelLibrary, given: MatchOperands, *, garbage: int = 255
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """``matched`` and ``cost``, with ``garbage`` in every byte of the workspace and of the outputs before."""
+    matched, cost = _outputs(given, garbage)
+    size = library.match_workspace_bytes(given.sizes)
+    assert size > 0
+    workspace = aligned(np.full(size, garbage, np.uint8))
+    arrays = [*map(aligned, given.arrays), matched, cost]
+    status = library.match(
+        _pointers(arrays), given.sizes, steps=given.steps, workspace=workspace.ctypes.data, workspace_bytes=size
+    )
+    assert status == 0
+    return matched, cost
 
 
 def run_replace(library: KernelLibrary, given: ReplaceOperands, *, garbage: int = 255) -> tuple[Array, Array]:

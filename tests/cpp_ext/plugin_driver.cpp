@@ -1,7 +1,7 @@
 // Drives libiic_rt_plugin.so as an engine does, without one: `plugin_driver LIBRARY OPERATOR COMMAND ARGUMENTS...` prints
 // what the plugin answers, one fact a line, and what it logs as `log: ...`. The logger is that of the headers it is built
 // with. COMMAND is one of
-//     fields NAME:TYPE:COUNT:VALUE...   create from these attributes (TYPE is the number of a PluginFieldType)
+//     fields NAME:TYPE:COUNT:VALUES...  create from these attributes (TYPE is the number of a PluginFieldType)
 //     types T...                        types of the inputs: f32, f16, i32 or i8
 //     shapes T S...                     type of the first input, then shapes such as 1,64,16; 1..8 is a range, ? not known
 //     enqueue                           with no device memory at all
@@ -9,6 +9,7 @@
 #include <NvInferRuntime.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace nvinfer1;
@@ -23,7 +25,6 @@ using namespace nvinfer1;
 namespace {
 
 constexpr int kOutputs = 2;
-
 constexpr int kMostInputs = 4;
 
 int inputs = 0;  // of the operator
@@ -117,13 +118,11 @@ Plugin create(IPluginCreatorV3One& creator, const PluginFieldCollection& fields,
 
 Plugin createAny(IPluginCreatorV3One& creator) {
     const std::int32_t best = 2;
-    const std::int32_t sweeps = 0;
     const float scale = 40;
-    const float coherence = 3;
+    const std::int32_t steps[] = {2, 1};
     const PluginField fields[] = {{"best", &best, PluginFieldType::kINT32, 1},
-        {"scale", &scale, PluginFieldType::kFLOAT32, 1}, {"coherence", &coherence, PluginFieldType::kFLOAT32, 1},
-        {"sweeps", &sweeps, PluginFieldType::kINT32, 1}};
-    return create(creator, {4, fields}, TensorRTPhase::kBUILD);
+        {"scale", &scale, PluginFieldType::kFLOAT32, 1}, {"steps", steps, PluginFieldType::kINT32, 2}};
+    return create(creator, {3, fields}, TensorRTPhase::kBUILD);
 }
 
 void printFields(const char* who, const Plugin& plugin) {
@@ -131,9 +130,13 @@ void printFields(const char* who, const Plugin& plugin) {
     std::printf("%s:", who);
     for (int i = 0; i < fields.nbFields; ++i) {
         const PluginField& field = fields.fields[i];
-        const double value = field.type == PluginFieldType::kINT32 ? *static_cast<const std::int32_t*>(field.data)
-                                                                   : *static_cast<const float*>(field.data);
-        std::printf(" %s:%d:%d:%.9g", field.name, static_cast<int>(field.type), field.length, value);
+        std::printf(" %s:%d:%d", field.name, static_cast<int>(field.type), field.length);
+        for (int n = 0; n < field.length; ++n) {
+            const double value = field.type == PluginFieldType::kINT32
+                ? static_cast<const std::int32_t*>(field.data)[n]
+                : static_cast<const float*>(field.data)[n];
+            std::printf("%c%.9g", n == 0 ? ':' : ',', value);
+        }
     }
     std::puts("");
 }
@@ -147,14 +150,20 @@ void runFields(IPluginCreatorV3One& creator, const std::vector<std::string>& arg
     for (const std::string& argument : arguments) {
         names.push_back(split(argument, ':'));
         const auto& parts = names.back();
-        std::int32_t bits = std::atoi(parts[3].c_str());
-        if (parts[1] == "1") {
-            const float value = std::strtof(parts[3].c_str(), nullptr);
-            std::memcpy(&bits, &value, sizeof(bits));
+        const int length = std::stoi(parts[2]);
+        std::vector<std::int32_t> given;
+        for (const std::string& text : split(parts[3], ',')) {
+            std::int32_t bits = std::atoi(text.c_str());
+            if (parts[1] == "1") {
+                const float value = std::strtof(text.c_str(), nullptr);
+                std::memcpy(&bits, &value, sizeof(bits));
+            }
+            given.push_back(bits);
         }
-        values.emplace_back(2, bits);
-        fields.emplace_back(parts[0].c_str(), values.back().data(),
-            static_cast<PluginFieldType>(std::stoi(parts[1])), std::stoi(parts[2]));
+        given.resize(std::max<std::size_t>(length, given.size()), given.back());  // the field claims so many
+        values.push_back(std::move(given));
+        fields.emplace_back(
+            parts[0].c_str(), values.back().data(), static_cast<PluginFieldType>(std::stoi(parts[1])), length);
     }
     const PluginFieldCollection collection{static_cast<int>(fields.size()), fields.data()};
     Plugin plugin = create(creator, collection, TensorRTPhase::kBUILD);
@@ -241,12 +250,16 @@ void runShapes(const Plugin& plugin, DataType type, const std::vector<std::strin
     }
 }
 
-void runEnqueue(const Plugin& plugin) {
+void runEnqueue(const Plugin& plugin, const std::string& wanted) {
+    const Dims offset{5, {1, 1, 2, 2, 4}};
+    const Dims share{4, {1, 1, 2, 4}};
     const Dims search[] = {{3, {1, 8, 4}}, {3, {1, 2, 4}}, {3, {1, 2, 4}}};
-    const Dims replace[] = {{4, {1, 3, 4, 8}}, {4, {1, 1, 4, 8}}, {4, {1, 1, 2, 4}}, {4, {1, 1, 2, 4}}};
+    const Dims match[] = {{4, {1, 3, 8, 16}}, {3, {1, 8, 16}}, offset, share};
+    const Dims replace[] = {{4, {1, 3, 4, 8}}, {4, {1, 1, 4, 8}}, offset, share};
+    const Dims* const dims = wanted == "PatchSearch" ? search : wanted == "PatchMatch" ? match : replace;
     PluginTensorDesc described[kMostInputs]{};
     for (int i = 0; i < inputs; ++i) {
-        described[i].dims = inputs == 3 ? search[i] : replace[i];
+        described[i].dims = dims[i];
         described[i].type = DataType::kFLOAT;
     }
     const void* inputMemory[kMostInputs]{};
@@ -290,7 +303,7 @@ int main(int count, char** values) {
     } else if (command == "shapes") {
         runShapes(createAny(creator), typeOf(arguments[0]), {arguments.begin() + 1, arguments.end()});
     } else {
-        runEnqueue(createAny(creator));
+        runEnqueue(createAny(creator), wanted);
     }
     return 0;
 }

@@ -1,7 +1,7 @@
 """Run by test_plugin.py in a process of its own, since an engine may abort it: one request in, one answer out (JSON).
 
 {"engine": "tensorrt_rtx" or "tensorrt_lean", "library": path or null}                            load and look up
-{..., "attributes": {name: number}}                                  create PatchSearch from Python with these
+{..., "operator": name, "attributes": {name: number or list}}      create this operator from Python with these
 {..., "model": path, "shapes": {input: [...] or [[min], [opt], [max]]}, "plan": path}            parse and build
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from iic_rt.bundle.manifest import OPERATORS, OPERATORS_VERSION
 from iic_rt.engines.rtx_library import prepare_rtx_library
 
 
@@ -40,9 +41,10 @@ def build(trt: Any, builder: Any, log: Any, request: dict[str, Any]) -> dict[str
     return {"parsed": parsed, "built": plan is not None, "layers": layers}
 
 
-def create(trt: Any, creator: Any, attributes: dict[str, float]) -> bool:
-    # A whole number becomes an int32 field, any other one float32; the arrays must outlive the fields.
-    arrays = {name: np.array([v], np.int32 if isinstance(v, int) else np.float32) for name, v in attributes.items()}
+def create(trt: Any, creator: Any, attributes: dict[str, Any]) -> bool:
+    # Whole numbers become an int32 field, others one of float32; the arrays must outlive the fields.
+    arrays = {name: np.atleast_1d(value) for name, value in attributes.items()}
+    arrays = {name: a.astype(np.int32 if a.dtype.kind == "i" else np.float32) for name, a in arrays.items()}
     types = {np.dtype(np.int32): trt.PluginFieldType.INT32, np.dtype(np.float32): trt.PluginFieldType.FLOAT32}
     fields = trt.PluginFieldCollection([trt.PluginField(n, a, types[a.dtype]) for n, a in arrays.items()])
     return creator.create_plugin("layer", fields, trt.TensorRTPhase.BUILD) is not None
@@ -65,10 +67,10 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if request["library"]:
         registry.load_library(request["library"])
-    creators = {name: registry.get_creator(name, "3", "iic") for name in ("PatchSearch", "PatchReplace")}
+    creators = {name: registry.get_creator(name, str(OPERATORS_VERSION), "iic") for name in OPERATORS}
     answer["found"] = [name for name, creator in creators.items() if creator is not None]
     if "attributes" in request:
-        answer["created"] = create(trt, creators["PatchSearch"], request["attributes"])
+        answer["created"] = create(trt, creators[request["operator"]], request["attributes"])
     if "model" in request:
         answer |= build(trt, builder, log, request)
     return answer | {"log": messages}

@@ -37,24 +37,24 @@ def test_the_timed_images_are_those_of_the_runtime(holes: float) -> None:
     assert given.q.dtype == np.float16
     assert given.hole.mean() == pytest.approx(holes, rel=0.15)
     np.testing.assert_array_equal(given.weight, 1 - given.hole)
-    assert (given.best, given.sweeps) == (1, 4)
+    assert given.best == 1
 
 
 def test_regions_are_whole_patches() -> None:
     for side in kernel_bench.SIDES:
-        assert side % (2 * 64) == 0
-        assert side // 2 // 64 >= 2
+        assert side % 64 == 0
+        assert side // 64 >= 2
 
 
 def test_the_checked_cases_reach_every_kernel() -> None:
     cases = kernel_bench.CHECKED_SEARCH
     for is_long in (False, True):
         for best in (1, 4):  # the lists that are built
-            lengths = [d for _, d, b, _ in cases if min(b, 2) == min(best, 2) and d <= 128]
+            lengths = [d for _, d, b in cases if min(b, 2) == min(best, 2) and d <= 128]
             assert any((d > 80) == is_long for d in lengths)  # the instances of the tensor-core kernel
-    assert any(d > 128 for _, d, _, _ in cases)  # the scalar kernel in float16
-    assert any(sweeps for _, _, _, sweeps in cases)
-    widths = [grid[2] * half for grid, _, half, _ in kernel_bench.CHECKED_REPLACE]
+    assert any(d > 128 for _, d, _ in cases)  # the scalar kernel in float16
+    assert {len(steps) % 2 for _, _, steps in kernel_bench.CHECKED_MATCH} == {0, 1}  # the workspace is written or not
+    widths = [grid[2] * p for grid, _, p, _ in kernel_bench.CHECKED_REPLACE]
     assert {width % 2 for width in widths} == {0, 1}  # threads of one and of two pixels
 
 
@@ -97,8 +97,9 @@ def test_a_step_that_fails_leaves_what_was_saved() -> None:
 def test_float16_and_every_size_of_the_runtime_are_timed() -> None:
     steps = kernel_bench.make_steps(None, dict.fromkeys(kernel_bench.TYPES, Peaks(1.0, 1.0)), 1)  # type: ignore[arg-type]
     names = [step.of for step in steps]
-    assert len(set(names)) == 2 * (5 + 6 * 5)
+    assert len(set(names)) == 2 * (5 + 5 + 6 * 5)
     assert names[0] == "search float16 holes 1%"
+    assert "match float16 holes 60%" in names
     assert "replace float16 side 896 holes 60%" in names
 
 
@@ -119,25 +120,31 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
     monkeypatch.setattr(kernel_bench, "cache_bytes", lambda: 1)
     monkeypatch.setattr(kernel_bench, "GRID", (1, 6, 6))
     monkeypatch.setattr(kernel_bench, "PATCHES", 36)
-    monkeypatch.setattr(kernel_bench, "CHECKED_SEARCH", [((1, 4, 5), 3, 1, 1), ((1, 6, 6), 5, 2, 0)])
+    monkeypatch.setattr(kernel_bench, "CHECKED_SEARCH", [((1, 4, 5), 3, 1), ((1, 6, 6), 5, 2)])
+    monkeypatch.setattr(kernel_bench, "CHECKED_MATCH", [((1, 2, 3), 3, (2, 1))])
     monkeypatch.setattr(kernel_bench, "CHECKED_REPLACE", [((1, 2, 2), 3, 2, 1)])
     return KernelLibrary(build_host(tmp_path / "kernels.so", LIBRARY_SOURCES))
 
 
 def test_the_measurement_runs_under_the_host_shim(host: KernelLibrary) -> None:
-    assert len(kernel_bench.check_all(host)) == 2 * (2 * 4 + 2 + 4)
+    assert len(kernel_bench.check_all(host)) == 2 * (2 * 4 + 2 + 2 * 4 + 4)
     peaks = Peaks(flops=1e9, bytes=1e9)
     search = kernel_bench.time_search(host, 0.3, "float16", peaks, 1)
     assert search["rows"] == 9
-    assert search["bytes"] == 36 * 76 * 2 + 16 * 36
+    assert search["bytes"] == 36 * 76 * 2 + 20 * 36
+    matched = kernel_bench.time_match(host, 0.3, "float16", peaks, 1)
+    assert (matched["patches"], matched["steps"]) == (9, [8, 4, 2, 1])
     replaced = kernel_bench.time_replace(host, 24, 0.3, "float16", peaks, 1)  # equal to torch, or it raises
     assert (replaced["inside"], replaced["missing"]) == (144, 0)
-    for result in (search, replaced):
+    for result in (search, matched, replaced):
         assert {"kernel_ms", "kernel_launched_ms", "torch_graph_ms", "torch_ms"} <= set(result)
         assert result["roofline_ms"] > 0
 
 
 def test_a_wrong_kernel_is_not_timed(host: KernelLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.MatchCase, "enqueue", lambda case: case.cost.zero_())
+    with pytest.raises(AssertionError):
+        kernel_bench.time_match(host, 0.3, "float32", Peaks(1.0, 1.0), 1)
     monkeypatch.setattr(device.ReplaceCase, "enqueue", lambda case: case.mixed.copy_(case.detail))
     with pytest.raises(AssertionError):
         kernel_bench.time_replace(host, 24, 0.3, "float32", Peaks(1.0, 1.0), 1)

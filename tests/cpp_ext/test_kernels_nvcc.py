@@ -23,7 +23,7 @@ KERNELS = {
     "searchScalarKernel",
     "searchTensorKernel",
     "mergeKernel",
-    "coherenceKernel",
+    "matchPatchesKernel",
     "copyPatchesKernel",
 }
 SHARED_BYTES = 48 * 1024  # what a kernel gets on every device without asking

@@ -15,36 +15,14 @@ from typing import Any
 import onnx
 import pytest
 
+from iic_rt.bundle.manifest import load_bundle
+from iic_rt.bundle.shapes import RegionShapes
+from tests.cpp_ext.plugin_models import ATTRIBUTES, OPERATORS, SCALE, SHAPES, STEPS, TYPES, of_type, patch_model, ranks
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ATTRIBUTES = {"best": 1, "scale": 37.625, "coherence": 5.5, "sweeps": 3}  # found in an engine where somebody wrote them
-FIELDS = ["best:5:1:1", "scale:1:1:37.625", "coherence:1:1:5.5", "sweeps:5:1:3"]
-ROWS, COLUMNS, DESCRIPTOR, CHANNELS, HALF = 4, 6, 76, 16, 2
-MAP = [1, CHANNELS, ROWS * HALF, COLUMNS * HALF]
-SHAPES = {
-    "q": [1, ROWS * COLUMNS, DESCRIPTOR],
-    "hole": [1, ROWS, COLUMNS],
-    "weight": [1, ROWS, COLUMNS],
-    "detail": MAP,
-    "inside": [1, 1, *MAP[2:]],
-}
-TYPES = {"q": "float", "hole": "float", "weight": "float", "detail": "float", "inside": "float"}
-CREATORS = ["creator: PatchSearch 3 iic", "creator: PatchReplace 3 iic"]
-PLUGIN = 'plugin_namespace = "iic", plugin_version = "3"'
-# Stand-ins for the functions of standard operators: the plugins come before them.
-FUNCTIONS = """
-<domain: "iic", opset_import: ["" : 20]>
-PatchSearch <best, scale, coherence, sweeps, plugin_namespace, plugin_version> (q, hole, weight) => (source, share) {
-    axis = Constant <value_ints = [1]> ()
-    share = Unsqueeze(hole, axis)
-    source = Cast <to = 6> (share)
-}
-<domain: "iic", opset_import: ["" : 20]>
-PatchReplace <plugin_namespace, plugin_version> (detail, inside, source, share) => (mixed, missing) {
-    mixed = Neg(detail)
-    missing = Neg(inside)
-}
-"""
+FIELDS = ["best:5:1:1", f"scale:1:1:{SCALE}"]
+CREATORS = [f"creator: {name} 4 iic" for name in OPERATORS]
 
 
 def tensorrt_headers() -> Path:
@@ -86,8 +64,8 @@ def driver(library: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]
 def drive(driver: list[str], operator: str, *arguments: str) -> list[str]:
     """What the plugin answers and logs, line by line, after the lines about the creators."""
     lines = run(*driver, operator, *arguments).splitlines()
-    assert lines[:2] == CREATORS
-    return lines[2:]
+    assert lines[: len(CREATORS)] == CREATORS
+    return lines[len(CREATORS) :]
 
 
 def ask_engine(library: Path | None, *, engine: str = "tensorrt_rtx", **request: Any) -> dict[str, Any]:
@@ -106,33 +84,11 @@ def build_engine(library: Path | None, model: onnx.ModelProto, shapes: dict[str,
     return answer | {"plan": (folder / "model.plan").read_bytes() if answer["built"] else b""}
 
 
-def patch_model(types: dict[str, str], ranks: dict[str, int], *, functions: bool = False) -> onnx.ModelProto:
-    """A search and a replacement by what it found, with any types and ranks of the inputs."""
-    inputs = ", ".join(f"{types[name]}[{', '.join('?' * ranks[name])}] {name}" for name in types)
-    attributes = ", ".join(f"{name} = {value}" for name, value in ATTRIBUTES.items())
-    t = types["detail"]
-    return onnx.parser.parse_model(
-        f'<ir_version: 10, opset_import: ["" : 20, "iic" : 2]> patches ({inputs}) => '
-        f"({t}[?, ?, ?, ?] mixed, {t}[?, ?, ?, ?] missing, int32[?, ?, ?, ?] source, float[?, ?, ?, ?] share) {{"
-        f" source, share = iic.PatchSearch <{attributes}, {PLUGIN}> (q, hole, weight)"
-        f" mixed, missing = iic.PatchReplace <{PLUGIN}> (detail, inside, source, share) }}"
-        + (FUNCTIONS if functions else "")
-    )
-
-
-def ranks(shapes: dict[str, Any]) -> dict[str, int]:
-    return {name: len(shape[0]) if isinstance(shape[0], list) else len(shape) for name, shape in shapes.items()}
-
-
-def of_type(dtype: str) -> dict[str, str]:
-    return TYPES | dict.fromkeys(("q", "detail", "inside"), dtype)
-
-
 def assert_holds_the_plugins(answer: dict[str, Any]) -> None:
-    assert answer["layers"].count("PLUGIN_V3") == 2
+    assert answer["layers"].count("PLUGIN_V3") == len(OPERATORS)
     assert answer["built"], answer["log"]
-    numbers = [struct.pack("<f", ATTRIBUTES[name]) for name in ("scale", "coherence")]
-    for part in (b"PatchSearch", b"PatchReplace", b"iic", *(name.encode() for name in ATTRIBUTES), *numbers):
+    names = [*OPERATORS, "iic", *(name for attributes in ATTRIBUTES.values() for name in attributes)]
+    for part in (*(name.encode() for name in names), struct.pack("<f", SCALE), struct.pack("<4i", *STEPS)):
         assert part in answer["plan"], part
 
 
@@ -152,18 +108,15 @@ def test_two_functions_go_out_and_none_of_tensorrt_comes_in(library: Path) -> No
 
 @pytest.mark.parametrize("engine", ["tensorrt_rtx", "tensorrt_lean"])
 def test_engines_find_the_creators(library: Path, engine: str) -> None:
-    assert ask_engine(library, engine=engine, attributes=ATTRIBUTES) | {"log": 0} == {
-        "found": ["PatchSearch", "PatchReplace"],
-        "created": True,
-        "log": 0,
-        "stderr": "",
-    }
+    for operator in OPERATORS:
+        answer = ask_engine(library, engine=engine, operator=operator, attributes=ATTRIBUTES.get(operator, {}))
+        assert answer | {"log": 0} == {"found": OPERATORS, "created": True, "log": 0, "stderr": ""}
     assert ask_engine(None, engine=engine)["found"] == []
 
 
 def test_the_message_reaches_a_logger_of_another_layout(library: Path) -> None:
     """TensorRT-RTX has the loggers of TensorRT 11, the headers here those of TensorRT 10."""
-    answer = ask_engine(library, attributes={})
+    answer = ask_engine(library, operator="PatchSearch", attributes={})
     assert not answer["created"]
     assert messages(answer, "PatchSearch: layer 'layer' has no attribute best")
     assert answer["stderr"] == ""
@@ -193,15 +146,15 @@ def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> 
     assert_holds_the_plugins(build_engine(library, model, shapes, tmp_path))
 
 
-@pytest.mark.parametrize("name", ["search.onnx", "search.fp16.onnx", "replace.onnx", "replace.fp16.onnx"])
-def test_rtx_builds_the_shipped_graphs(library: Path, name: str, tmp_path: Path) -> None:
-    model = onnx.load(ROOT / "iic_rt" / "bundles" / "edge" / name)
-    patches, pixels = [1, 64, 64], [256, 256]
-    of_patches = {"hole": patches, "weight": patches, "source": [1, 1, *patches[1:]], "share": [1, 1, *patches[1:]]}
-    known = of_patches | {"q": [1, 4096, 76], "detail": [1, 16, *pixels], "inside": [1, 1, *pixels]}
-    answer = build_engine(library, model, {i.name: known[i.name] for i in model.graph.input}, tmp_path)
+@pytest.mark.parametrize(("name", "plugins"), [("search", 1), ("refine", 4), ("replace", 1)])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_rtx_builds_the_shipped_graphs(library: Path, name: str, plugins: int, precision: str, tmp_path: Path) -> None:
+    bundle = load_bundle("edge").at(precision)
+    shapes = RegionShapes(512, bundle.working_size).inputs()[name]
+    model = onnx.load(bundle.graphs[name].path)
+    answer = build_engine(library, model, {tensor: list(shape) for tensor, shape in shapes.items()}, tmp_path)
     assert answer["built"], answer["log"]
-    assert answer["layers"].count("PLUGIN_V3") == 1
+    assert answer["layers"].count("PLUGIN_V3") == plugins
 
 
 @pytest.mark.parametrize(
@@ -209,6 +162,7 @@ def test_rtx_builds_the_shipped_graphs(library: Path, name: str, tmp_path: Path)
     [
         ({"q": "int8"}, "PatchSearch: q is int8; allowed is float32 or float16"),
         ({"hole": "float16"}, "PatchSearch: hole is float16; allowed is float32"),
+        ({"valid": "float16"}, "PatchMatch: valid is float16; allowed is float32"),
         ({"inside": "float16"}, "PatchReplace: detail is float32 and inside is float16; allowed is one type"),
     ],
 )
@@ -225,6 +179,9 @@ def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], messag
         ({"q": [1, 23, 76]}, "PatchSearch: N of q is 23, and hole has 4 rows and 6 columns; allowed is their product"),
         ({"q": [24, 76]}, "PatchSearch: q has 2 dimensions; allowed are 3: [B, N, D]"),
         ({"q": [1, 24, 0]}, "PatchSearch: D of q is 0; allowed is 1 to 2147483647"),
+        ({"features": [1, 3, 8, 24], "valid": [1, 8, 24]}, "PatchMatch: h is 8 and there are 4 rows of patches"),
+        ({"features": [1, 3, 16, 28], "valid": [1, 16, 28]}, "PatchMatch: w is 28 and there are 6 columns of patches"),
+        ({"valid": [1, 16, 23]}, "PatchMatch: w is 24 in features and 23 in valid; allowed is one w for all"),
         ({"inside": [1, 2, 8, 12]}, "PatchReplace: axis 1 of inside is 2; allowed is 1"),
         ({"detail": [1, 16, 9, 12], "inside": [1, 1, 9, 12]}, "PatchReplace: h is 9 and there are 4 rows of patches"),
         ({"detail": [1, 16, 8, 18], "inside": [1, 1, 8, 18]}, "PatchReplace: a patch is 2 pixels high and 3 wide"),
@@ -240,6 +197,9 @@ def test_rtx_is_told_of_wrong_shapes(library: Path, wrong: dict[str, Any], messa
 def test_attributes_survive_copies_and_engines(driver: list[str]) -> None:
     lines = drive(driver, "PatchSearch", "fields", "other:5:1:3", *FIELDS)
     assert lines == [f"{who}: {' '.join(FIELDS)}" for who in ("created", "cloned", "attached", "again")]
+    for steps in ("steps:5:1:7", "steps:5:4:8,4,2,1", f"steps:5:16:{','.join('9' * 16)}"):
+        lines = drive(driver, "PatchMatch", "fields", "other:5:1:3", steps)
+        assert lines == [f"{who}: {steps}" for who in ("created", "cloned", "attached", "again")]
     lines = drive(driver, "PatchReplace", "fields", "other:5:1:3")
     assert lines == [f"{who}:" for who in ("created", "cloned", "attached", "again")]
 
@@ -247,21 +207,37 @@ def test_attributes_survive_copies_and_engines(driver: list[str]) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("bests:5:1:1", "layer 'layer' has no attribute best; it must have this one, a number of type int32"),
+        ("bests:5:1:1", "layer 'layer' has no attribute best; it must have this one: type 5 (int32), 1 value"),
         ("best:1:1:1", "attribute best of layer 'layer' has field type 1 and 1 values; allowed is type 5 (int32)"),
         ("best:5:1:5", "attribute best of layer 'layer' is 5; the kernels take 1 to 4"),
         ("best:5:1:0", "attribute best of layer 'layer' is 0; the kernels take 1 to 4"),
-        ("best:5:1:2", "attribute sweeps of layer 'layer' is 3; allowed is 0, and any above where best is 1"),
         ("scale:1:2:3", "attribute scale of layer 'layer' has field type 1 and 2 values; allowed is type 1 (float32)"),
         ("scale:1:1:nan", "attribute scale of layer 'layer' is nan; allowed is any finite number"),
-        ("coherence:1:1:-1", "attribute coherence of layer 'layer' is -1; allowed is any finite number from 0"),
-        ("sweeps:5:1:-1", "attribute sweeps of layer 'layer' is -1; allowed is 0"),
     ],
 )
-def test_wrong_attributes_are_refused(driver: list[str], changed: str, message: str) -> None:
+def test_wrong_attributes_of_the_search_are_refused(driver: list[str], changed: str, message: str) -> None:
     kept = [field for field in FIELDS if not changed.startswith(field.split(":")[0])]
     log, answer = drive(driver, "PatchSearch", "fields", changed, *kept)
     assert log.startswith(f"log: 1 iic::PatchSearch: {message}")
+    assert answer == "refused"
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("step:5:1:1", "layer 'layer' has no attribute steps; it must have this one: type 5 (int32), 1 to 16 values"),
+        ("steps:1:1:1", "attribute steps of layer 'layer' has field type 1 and 1 values; allowed is type 5 (int32)"),
+        (
+            "steps:5:17:1",
+            "attribute steps of layer 'layer' has field type 5 and 17 values; allowed is type 5 (int32), 1",
+        ),
+        ("steps:5:0:1", "attribute steps of layer 'layer' has field type 5 and 0 values; allowed is type 5 (int32), 1"),
+        ("steps:5:3:2,0,1", "attribute steps of layer 'layer' holds 0; allowed is 1 or more"),
+    ],
+)
+def test_wrong_steps_are_refused(driver: list[str], field: str, message: str) -> None:
+    log, answer = drive(driver, "PatchMatch", "fields", field)
+    assert log.startswith(f"log: 1 iic::PatchMatch: {message}")
     assert answer == "refused"
 
 
@@ -275,6 +251,8 @@ def test_without_a_logger_messages_go_to_stderr(driver: list[str]) -> None:
 def test_types_that_are_allowed(driver: list[str], t: str) -> None:
     answer = ["outputs: i32 f32", "linear: 11111", "other: 00000"]
     assert drive(driver, "PatchSearch", "types", t, "f32", "f32") == answer
+    answer = ["outputs: i32 f32", "linear: 111111", "other: 000000"]
+    assert drive(driver, "PatchMatch", "types", t, "f32", "i32", "f32") == answer
     answer = [f"outputs: {t} {t}", "linear: 111111", "other: 000000"]
     assert drive(driver, "PatchReplace", "types", t, t, "i32", "f32") == answer
 
@@ -283,6 +261,9 @@ def test_types_that_are_not_allowed(driver: list[str]) -> None:
     log, answer, linear, _ = drive(driver, "PatchSearch", "types", "f16", "f16", "f32")
     assert log.startswith("log: 1 iic::PatchSearch: hole is float16; allowed is float32")
     assert (answer, linear) == ("refused", "linear: 10100")
+    log, answer, linear, _ = drive(driver, "PatchMatch", "types", "f16", "f32", "f32", "f32")
+    assert log.startswith("log: 1 iic::PatchMatch: offset is float32; allowed is int32")
+    assert (answer, linear) == ("refused", "linear: 110100")
     log, answer, linear, _ = drive(driver, "PatchReplace", "types", "f16", "f32", "f32", "f32")
     assert log.startswith("log: 1 iic::PatchReplace: detail is float16 and inside is float32; allowed is one type")
     assert (answer, linear) == ("refused", "linear: 100100")
@@ -294,17 +275,30 @@ def search_shapes(
     return ["PatchSearch", "shapes", type_of_q, f"{b},{n},{d}", f"{b},{rows},{columns}", f"{b},{rows},{columns}"]
 
 
-def replace_shapes(b: str = "1", h: str = "8", w: str = "12", rows: str = "4", columns: str = "6") -> list[str]:
-    patches = f"{b},1,{rows},{columns}"
-    return ["PatchReplace", "shapes", "f32", f"{b},16,{h},{w}", f"{b},1,{h},{w}", patches, patches]
+def match_shapes(
+    b: str = "1", h: str = "16", w: str = "24", rows: str = "4", columns: str = "6", axes: str = "1,2"
+) -> list[str]:
+    offset, share = f"{b},{axes},{rows},{columns}", f"{b},1,{rows},{columns}"
+    return ["PatchMatch", "shapes", "f32", f"{b},3,{h},{w}", f"{b},{h},{w}", offset, share]
+
+
+def replace_shapes(
+    b: str = "1", h: str = "8", w: str = "12", rows: str = "4", columns: str = "6", axes: str = "1,2"
+) -> list[str]:
+    offset, share = f"{b},{axes},{rows},{columns}", f"{b},1,{rows},{columns}"
+    return ["PatchReplace", "shapes", "f32", f"{b},16,{h},{w}", f"{b},1,{h},{w}", offset, share]
 
 
 def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
     good = ["configured: 0", "changed: 0"]
-    outputs = ["shapes: 0", "output: 2 2 4 6", "output: 2 2 4 6"]  # the driver's best is 2
+    outputs = ["shapes: 0", "output: 2 2 2 4 6", "output: 2 2 4 6"]  # the driver's best is 2
     assert drive(driver, *search_shapes("2"))[:-1] == outputs + good
-    outputs = ["shapes: 0", "output: -1 2 -1 6", "output: -1 2 -1 6"]
+    outputs = ["shapes: 0", "output: -1 2 2 -1 6", "output: -1 2 -1 6"]
     assert drive(driver, *search_shapes("1..2", "6..24", "1..4"))[:-1] == outputs + good
+    outputs = ["shapes: 0", "output: 2 1 2 4 6", "output: 2 1 4 6"]
+    assert drive(driver, *match_shapes("2")) == [*outputs, *good, "workspace: 384"]
+    outputs = ["shapes: 0", "output: 1 1 2 -1 6", "output: 1 1 -1 6"]
+    assert drive(driver, *match_shapes("1", "4..64", rows="1..16")) == [*outputs, *good, "workspace: 768"]
     outputs = ["shapes: 0", "output: 2 16 8 12", "output: 2 1 8 12"]
     assert drive(driver, *replace_shapes("2")) == [*outputs, *good, "workspace: 0"]
     outputs = ["shapes: 0", "output: 1 16 -1 -1", "output: 1 1 -1 -1"]
@@ -320,6 +314,12 @@ def test_shapes_pass_to_the_outputs(driver: list[str]) -> None:
         ),
         (search_shapes(n="25"), "N of q is 25, and hole has 4 rows and 6 columns"),
         (search_shapes(n="1", rows="1", columns="1"), "best is 2 and N is 1; allowed is 1 to N"),
+        (match_shapes(h="8"), "h is 8 and there are 4 rows of patches; allowed is 4 times as many"),
+        (match_shapes(w="25"), "w is 25 and there are 6 columns of patches; allowed is 4 times as many"),
+        (match_shapes(axes="2,2"), "axis 1 of offset is 2; allowed is 1 (offset is [B, 1, 2, rows, columns])"),
+        (match_shapes(axes="1,1"), "axis 2 of offset is 1; allowed is 2 (offset is [B, 1, 2, rows, columns])"),
+        (replace_shapes(axes="1,3"), "axis 2 of offset is 3; allowed is 2 (offset is [B, best, 2, rows, columns])"),
+        (replace_shapes(axes="2,2"), "best is 2 in offset and 1 in share; allowed is one best for all inputs"),
         (replace_shapes(h="6"), "h is 6 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
         (replace_shapes(h="4"), "h is 4 and there are 4 rows of patches; allowed is a multiple, 2 or more"),
         (replace_shapes(h="12"), "a patch is 3 pixels high and 2 wide; allowed is h / rows = w / columns"),
@@ -341,6 +341,7 @@ def test_a_size_that_is_unknown_at_run_time_is_refused(driver: list[str]) -> Non
     ("shapes", "message"),
     [
         (search_shapes("70000"), "B 70000, 4 rows, 6 columns, D 76 is more than the kernels take"),
+        (match_shapes("70000"), "B 70000, C 3, 4 rows, 6 columns is more than the kernel takes"),
         (replace_shapes("70000"), "B 70000, C 16, h 8, w 12 is more than the kernel takes"),
         (replace_shapes("1", "80000", "120000"), "B 1, C 16, h 80000, w 120000 is more than the kernel takes"),
     ],
@@ -368,6 +369,10 @@ def test_a_launch_that_fails_is_told(driver: list[str]) -> None:
     log, answer = drive(driver, "PatchSearch", "enqueue")
     assert log.startswith("log: 1 iic::PatchSearch: the kernels were not launched: ")
     assert log.endswith("(B 1, N 8, D 4, rows 2, columns 4)")
+    assert answer == "enqueued: 1"
+    log, answer = drive(driver, "PatchMatch", "enqueue")
+    assert log.startswith("log: 1 iic::PatchMatch: the kernels were not launched: ")
+    assert log.endswith("(B 1, C 3, h 8, w 16, rows 2, columns 4)")
     assert answer == "enqueued: 1"
     log, answer = drive(driver, "PatchReplace", "enqueue")
     assert log.startswith("log: 1 iic::PatchReplace: the kernels were not launched: ")

@@ -14,7 +14,7 @@ from tests.cpp_ext.host_runs import INVALID_VALUE, aligned, run_replace
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
 
 TYPES = pytest.mark.parametrize("dtype", ["float32", "float16"])
-# (batch, rows, columns), channels, pixels of a patch. Threads take two pixels where the width is even, and 8 channels.
+# (batch, rows, columns), channels, pixels of a patch. Threads take two pixels where the width is even, and 4 channels.
 SIZES = [
     ((1, 1, 1), 1, 2),
     ((1, 1, 1), 3, 5),
@@ -47,7 +47,7 @@ def test_it_equals_the_specification(
 
 @TYPES
 def test_the_cases_above_copy_and_miss_pixels(library: KernelLibrary, dtype: str) -> None:
-    given = make_replace_operands(*SIZES[4], dtype, holes=0.3)
+    given = make_replace_operands(*SIZES[5], dtype, holes=0.3)
     _, missing = run_replace(library, given)
     assert 0 < missing.sum() < given.inside.sum()
 
@@ -57,7 +57,7 @@ def test_a_hole_patch_copies_the_patch_that_it_is_told(library: KernelLibrary, d
     given = make_replace_operands((1, 4, 4), 3, 5, dtype, holes=0.0)
     given.inside[:] = 0
     given.inside[0, 0, 5:10, 5:10] = 1  # the patch of row 1 and column 1
-    given.source[:] = 15
+    given.offset[:] = 8  # to the patch of row 3 and column 3
     given.share[:] = 1
     mixed, missing = run_replace(library, given)
     assert not missing.any()
@@ -87,10 +87,30 @@ def test_what_is_not_above_zero_is_outside(library: KernelLibrary, dtype: str) -
 
 
 @TYPES
-def test_sources_that_no_patch_has_stay_in_the_map(library: KernelLibrary, dtype: str) -> None:
+@pytest.mark.parametrize("p", [2, 3, 5, 8])
+def test_offsets_are_rounded_to_pixels(library: KernelLibrary, dtype: str, p: int) -> None:
+    """One hole pixel in the middle of the map copies along its row, by every number of quarters that stays in it."""
+    given = make_replace_operands((1, 1, 9), 1, p, dtype, holes=0.0)
+    column = 4 * p + p // 2
+    given.detail[0, 0] = np.arange(9 * p)
+    given.inside[0, 0, 0, column] = 1
+    given.share[:] = 1
+    for quarters in (q for q in range(-13, 14) if q):
+        given.offset[:, :, 0], given.offset[:, :, 1] = 0, quarters
+        moved = int(np.floor((quarters * p + 2) / 4))
+        mixed, missing = run_replace(library, given)
+        check_replace(given, mixed, missing)
+        if moved:
+            assert mixed[0, 0, 0, column] == column + moved
+        else:
+            assert missing[0, 0, 0, column] == 1  # it would copy itself
+
+
+@TYPES
+def test_offsets_of_any_number_stay_in_the_map(library: KernelLibrary, dtype: str) -> None:
     given = make_replace_operands((1, 3, 4), 2, 4, dtype)
-    wild = replace(given, source=np.resize(np.int32([-(2**31), 2**31 - 1, -1, 12]), given.source.shape))
-    near = replace(given, source=np.clip(wild.source, 0, 11))
+    wild = replace(given, offset=np.resize(np.int32([-(2**31), 2**31 - 1, -(2**29), 2**28]), given.offset.shape))
+    near = replace(given, offset=np.clip(wild.offset, -16, 16))  # the whole map
     for got, expected in zip(run_replace(library, wild), run_replace(library, near), strict=True):
         np.testing.assert_array_equal(got, expected)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpp_ext.cases import SearchOperands, check_search, make_search_operands
+from cpp_ext.cases import SearchOperands, check_search, make_search_operands, sources_of
 from cpp_ext.kernel_library import (
     LIBRARY_SOURCES,
     KernelLibrary,
@@ -54,18 +54,6 @@ def test_the_best_patches_are_those_of_the_specification(library: KernelLibrary,
     assert len(np.unique(run_search(library, given)[1])) > 3  # not all shares are 1, 0 or equal
 
 
-@pytest.mark.parametrize("case", [((2, 8, 9), 5, "float32"), ((2, 8, 9), 5, "float16"), ((1, 6, 6), 130, "float16")])
-@pytest.mark.parametrize(("sweeps", "holes"), [(1, 0.4), (1, 0.8), (2, 0.8), (4, 1.0)])
-def test_the_sweeps_are_those_of_the_specification(
-    library: KernelLibrary, case: Case, sweeps: int, holes: float
-) -> None:
-    given = make_search_operands(*case, holes=holes, sweeps=sweeps)
-    source, share = run_search(library, given)
-    check_search(given, source, share)
-    if sweeps == 1:  # later ones need not change anything
-        assert (source != run_search(library, replace(given, sweeps=sweeps - 1))[0]).any()
-
-
 @pytest.mark.parametrize("case", [((2, 9, 10), 76, "float32"), ((1, 12, 17), 76, "float16")])
 @pytest.mark.parametrize("best", [1, 4])
 def test_real_descriptors_at_the_scale_of_the_release(library: KernelLibrary, case: Case, best: int) -> None:
@@ -81,17 +69,18 @@ def test_a_small_hole_is_shared_between_blocks(library: KernelLibrary, case: Cas
     given.hole[:, 3, 5] = 1
     check_search(given, *run_search(library, given))
     given.q[...] = 1
-    source, _ = run_search(library, given)
-    check_search(given, source, run_search(library, given)[1])
-    np.testing.assert_array_equal(source[0, :, 3, 5], np.flatnonzero(given.weight[0])[:best])
+    offset, share = run_search(library, given)
+    check_search(given, offset, share)
+    np.testing.assert_array_equal(sources_of(offset)[0, :, 3 * 20 + 5], np.flatnonzero(given.weight[0])[:best])
 
 
 @TYPES
 def test_an_image_without_a_valid_patch_stays_zero(library: KernelLibrary, dtype: str) -> None:
-    given = make_search_operands((3, 5, 8), 4, dtype, holes=0.5, sweeps=1)
+    given = make_search_operands((3, 5, 8), 4, dtype, holes=0.5)
     given.weight[1] = 0
-    source, share = run_search(library, given)
-    check_search(given, source, share)
+    offset, share = run_search(library, given)
+    check_search(given, offset, share)
+    assert not offset[1].any()
     assert [bool(s.any()) for s in share] == [True, False, True]
 
 
@@ -102,10 +91,10 @@ def test_the_only_valid_patch_is_chosen(library: KernelLibrary, dtype: str, best
     given = make_search_operands((1, 5, 8), 5, dtype, holes=1.0, best=best)
     given.weight[:] = 0
     given.weight.reshape(-1)[only] = 1e-30
-    source, share = run_search(library, given)
-    assert (source[0, 0] == only).all()
+    offset, share = run_search(library, given)
+    assert (sources_of(offset)[0, 0] == only).all()
     assert (share[0, 0] == 1).all()
-    assert not source[0, 1:].any()
+    assert not offset[0, 1:].any()
     assert not share[0, 1:].any()
 
 
@@ -115,14 +104,14 @@ def test_weights_count_as_multiples(library: KernelLibrary, dtype: str) -> None:
     given.q[...] = given.q[:, :1]  # all alike: only the weights tell them apart
     given.weight[:] = 0
     given.weight.reshape(-1)[[3, 33]] = 1, 3
-    source, share = run_search(library, given)
-    assert (source[0].reshape(2, -1) == [[33], [3]]).all()
+    offset, share = run_search(library, given)
+    assert (sources_of(offset)[0] == [[33], [3]]).all()
     np.testing.assert_allclose(share[0].reshape(2, -1), np.broadcast_to([[0.75], [0.25]], (2, 34)), atol=1e-6)
 
 
 @TYPES
 def test_what_is_not_above_zero_is_no_hole_and_not_valid(library: KernelLibrary, dtype: str) -> None:
-    given = make_search_operands((1, 5, 8), 5, dtype, holes=0.5, sweeps=2)
+    given = make_search_operands((1, 5, 8), 5, dtype, holes=0.5)
     odd = replace(given, hole=given.hole.copy(), weight=given.weight.copy())
     odd.hole[given.hole == 0] = np.resize([-1, np.nan, -0.0], (given.hole == 0).sum())
     odd.weight[given.weight == 0] = np.resize([-1, np.nan, -0.0], (given.weight == 0).sum())
@@ -131,19 +120,18 @@ def test_what_is_not_above_zero_is_no_hole_and_not_valid(library: KernelLibrary,
 
 
 @TYPES
-@pytest.mark.parametrize("sweeps", [0, 2])
-def test_descriptors_that_are_no_numbers_stay_in_range(library: KernelLibrary, dtype: str, sweeps: int) -> None:
-    given = make_search_operands((1, 5, 8), 5, dtype, holes=0.5, sweeps=sweeps)
+def test_descriptors_that_are_no_numbers_stay_in_range(library: KernelLibrary, dtype: str) -> None:
+    given = make_search_operands((1, 5, 8), 5, dtype, holes=0.5)
     given.q[:, ::3] = np.nan
-    source, share = run_search(library, given)
-    assert ((source >= 0) & (source < 40)).all()
+    offset, share = run_search(library, given)
+    sources_of(offset)  # all of them are patches, or it raises
     assert np.isfinite(share).all()
 
 
 @TYPES
 @pytest.mark.parametrize("best", [1, 4])
 def test_two_runs_are_equal_whatever_the_workspace_held(library: KernelLibrary, dtype: str, best: int) -> None:
-    given = make_search_operands((1, 15, 20), 8, dtype, holes=0.05, best=best, sweeps=best == 1, exact=False)
+    given = make_search_operands((1, 15, 20), 8, dtype, holes=0.05, best=best, exact=False)
     for first, second in zip(run_search(library, given), run_search(library, given, garbage=0), strict=True):
         np.testing.assert_array_equal(first, second)
 
@@ -154,20 +142,16 @@ def small() -> SearchOperands:
 
 def test_wrong_arguments_are_refused(library: KernelLibrary) -> None:
     given = small()
-    size = library.workspace_bytes(given.sizes)
+    size = library.search_workspace_bytes(given.sizes)
     memory = [aligned(np.full(256, 7, np.uint8)) for _ in range(5)]
     workspace = aligned(np.zeros(size + 16, np.uint8))
     good = [m.ctypes.data for m in memory]
 
-    def status(
-        pointers: list[int], *, at: int = workspace.ctypes.data, room: int = size, sweeps: int = 0, **sizes: int
-    ) -> int:
+    def status(pointers: list[int], *, at: int = workspace.ctypes.data, room: int = size, **sizes: int) -> int:
         changed = given.sizes
         for name, value in sizes.items():
             setattr(changed, name, value)
-        return library.search(
-            pointers, changed, scale=1.0, coherence=0.0, sweeps=sweeps, workspace=at, workspace_bytes=room
-        )
+        return library.search(pointers, changed, scale=1.0, workspace=at, workspace_bytes=room)
 
     for i in range(5):
         assert status([*good[:i], 0, *good[i + 1 :]]) == INVALID_VALUE
@@ -178,9 +162,8 @@ def test_wrong_arguments_are_refused(library: KernelLibrary) -> None:
     for name in ("batch", "rows", "columns", "descriptor", "best"):
         for bad in (0, -1):
             assert status(good, **{name: bad}) == INVALID_VALUE
-    for wrong in ({"best": 5}, {"best": 2, "rows": 1, "columns": 1}, {"type": 2}, {"sweeps": -1}):
+    for wrong in ({"best": 5}, {"best": 2, "rows": 1, "columns": 1}, {"type": 2}):
         assert status(good, room=1 << 20, **wrong) == INVALID_VALUE
-    assert status(good, room=1 << 20, sweeps=1, best=2) == INVALID_VALUE
     for m in memory:
         assert (m == 7).all()
     for m in memory[:3]:
@@ -189,24 +172,24 @@ def test_wrong_arguments_are_refused(library: KernelLibrary) -> None:
 
 
 def test_sizes_that_no_launch_can_number_are_refused(library: KernelLibrary) -> None:
-    assert library.workspace_bytes(SearchSizes(1, 64, 64, 76, 1, FLOAT16)) > 0
-    for sizes in [(65536, 1, 1, 1), (1, 1 << 10, 1 << 10, 1 << 12), (1, 1 << 14, 1 << 13, 1)]:
-        assert library.workspace_bytes(SearchSizes(*sizes, 1, FLOAT16)) == 0
+    assert library.search_workspace_bytes(SearchSizes(1, 64, 64, 76, 1, FLOAT16)) > 0
+    for sizes in [(65536, 1, 1, 1), (1, 1 << 10, 1 << 10, 1 << 12), (1, 1 << 15, 1 << 14, 1)]:
+        assert library.search_workspace_bytes(SearchSizes(*sizes, 1, FLOAT16)) == 0
 
 
 def test_the_workspace_stays_small_and_grows_with_every_size(library: KernelLibrary) -> None:
     # The N x N matrix of logits alone would be 64 MiB in float32.
-    assert library.workspace_bytes(SearchSizes(1, 64, 64, 76, 1, FLOAT16)) < 1 << 20
-    assert library.workspace_bytes(SearchSizes(1, 64, 64, 76, 4, FLOAT16)) < 3 << 20
+    assert library.search_workspace_bytes(SearchSizes(1, 64, 64, 76, 1, FLOAT16)) < 1 << 20
+    assert library.search_workspace_bytes(SearchSizes(1, 64, 64, 76, 4, FLOAT16)) < 3 << 20
     sizes = [1, 1, 1, 1, 1, FLOAT32]
-    before = library.workspace_bytes(SearchSizes(*sizes))
+    before = library.search_workspace_bytes(SearchSizes(*sizes))
     rng = np.random.default_rng(5)
     for _ in range(60):
         axis = int(rng.integers(6))
         sizes[axis] = {4: min(sizes[4] + 1, 4, sizes[1] * sizes[2]), 5: FLOAT16}.get(
             axis, sizes[axis] + sizes[axis] // 3 + 1
         )
-        now = library.workspace_bytes(SearchSizes(*sizes))
+        now = library.search_workspace_bytes(SearchSizes(*sizes))
         if now == 0:
             break
         assert now >= before
@@ -215,7 +198,7 @@ def test_the_workspace_stays_small_and_grows_with_every_size(library: KernelLibr
 
 def test_the_headers_stand_alone(tmp_path: Path) -> None:
     """A program that includes one needs nothing of the kernels' headers."""
-    for operator in ("search", "replace"):
+    for operator in ("search", "match", "replace"):
         program = tmp_path / f"{operator}.cpp"
         program.write_text(
             f'#include "patch_{operator}.h"\nint main() {{ return iic::DataType::kFloat32 != iic::DataType{{}}; }}\n'

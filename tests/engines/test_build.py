@@ -38,19 +38,27 @@ def test_every_graph_builds(name: str, rtx: EngineLibrary) -> None:
     assert len(build_engine(rtx, GRAPHS[name], shapes_of(name))) > 100_000
 
 
-@pytest.mark.parametrize(("name", "operator"), [("search", b"PatchSearch"), ("replace", b"PatchReplace")])
+@pytest.mark.parametrize(
+    ("name", "operators"),
+    [
+        ("search", {"PatchSearch": 1}),
+        ("refine", {"PatchMatch": 2, "PatchReplace": 2}),
+        ("replace", {"PatchReplace": 1}),
+    ],
+)
 def test_a_graph_with_the_plugin_builds(
     plugin: Path,  # noqa: F811
     rtx: EngineLibrary,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    operator: bytes,
+    operators: dict[str, int],
 ) -> None:
     monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
-    assert operator in build_engine(rtx, GRAPHS[name], shapes_of(name))
+    engine = build_engine(rtx, GRAPHS[name], shapes_of(name))
+    assert all(operator.encode() in engine for operator in operators)
     another = EngineLibrary("tensorrt-rtx", rtx.trt)  # in the same process
     layers = describe_network(another, GRAPHS[name], shapes_of(name))
-    assert [layer["type"] for layer in layers].count("PLUGIN_V3") == 1
+    assert [layer["type"] for layer in layers].count("PLUGIN_V3") == sum(operators.values())
 
 
 def test_a_missing_plugin_is_an_error(rtx: EngineLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iic_rt.bundle.manifest import OPERATORS
+from iic_rt.bundle.manifest import OPERATORS, OPERATORS_VERSION
 from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.folders import cache_folder, plugin_path
 from iic_rt.errors import BackendError
@@ -30,7 +30,7 @@ class Logger:
 class Registry:
     """Of a process: finds the plugin, of a version, in one file."""
 
-    def __init__(self, good: Path | None = None, version: str = "3") -> None:
+    def __init__(self, good: Path | None = None, version: str = str(OPERATORS_VERSION)) -> None:
         self.good, self.version, self.loaded = good, version, []
 
     def load_library(self, path: str) -> None:
@@ -139,9 +139,8 @@ def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -
     """Any library that loads, and whose plugin is not the one that the graphs name."""
     path = Path(importlib.import_module("_ctypes").__file__)
     monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
-    with pytest.raises(
-        BackendError, match=r"not hold iic::PatchSearch and iic::PatchReplace, version 3\. .*install\.sh"
-    ):
+    operators = "iic::PatchSearch, iic::PatchMatch and iic::PatchReplace"
+    with pytest.raises(BackendError, match=rf"not hold {operators}, version 4\. .*install\.sh"):
         EngineLibrary("tensorrt", module("10.3.0", Registry(path, "1"))).load_plugin()
 
 

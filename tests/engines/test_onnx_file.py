@@ -9,11 +9,14 @@ from iic_rt.bundle.manifest import load_bundle
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
 
 
-@pytest.mark.parametrize(("name", "operator"), [("search", "PatchSearch"), ("replace", "PatchReplace")])
-def test_functions_go_and_the_rest_stays(name: str, operator: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "operators"),
+    [("search", {"PatchSearch"}), ("refine", {"PatchMatch", "PatchReplace"}), ("replace", {"PatchReplace"})],
+)
+def test_functions_go_and_the_rest_stays(name: str, operators: set[str]) -> None:
     content = load_bundle("edge").graphs[name].path.read_bytes()
     model = onnx.load_from_string(content)
-    assert [function.name for function in model.functions] == [operator]
+    assert {function.name for function in model.functions} == operators
     del model.functions[:]
     assert onnx.load_from_string(without_functions(content)) == model
 
@@ -26,7 +29,8 @@ def test_a_model_without_functions_stays_as_it_is(name: str) -> None:
 
 def test_which_graph_needs_the_plugin() -> None:
     graphs = load_bundle("edge").graphs
-    assert [name for name, graph in graphs.items() if needs_plugin(graph.path.read_bytes())] == ["search", "replace"]
+    needing = {name for name, graph in graphs.items() if needs_plugin(graph.path.read_bytes())}
+    assert needing == {"search", "refine", "replace"}
 
 
 def test_every_kind_of_field_is_stepped_over() -> None:

@@ -123,6 +123,7 @@ def test_engines_are_named_and_wanted_once() -> None:
         "composite-fp16-256",
         "similarity-fp16-256",
         "search-fp16-256",
+        "refine-fp16-256",
         "detail-fp16-256",
         "replace-fp16-256",
         "add_detail-fp16-256",
@@ -167,13 +168,14 @@ def test_the_bundle_is_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["built"]
     assert not (out / "old.engine").exists()
     assert made.name == "built"
-    assert len(made.engines) == 14
+    assert len(made.engines) == 15
     assert {engine.graph for engine in made.engines} == set(HALF.graphs)
     for engine in made.engines:
         facts = engine.target, engine.version, engine.compute_capability, engine.precision
         assert facts == ("tensorrt-rtx", rtx.version, "any", precision)
-        assert engine.plugin == ("3" if engine.graph in ("search", "replace") else None)
-        assert (b"Patch" in engine.path.read_bytes()) == (engine.graph in ("search", "replace"))
+        with_operators = engine.graph in ("search", "refine", "replace")
+        assert engine.plugin == ("4" if with_operators else None)
+        assert (b"Patch" in engine.path.read_bytes()) == with_operators
     for original in (SHIPPED / "edge").glob("*.onnx"):
         assert file_sha256(out / original.name) == file_sha256(original)
     layers = json.loads((out / LAYERS).read_text())["engines"]

@@ -14,10 +14,9 @@ from onnx import numpy_helper
 
 from export.__main__ import main
 from export.accuracy import EXAMPLES, load_pictures
-from export.bundle import PIXEL_GRAPHS, ParityError, write_bundle
+from export.bundle import SHARED_GRAPHS, ParityError, write_bundle
 from export.graphs import OPSET, build_step
 from export.parity import check_parity, parity_masks
-from export.pixel_graphs import build_composite, build_prepare, build_seam
 from export.upsample_graphs import build_upsample_graphs
 from iic_rt import Inpainter
 from iic_rt.bundle.manifest import SHIPPED, file_sha256, load_bundle
@@ -74,7 +73,7 @@ def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def graphs(_generator: object, _upsampler: object, precision: str) -> dict[str, onnx.ModelProto]:
         entries = load_bundle(bundle).precisions[precision]
-        return {name: onnx.load(graph.path) for name, graph in entries.items() if name not in PIXEL_GRAPHS}
+        return {name: onnx.load(graph.path) for name, graph in entries.items() if name not in SHARED_GRAPHS}
 
     monkeypatch.setattr("export.bundle.build_graphs", graphs)
 
@@ -145,6 +144,7 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
         "manifest.json",
         "parity.json",
         "prepare.onnx",
+        "refine.onnx",
         "replace.fp16.onnx",
         "replace.onnx",
         "seam.onnx",
@@ -162,7 +162,7 @@ def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
     upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
     halves = build_step(generator, "fp16"), *build_upsample_graphs(upsampler, "fp16").values()
     exact = build_step(generator), *build_upsample_graphs(upsampler).values()
-    for model in (build_prepare(), build_seam(), build_composite(), *exact, *halves):
+    for model in (*(build() for build in SHARED_GRAPHS.values()), *exact, *halves):
         content = model.SerializeToString()
         assert b"site-packages" not in content
         assert b"/home" not in content

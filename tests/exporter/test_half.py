@@ -19,10 +19,11 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bundle.manifest import MANIFEST, SHIPPED, file_sha256, load_bundle
 
 EDGE = SHIPPED / "edge"
-# What computes in float32 in the FP16 graphs: the base is enlarged by two products and two selections of rows, and the
-# colours are put in order.
+# What computes in float32 in the FP16 graphs: the base is enlarged by two products and two selections of rows, the
+# colours are put in order, and patches are matched under a Gaussian.
 BASE = {"row_taps", "rows_of_groups", "column_taps", "columns_of_groups"}
 FLOAT32 = {"step": set(), "similarity": set(), "search": set(), "replace": set()}
+FLOAT32 |= {"refine": {"blurred_rows", "blurred"}}
 FLOAT32 |= {"detail": BASE | {"flat_rgb"}, "add_detail": BASE | {"flat_channels"}}
 
 
@@ -75,7 +76,8 @@ def test_borders() -> None:
             assert (half.name, half.shape) == (float_.name, float_.shape)
             changed = half.name in halves.get(name, set())
             assert half.dtype == ("float16" if changed else float_.dtype), (name, half.name)
-    assert bundle.precisions["fp16"]["prepare"] == bundle.precisions["fp32"]["prepare"]
+    for name in ("prepare", "refine"):
+        assert bundle.precisions["fp16"][name] == bundle.precisions["fp32"][name]
 
 
 def test_fp16_runs(rng: np.random.Generator) -> None:

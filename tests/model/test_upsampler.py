@@ -103,15 +103,17 @@ def test_copying_is_that_of_the_specification(p: int) -> None:
     source = torch.randint(0, groups**2, (groups**2,), generator=random)
     share = (torch.rand(groups**2, generator=random) < 0.12).float()
     blended = unpatch_rows(rows[:, source], share[None], p, margin_of(p), groups)
-    grid = 1, 1, groups, groups
+    numbers = torch.arange(groups**2)
+    moves = torch.stack((source // groups - numbers // groups, source % groups - numbers % groups))
+    offset = 4 * moves.reshape(1, 1, 2, groups, groups).numpy().astype(np.int32)
+    shares = share.reshape(1, 1, groups, groups).numpy()
     for r, c in np.ndindex(*detail.shape[2:]):
         inside = np.zeros((1, 1, *detail.shape[2:]))
         inside[0, 0, r, c] = 1
-        sources = source.reshape(grid).numpy().astype(np.int32)
         near = (source // groups - r // p).abs().le(1) & (source % groups - c // p).abs().le(1)
         if near[share > 0].any():
             continue  # a patch that is copied holds the pixel itself, within its margin
-        mixed, missing = patch_replace(detail.numpy(), inside, sources, share.reshape(grid).numpy())
+        mixed, missing = patch_replace(detail.numpy(), inside, offset, shares)
         expected = blended[0, :, r, c] if not missing[0, 0, r, c] else torch.zeros(3)
         found = mixed[0, :, r, c] if not missing[0, 0, r, c] else np.zeros(3)
         np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -133,12 +135,12 @@ def test_the_softmax_is_that_of_the_specification(upsampler: GuidedUpsampler) ->
     share = upsampler(x, m, y, low_m).share[0]
     q = upsampler.similarity(y, low_m)
     weight = patch_weights(1 - m[0, 0].numpy().astype(np.uint8), 8)[None]
-    options = {"best": len(share), "scale": float(upsampler.scale), "coherence": 0.0, "sweeps": 0}
-    source, part = patch_search(q.detach().numpy(), np.ones_like(weight), weight, **options)
+    options = {"best": len(share), "scale": float(upsampler.scale)}
+    offset, part = patch_search(q.detach().numpy(), np.ones_like(weight), weight, **options)
     expected = np.zeros(share.shape)
-    rows = np.arange(len(share))
-    for j, shares in zip(source[0].reshape(len(share), -1), part[0].reshape(len(share), -1), strict=True):
-        np.add.at(expected, (rows, j), shares)
+    numbers, columns = np.arange(len(share)), weight.shape[2]
+    for move, shares in zip(offset[0].reshape(len(share), 2, -1) // 4, part[0].reshape(len(share), -1), strict=True):
+        np.add.at(expected, (numbers, numbers + move[0] * columns + move[1]), shares)
     valid = weight.ravel() > 0
     np.testing.assert_allclose(share.detach()[:, valid], expected[:, valid], atol=1e-5)
 

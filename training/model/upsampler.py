@@ -78,9 +78,8 @@ def positions(rows: int, columns: int, device: torch.device) -> Tensor:
 
     The descriptors of an even area are all alike, and every patch in it would copy the same one: a pattern of tiles.
     With these entries two patches are alike when they lie at the same place of a block of 8 x 8 patches, so a block
-    is copied as a whole from wherever its content fits; the longest period favours what is near. Coherence does the
-    same better, but only from a start that is not one patch everywhere: hence both, these at half the share that they
-    need alone.
+    is copied as a whole from wherever its content fits; the longest period favours what is near. ``iic::PatchMatch``
+    moves these blocks to where they fit better, which it can only from a start that is not one patch everywhere.
     """
     parts = []
     for period, share in PERIODS:
@@ -167,7 +166,7 @@ class GuidedUpsampler(nn.Module):
 
     ``forward(x, m, y, low_m)``: x [B, 3, H, W] in [-1, 1], read where known; m [B, 1, H, W] in {0, 1}, unknown pixels;
     y [B, 3, s, s], the loop's result; low_m [B, 1, s, s], its hole at the start. H / s is the factor, 1 or more, and
-    H / s * 4 is whole. The export takes the parts; at inference ``iic::PatchSearch`` and
+    H / s * 4 is whole. The export takes the parts; at inference ``iic::PatchSearch``, ``iic::PatchMatch`` and
     ``iic::PatchReplace`` stand where this has a softmax.
     """
 

@@ -1,0 +1,72 @@
+"""``iic::PatchMatch``, version 4, in numpy: the specification that graphs and kernels are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["patch_match"]
+
+Values = NDArray[np.floating]
+PATCH = 4  # pixels on a side of a patch
+WINDOW = (-2, 0, 2, 4)  # of a patch's first pixel, along either axis: what is compared
+AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]  # row by row
+NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # above, below, left, right
+
+
+def patch_match(
+    features: Values, valid: Values, offset: NDArray[np.int32], share: Values, *, steps: Sequence[int]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Moves what hole patches copy to where it fits better: PatchMatch (Barnes et al., 2009) without chance.
+
+    What a patch would copy has a cost: the sum of squared differences between the features around the patch and those
+    around its source, over all channels and every second pixel of the patch and 2 pixels on either side. Pixels beyond
+    the border are the nearest ones of it.
+
+    For every step there is a sweep, in which all hole patches choose at once between their own offset, those of the
+    hole patches ``step`` patches above, below, to the left and to the right, and their own moved by ``step`` pixels in
+    the eight directions, row by row. Other sources than the own have to be valid and wholly inside the image. The least
+    cost wins; of equal ones the first.
+
+    Args:
+        features: [B, C, 4 * rows, 4 * columns].
+        valid: [B, 4 * rows, 4 * columns], above 0 = a patch may be copied whose first pixel this is.
+        offset: [B, 1, 2, rows, columns], from the first pixel of each patch to that of what it copies.
+        share: [B, 1, rows, columns], above 0 = a hole patch.
+        steps: of the sweeps, each 1 or more.
+
+    Returns:
+        ``offset`` as it came in, changed for hole patches, and ``cost`` [B, 1, rows, columns] of it, 0 elsewhere.
+    """
+    found, cost = np.array(offset), np.zeros(share.shape)
+    height, width = features.shape[2:]
+    for b in range(len(features)):
+        hole = {(int(r), int(c)) for r, c in np.argwhere(share[b, 0] > 0)}
+
+        def cost_of(r: int, c: int, move: tuple[int, int], b: int = b) -> float:
+            total = 0.0
+            for up, left in product(WINDOW, repeat=2):
+                y, x = PATCH * r + up, PATCH * c + left
+                target = features[b, :, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+                source = features[b, :, np.clip(y + move[0], 0, height - 1), np.clip(x + move[1], 0, width - 1)]
+                total += float(np.square(np.asarray(target, np.float64) - source).sum())
+            return total
+
+        def allowed(r: int, c: int, move: tuple[int, int], b: int = b) -> bool:
+            y, x = PATCH * r + move[0], PATCH * c + move[1]
+            return 0 <= y <= height - PATCH and 0 <= x <= width - PATCH and bool(valid[b, y, x] > 0)
+
+        for step in steps:
+            before = {(r, c): (int(found[b, 0, 0, r, c]), int(found[b, 0, 1, r, c])) for r, c in hole}
+            for r, c in hole:
+                own = before[r, c]
+                near = [before[n] for up, left in NEIGHBOURS if (n := (r + step * up, c + step * left)) in hole]
+                moved = [(own[0] + step * up, own[1] + step * left) for up, left in AROUND]
+                candidates = [own, *(move for move in (*near, *moved) if allowed(r, c, move))]
+                found[b, 0, :, r, c] = min(candidates, key=lambda move, r=r, c=c: cost_of(r, c, move))  # type: ignore[misc]
+        for r, c in hole:
+            cost[b, 0, r, c] = cost_of(r, c, (int(found[b, 0, 0, r, c]), int(found[b, 0, 1, r, c])))
+    return found, cost
