@@ -111,7 +111,7 @@ def test_no_pixel_crosses_and_the_host_waits_once(open_inpainter, discrete: Fake
     assert calls["cuEventSynchronize"] == 1
     assert calls["cuGraphLaunch"] == 1
     assert discrete.done.count("copy rows") == 2  # the region to its buffer, the box back
-    assert discrete.done.count("copy in") == 4  # visible, hole, and two values a patch
+    assert discrete.done.count("copy in") == 5  # visible, hole, two values a patch, and one a working pixel
     assert discrete.done.count("copy out") == 0
 
 

@@ -1,4 +1,4 @@
-"""The whole inpainter on a fake device gives what it gives on ONNX Runtime, bit for bit."""
+"""The whole inpainter on a fake device gives what it gives on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from iic_rt import Inpainter, InpaintOptions
+from iic_rt import Inpainter, InpaintOptions, InpaintResult
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.tensorrt import TensorRTBackend
@@ -24,9 +24,13 @@ Open = Callable[..., Inpainter]
 MADE = ("cuMemAlloc", "cuMemHostRegister", "cuEventCreate", "cuStreamCreate", "cuGraphInstantiate")
 
 
-def assert_equal(first: object, second: object) -> None:
-    for name in ("image", "confidence", "hole_left"):
+def assert_equal(first: InpaintResult, second: InpaintResult) -> None:
+    """Bit for bit, but for sums of `refine` in another order, which move a byte here and there to the next."""
+    for name in ("confidence", "hole_left"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    differing = first.image != second.image
+    assert differing.mean() < 1e-4
+    assert np.abs(first.image.astype(int) - second.image)[differing].max(initial=0) <= 1
 
 
 @pytest.mark.parametrize(("side", "upsample"), [(48, True), (192, True), (320, True), (448, True), (320, False)])
@@ -64,13 +68,13 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     del discrete.done[:]
     timings = ours.inpaint(*scene(320, rng), options=options).timings
     graphs = [name for name in discrete.done if name not in ("event", "event in graph")]
-    upsampling = ["seam", "similarity", "search", "detail", "replace", "add_detail"]
-    assert graphs == [*["copy in"] * 5, "prepare", "step", "step", *upsampling, "copy out"]
+    upsampling = ["seam", "similarity", "search", "refine", "detail", "replace", "add_detail"]
+    assert graphs == [*["copy in"] * 6, "prepare", "step", "step", *upsampling, "copy out"]
     assert discrete.done.count("event in graph") == 7  # recorded in the graph
     assert discrete.done[-2:] == ["event", "event"]  # the graph's end, and the one wait
     # A piece of work on the fake device takes 1 ms, an event too.
-    assert (timings.copy_in_ms, timings.prepare_ms, timings.iterations_ms) == (6, 2, (2, 2))
-    assert (timings.upsample_ms, timings.copy_out_ms) == (7, 2)
+    assert (timings.copy_in_ms, timings.prepare_ms, timings.iterations_ms) == (7, 2, (2, 2))
+    assert (timings.upsample_ms, timings.copy_out_ms) == (8, 2)
 
 
 def test_several_sizes_and_options_in_turn(
