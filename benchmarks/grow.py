@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.data import load_cases
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
-from iic_rt.grow import Grow
 from iic_rt.image_io import write_image
+from iic_rt.masks import Grow
 
 __all__ = ["main", "rim"]
 

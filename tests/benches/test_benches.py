@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import tarfile
 from pathlib import Path
@@ -190,3 +191,8 @@ def test_tables_need_their_markers(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no marker")
     with pytest.raises(ValueError, match="no marker"):
         tables.main(["--document", str(tmp_path / "README.md")])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_module_can_be_imported(path: Path) -> None:
+    importlib.import_module(f"benchmarks.{path.stem}")
