@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -252,7 +252,7 @@ class Inpainter:
         dropped_as: DroppedAs = "nothing",
         blank: Blank = 0,
         options: InpaintOptions | None = None,
-    ) -> Iterator[VideoFrame]:
+    ) -> Generator[VideoFrame, None, None]:
         """Fills the frames of a source: a lazy generator over :class:`iic_rt.video.VideoInpainter`, which see.
 
         Frames are read and filled ahead of the loop over them, in two threads of their own, from the first ``next`` to
@@ -280,7 +280,7 @@ class Inpainter:
             options=options,
         )
 
-        def frames() -> Iterator[VideoFrame]:
+        def frames() -> Generator[VideoFrame, None, None]:
             with video:
                 yield from video.feed(source, masks)
 
