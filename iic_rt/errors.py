@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BackendError", "BundleError", "IICError", "InpaintWarning", "InputError", "OutputError"]
+__all__ = ["BackendError", "BundleError", "IICError", "InpaintWarning", "InputError", "OutputError", "VideoError"]
 
 
 class IICError(Exception):
@@ -23,6 +23,10 @@ class BackendError(IICError, RuntimeError):
 
 class OutputError(IICError, OSError):
     """A result that could not be written; nothing was left half-written."""
+
+
+class VideoError(IICError, RuntimeError):
+    """A stream of frames that was closed, or whose worker ended; open a new one."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,16 @@ from iic_rt.pipeline import assembly
 from iic_rt.pipeline.image import ResultImage, host_mask, open_image
 from iic_rt.pipeline.regions import Region, crop_masks, find_regions
 from iic_rt.pipeline.runner import Filled, RegionRunner
-from iic_rt.pipeline.runners import Runners
+from iic_rt.pipeline.runners import SLOTS, Runners
 from iic_rt.pipeline.specks import REACH, START_RADIUS, fill_specks, find_specks
 from iic_rt.result import InpaintResult
+
+if TYPE_CHECKING:
+    from iic_rt.video.frames import Blank, DroppedAs, FailedAs, LateAs, Policy, VideoFrame
 
 __all__ = ["Inpainter", "Ticket"]
 
 Pixels = NDArray[np.uint8]
-
-SLOTS = 3  # images that may be submitted at once: one in preparation, one on the device, one to be collected
 
 
 @dataclass(eq=False)
@@ -50,6 +51,11 @@ class Ticket:
     _regions: list[Region]
     _filled: list[Filled] = field(default_factory=list)
     _running: tuple[RegionRunner, Event] | None = None  # of the last region, and what it is done at
+
+    @property
+    def is_done(self) -> bool:
+        """Whether ``submit`` did all the work, so that ``collect`` has nothing to wait for."""
+        return self._running is None
 
 
 class Inpainter:
@@ -232,6 +238,53 @@ class Inpainter:
             regions=len(found),
             timings=assembly.timings(ticket._started, filled),
         )
+
+    def stream(
+        self,
+        source: Iterable[Any],
+        masks: Any,
+        *,
+        slots: int = 4,
+        policy: Policy = "block",
+        deadline_ms: float | None = None,
+        late_as: LateAs = "last",
+        failed_as: FailedAs = "last",
+        dropped_as: DroppedAs = "nothing",
+        blank: Blank = 0,
+        options: InpaintOptions | None = None,
+    ) -> Generator[VideoFrame, None, None]:
+        """Fills the frames of a source: a lazy generator over :class:`iic_rt.video.VideoInpainter`, which see.
+
+        Frames are read and filled ahead of the loop over them, in two threads of their own, from the first ``next`` to
+        the end of the generator or its ``close``; use the inpainter for nothing else meanwhile. It stays open.
+
+        Args:
+            source: frames as for :meth:`inpaint`, or pairs (frame, pts).
+            masks: as for :meth:`iic_rt.video.VideoInpainter.feed`: one for all, one for each, or a function.
+            slots, policy, deadline_ms, late_as, failed_as, dropped_as, blank, options: as for the class.
+
+        Raises:
+            InputError: a setting is not allowed.
+        """
+        from iic_rt.video import VideoInpainter  # most programs have no use for it
+
+        video = VideoInpainter(
+            self,
+            slots=slots,
+            policy=policy,
+            deadline_ms=deadline_ms,
+            late_as=late_as,
+            failed_as=failed_as,
+            dropped_as=dropped_as,
+            blank=blank,
+            options=options,
+        )
+
+        def frames() -> Generator[VideoFrame, None, None]:
+            with video:
+                yield from video.feed(source, masks)
+
+        return frames()
 
     def warmup(self, sides: Sequence[int], *, channels: int = 3) -> None:
         """Makes what images with regions of these sides need, so that the first of them takes no longer than the next.

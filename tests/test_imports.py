@@ -56,6 +56,7 @@ ORDER = (
     ("cuda", "engines"),
     ("backends",),
     ("pipeline",),
+    ("video",),
     ("inpainter",),
     ("bench", "cli"),
 )
@@ -92,9 +93,10 @@ def test_runtime_files_never_name_the_training_stack(module: str) -> None:
             assert module not in {name.split(".")[0] for name in imported_modules(path)}, path
 
 
-def test_import_is_light() -> None:
-    heavy = "('torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock')"
-    code = f"import sys, iic_rt; print(' '.join(m for m in {heavy} if m in sys.modules))"
+@pytest.mark.parametrize(("module", "more"), [("iic_rt", ", 'iic_rt.video'"), ("iic_rt.video", "")])
+def test_import_is_light(module: str, more: str) -> None:
+    heavy = "'torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock'"
+    code = f"import sys, {module}; print(' '.join(m for m in ({heavy}{more}) if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == ""
 

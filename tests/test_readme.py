@@ -51,6 +51,14 @@ def test_python_blocks(checkout: Path, page: str) -> None:
             assert repr(names["result"]).startswith("InpaintResult(image=uint8[")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_python_blocks_of_streams(checkout: Path, number: int) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(blocks("python", (ROOT / "docs/video.md").read_text())[number], "docs/video.md", "exec"), names)
+    assert len(names["shown"]) == [3, 10][number]
+    assert {image.shape for image, *_ in names["shown"]} == {names["image"].shape}
+
+
 def test_commands(checkout: Path) -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     assert lines.pop(0) == "mkdir -p demo-output"

@@ -13,7 +13,7 @@ from iic_rt.cuda.memory import Memory
 from iic_rt.cuda.stream import Stream
 from iic_rt.errors import BackendError, InputError
 
-__all__ = ["DeviceArray", "as_device_array", "copy_pixels", "make_device_array"]
+__all__ = ["DeviceArray", "SettledArray", "as_device_array", "copy_pixels", "make_device_array"]
 
 Shape = tuple[int, ...]
 
@@ -59,13 +59,16 @@ class DeviceArray:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         with self.stream.driver.guard():
             self.stream.enter()
+        return self._interface(self.stream.handle or LEGACY)
+
+    def _interface(self, stream: int | None) -> dict[str, Any]:
         return {
             "version": 3,
             "shape": self.shape,
             "strides": self.strides,
             "typestr": "|u1",
             "data": (self.address, False),
-            "stream": self.stream.handle or LEGACY,
+            "stream": stream,
         }
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -87,11 +90,17 @@ class DeviceArray:
             BufferError: a copy or another device is asked for; copy with the consumer's library instead.
             BackendError: the backend is closed.
         """
-        with self.stream.driver.guard():
-            return self._lend(stream, dl_device, copy)
+        return self._lend(stream, dl_device, copy)
 
     def _lend(self, stream: int | None, dl_device: tuple[int, int] | None, copy: bool | None) -> object:
-        self.stream.enter()
+        with self.stream.driver.guard():
+            self.stream.enter()
+            self._check_request(stream, dl_device, copy)
+            if stream != -1:
+                _order(self.stream, self, LEGACY if stream is None else stream, after=_begin(self.stream))
+        return self._capsule()
+
+    def _check_request(self, stream: int | None, dl_device: tuple[int, int] | None, copy: bool | None) -> None:
         if copy:
             raise BufferError("the pixels are lent where they lie; pass copy=None and copy them with your own library")
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
@@ -101,10 +110,32 @@ class DeviceArray:
             )
         if stream == 0:
             raise BufferError("stream 0 is ambiguous in DLPack; give 1 for the legacy default stream")
-        if stream != -1:
-            _order(self.stream, self, LEGACY if stream is None else stream, after=_begin(self.stream))
+
+    def _capsule(self) -> object:
         tensor = dlpack.Tensor(self.address, self.__dlpack_device__(), dlpack.UINT8, self.shape, self.strides)
         return dlpack.to_capsule(tensor, self)
+
+
+class SettledArray(DeviceArray):
+    """A device array that no work is under way on, so that nobody's stream has to wait.
+
+    Unlike others it may be lent on any thread, while another thread works on the stream.
+    """
+
+    @classmethod
+    def of(cls, array: DeviceArray) -> SettledArray:
+        """The same memory; all work on it must be done, and none may follow unless this array is given for it."""
+        return cls(array.stream, array.address, array.shape, array.strides, array)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        self.stream.check_open()
+        return self._interface(None)
+
+    def _lend(self, stream: int | None, dl_device: tuple[int, int] | None, copy: bool | None) -> object:
+        self.stream.check_open()
+        self._check_request(stream, dl_device, copy)
+        return self._capsule()
 
 
 def make_device_array(memory: Memory, shape: Shape) -> DeviceArray:

@@ -63,10 +63,18 @@ class Stream:
         Raises:
             BackendError: it is closed or the device has failed.
         """
-        if self._closed:
-            raise BackendError("this backend is closed, and its buffers with it; make a new Inpainter")
+        self.check_open()
         self.driver.activate()
         return self.driver
+
+    def check_open(self) -> None:
+        """On any thread.
+
+        Raises:
+            BackendError: it is closed.
+        """
+        if self._closed:
+            raise BackendError("this backend is closed, and its buffers with it; make a new Inpainter")
 
     def begin(self, *used: object) -> int:
         """The stream to enqueue the next work on; a capture keeps alive what the work uses."""

@@ -12,7 +12,15 @@ from iic_rt.errors import InputError
 from iic_rt.geometry import Box
 from iic_rt.pipeline.regions import Region, crop
 
-__all__ = ["DeviceResultImage", "HostResultImage", "ResultImage", "host_mask", "open_image"]
+__all__ = [
+    "DeviceResultImage",
+    "HostResultImage",
+    "ResultImage",
+    "check_image",
+    "host_mask",
+    "is_on_device",
+    "open_image",
+]
 
 Pixels = NDArray[np.uint8]
 CUDA, CUDA_MANAGED = 2, 13  # device types of DLPack

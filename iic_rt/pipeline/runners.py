@@ -9,10 +9,11 @@ from iic_rt.pipeline.loop import Loop
 from iic_rt.pipeline.runner import RegionRunner
 from iic_rt.pipeline.upsample import Descriptors
 
-__all__ = ["LARGEST_LOOP", "MOST_BYTES", "Runners"]
+__all__ = ["LARGEST_LOOP", "MOST_BYTES", "SLOTS", "Runners"]
 
 LARGEST_LOOP = 1024  # side in pixels up to which the loop runs at a region's own resolution, without upsampling
 MOST_BYTES = 1 << 28  # of buffers that are kept, beside those of the runner in use
+SLOTS = 3  # images that may be submitted at once: one in preparation, one on the device, one to be collected
 
 Key = tuple[int, int, bool, bool, int]
 

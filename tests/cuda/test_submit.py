@@ -10,8 +10,8 @@ import pytest
 
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.errors import BackendError, InputError
-from iic_rt.inpainter import SLOTS
 from iic_rt.pipeline import runners
+from iic_rt.pipeline.runners import SLOTS
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.test_arrays import Interface
 from tests.pipeline.test_runner import scene
