@@ -56,6 +56,7 @@ ORDER = (
     ("cuda", "engines"),
     ("backends",),
     ("pipeline",),
+    ("video",),
     ("inpainter",),
     ("bench", "cli"),
 )
@@ -93,7 +94,8 @@ def test_runtime_files_never_name_the_training_stack(module: str) -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = "('torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock')"
+    heavy = "('torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock',"
+    heavy += " 'av', 'iic_rt.video')"
     code = f"import sys, iic_rt; print(' '.join(m for m in {heavy} if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == ""

@@ -1,0 +1,1 @@
+"""Video: frames, and the masks that go with them."""
