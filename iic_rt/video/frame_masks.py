@@ -94,9 +94,10 @@ class FrameMasks:
         describe = getattr(self._source, "describe", None)
         name = describe(index) if describe is not None else f"the mask of frame {index}"
         mask = self._detections.mask(found, shape, name)
-        if mask is not None and self._grow != 0:
-            mask = grow_hole(mask // np.uint8(255), self._grow) * np.uint8(255)
-        mask = self._still(self._hold(mask, shape), shape)
+        if mask is None or not mask.all():  # a mask of everything is no object to grow or to hold
+            if mask is not None and self._grow != 0:
+                mask = grow_hole(mask // np.uint8(255), self._grow) * np.uint8(255)
+            mask = self._still(self._hold(mask, shape), shape)
         if self._writer is not None:
             self._writer.write(mask, shape, index)
         return mask

@@ -74,7 +74,10 @@ class FolderMasks(BaseSource):
     """
 
     def __init__(self, folder: Path, *, inverted: bool = False) -> None:
-        found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+        try:
+            found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
+        except OSError as error:
+            raise InputError(f"{folder} cannot be read: {error.strerror}") from error
         self._files = sorted(found, key=natural_order)
         self._folder, self._inverted = folder, inverted
         self.count = len(self._files)

@@ -63,6 +63,25 @@ def test_growing_comes_before_holding() -> None:
     assert not (disc(50, 50, 14) & ~first).any()
 
 
+def test_a_mask_of_everything_is_not_held() -> None:
+    given = [np.full(SHAPE, 255, np.uint8), disc(50, 50), None]
+    with open_masks(lambda frame, index: given[index], hold_frames=2, jitter=1) as masks:
+        whole, then, held = (masks.mask(FRAME, i) for i in range(3))
+    assert whole is not None
+    assert whole.all()
+    assert then is not None
+    assert np.count_nonzero(then) < 2 * np.count_nonzero(disc(50, 50))
+    assert (held == then).all()
+
+
+def test_a_mask_may_be_changed_by_who_gets_it() -> None:
+    with open_masks(disc(50, 50)) as masks:
+        mask = masks.mask(FRAME, 0)
+        assert mask is not None
+        mask[:] = 0
+        assert (masks.mask(FRAME, 1) == disc(50, 50)).all()
+
+
 def test_only_the_size_of_a_frame_on_a_device_is_needed() -> None:
     class OnDevice:
         shape = (*SHAPE, 3)
