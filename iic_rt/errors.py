@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BackendError", "BundleError", "IICError", "InpaintWarning", "InputError", "OutputError", "VideoError"]
+__all__ = [
+    "BackendError",
+    "BundleError",
+    "IICError",
+    "InpaintWarning",
+    "InputError",
+    "OutputError",
+    "TrackLost",
+    "VideoError",
+]
 
 
 class IICError(Exception):
@@ -29,12 +38,29 @@ class VideoError(IICError, RuntimeError):
     """A stream of frames that was closed, or whose worker ended; open a new one."""
 
 
-@dataclass(frozen=True)
-class InpaintWarning:
-    """Something that is no error and probably not what was meant; in ``InpaintResult.warnings``.
+class TrackLost(IICError):
+    """A mask that was carried from frame to frame is no longer on its object; masks from here on would be wrong.
 
     Attributes:
-        kind: ``"empty"`` or ``"almost all"``, of the mask; ``"not captured"``, of the device's work.
+        index: number of the frame, from 0.
+        trust: measure of trust in [0, 1] of that frame.
+    """
+
+    def __init__(self, message: str, index: int, trust: float) -> None:
+        super().__init__(message)
+        self.index = index
+        self.trust = trust
+
+
+@dataclass(frozen=True)
+class InpaintWarning:
+    """Something that is no error and probably not what was meant.
+
+    ``InpaintResult.warnings`` and ``FrameMasks.warnings`` hold them.
+
+    Attributes:
+        kind: ``"empty"`` or ``"almost all"``, of the mask; ``"not captured"``, of the device's work; ``"warming up"``
+            or ``"lost"``, of masks that are found in the frames.
         text: what is odd, and what to do about it.
     """
 

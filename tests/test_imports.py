@@ -95,7 +95,7 @@ def test_runtime_files_never_name_the_training_stack(module: str) -> None:
 
 @pytest.mark.parametrize(("module", "more"), [("iic_rt", ", 'iic_rt.video'"), ("iic_rt.video", "")])
 def test_import_is_light(module: str, more: str) -> None:
-    heavy = "'torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock'"
+    heavy = "'torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock', 'av'"
     code = f"import sys, {module}; print(' '.join(m for m in ({heavy}{more}) if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == ""
