@@ -26,7 +26,8 @@ from iic_rt.bench.environment import peak_mib
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 from iic_rt.bundle.shapes import DESCRIPTOR
 from iic_rt.image_io import read_image
-from iic_rt.patches import replace_patches, search_patches
+from iic_rt.patches import match_places, refine, replace_patches, search_patches
+from iic_rt.resampling import BASE_REACH, PATCH
 
 __all__ = ["in_new_process", "main", "measure_call", "measure_replace", "plot"]
 
@@ -71,20 +72,24 @@ def measure_call(height: int, width: int, share: float, *, repeats: int) -> dict
 
 
 def measure_replace(*, repeats: int) -> list[dict[str, float]]:
-    """Milliseconds of ``search`` and ``replace`` on the CPU at 512 x 512 for several shares of hole patches."""
+    """Milliseconds of ``search``, ``refine`` and ``replace`` at 512 x 512 for several shares of hole patches."""
     options = load_bundle(DEFAULT_BUNDLE).search
     rng = np.random.default_rng(0)
     groups, p = 64, 8
     q = rng.normal(size=(groups**2, DESCRIPTOR)).astype(np.float32)
     q /= np.linalg.norm(q, axis=1, keepdims=True)
     detail = rng.normal(size=(3, groups * p, groups * p)).astype(np.float32)
+    low = rng.normal(size=(3, *2 * [groups * PATCH + 2 * BASE_REACH])).astype(np.float32)
     found: dict[float, list[float]] = defaultdict(list)
     for i in range(repeats + 1):
         for part in SHARES:
             hole = (np.arange(groups**2) < part * groups**2).astype(np.float32).reshape(groups, groups)
-            inside = np.kron(hole, np.ones((p, p), np.float32))
+            inside, filled = (np.kron(hole, np.ones((side, side), np.float32)) for side in (p, PATCH))
+            valid = match_places((filled == 0).astype(np.uint8), groups * PATCH)
             started = time.perf_counter()
-            replace_patches(detail, inside, *search_patches(q, hole, 1 - hole, options))
+            offset, share = search_patches(q, hole, 1 - hole, options)
+            _, matched = refine(low, filled, valid, offset[0], share[0])
+            replace_patches(detail, inside, matched[None], share)
             if i:
                 found[part].append((time.perf_counter() - started) * 1e3)
     return [{"hole": part, "p50_ms": round(float(np.median(values)), 2)} for part, values in found.items()]

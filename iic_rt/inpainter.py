@@ -141,7 +141,7 @@ class Inpainter:
                 ``options.mask_hole`` is ``"black"``. An empty mask gives the image back, with a warning in the result.
             avoid: like ``mask``, white = never copy from here. These pixels are treated as unknown: no network sees
                 them, and no value of theirs reaches the result.
-            prefer: like ``mask``, white = copy detail from here only; the loop still sees the rest, and the hole joins
+            prefer: like ``mask``, white = copy from here only; the loop still sees the rest, and the hole joins
                 its surroundings.
             out: an array on the device like ``image``, which may be ``image`` itself, to take the result; None for new
                 memory.

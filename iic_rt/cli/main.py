@@ -69,9 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="grow the hole beyond the mask by N pixels, or by each object's size (default %(default)s)",
     )
     remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
-    remove.add_argument(
-        "--prefer", type=Path, metavar="MASK", help="white = copy detail from here only; a file or a folder"
-    )
+    remove.add_argument("--prefer", type=Path, metavar="MASK", help="white = copy from here only; a file or a folder")
     remove.add_argument(
         "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
     )

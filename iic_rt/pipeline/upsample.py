@@ -106,8 +106,12 @@ class Upsampling:
         self._hole, self._weight = (shared(grid[name], "float32") for name in ("hole", "weight"))
         match = inputs["refine"]
         self._valid = shared(match["valid"], "float32")
-        self._offset, self._share = backend.allocate(match["offset"], "int32"), shared(match["share"], "float32")
-        self._matched = shared(match["offset"], "int32")
+        self._offset = backend.allocate(match["offset"], "int32")
+        # The host reads them where it copies the patches itself.
+        self._matched, self._share = (
+            backend.allocate(match[name], kind, shared=not whole)
+            for name, kind in (("offset", "int32"), ("share", "float32"))
+        )
         self._search = backend.bind(
             "search",
             {"q": descriptors.q, "hole": self._hole, "weight": self._weight},

@@ -46,20 +46,22 @@ def example(name: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", ["dune", "otters", "wren"])
 @pytest.mark.parametrize(
     ("precision", "psnr", "steps", "flips"),
-    [("fp32", 70, 0.01, 0.001), pytest.param("bf16", 30, 2.5, 0.05, marks=needs_bf16)],
+    [("fp32", 70, 0.01, 0.001), pytest.param("bf16", 42, 0.6, 0.05, marks=needs_bf16)],
 )
 def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: float, steps: float, flips: float) -> None:
+    """In 16 bits another of two patches that are alike may be copied: what the loop made is compared, and the look."""
     image, mask = example(name)
     results = []
     for settings in ({"backend": "onnxruntime"}, {"backend": "openvino", "precision": precision}):
         with Inpainter(threads=2, **settings) as inpainter:
-            results.append(inpainter.inpaint(image, mask, options=InpaintOptions(outputs=("confidence",))))
+            results.append(inpainter.inpaint(image, mask, options=InpaintOptions(outputs=("confidence", "history"))))
     first, second = results
     inside = first.hole > 0
     np.testing.assert_array_equal(second.image[~inside], image[~inside])
     images = [first.image, second.image]
     if precision == "bf16":
-        images = [low_passed(image) for image in images]
+        assert hole_psnr(*(low_passed(image) for image in images), inside) > 30
+        images = [result.history[-1].image for result in results]
     assert hole_psnr(*images, inside) > psnr
     assert hole_difference(*images, inside) < steps
     assert ((first.confidence > 0.5) != (second.confidence > 0.5))[inside].mean() < flips

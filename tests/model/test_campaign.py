@@ -82,6 +82,32 @@ def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> Non
     assert "psnr_t4" in last
 
 
+def test_what_crashed_ranks_leave_behind_is_no_campaign(tmp_path: Path) -> None:
+    """A loader whose rank crashed may live on, deaf to SIGTERM."""
+    run, python, left = tmp_path / "campaign", tmp_path / "python", tmp_path / "left"
+    python.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 300 &\necho $! >> {left}\nexit 139\n")
+    python.chmod(0o755)
+    variables = {"CAMPAIGN": str(run), "PYTHON": str(python), "MILESTONE": str(tmp_path / "none")}
+
+    def campaign(*arguments: str) -> str:
+        command = ["bash", str(SCRIPT), *arguments]
+        done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    ranks = min(os.cpu_count() or 1, 2)
+    try:
+        campaign("start", str(tmp_path))
+        wait_for(lambda: left.exists() and len(left.read_text().split()) == ranks)
+        loaders = [int(pid) for pid in left.read_text().split()]
+        wait_for(lambda: "not running" in campaign("status"))
+        assert all(state_of(pid) == "S" for pid in loaders)
+        assert "started" in campaign("start", str(tmp_path))
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() and state_of(pid) != "Z" for pid in loaders))
+    finally:
+        subprocess.run(["pkill", "-KILL", "-g", (run / "pid").read_text().strip()], check=False)
+
+
 def test_wrong_words_show_the_usage() -> None:
     done = subprocess.run(["bash", str(SCRIPT), "begin"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
