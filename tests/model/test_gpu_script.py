@@ -17,8 +17,10 @@ pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "--stage 128:128:0.5"),
-        (["--upsampler", "edge.safetensors"], "--upsampler edge.safetensors --stage 256:64:1.0"),
+        ([], "--stage 128:128:0.4 --stage 256:64:1.0"),
+        (["--milestone", "edge.safetensors"], "--stage 256:64:1.0 --milestone edge.safetensors"),
+        (["--perceptual", "edge.safetensors"], "--learning-rate 4e-4 --milestone edge.safetensors"),
+        (["--upsampler", "edge.safetensors"], "--stage 256:64:1.0 --upsampler edge.safetensors"),
     ],
 )
 def test_paths_are_those_of_the_caller(tmp_path: Path, options: list[str], expected: str) -> None:
