@@ -9,6 +9,7 @@ from typing import Any
 __all__ = ["gpu_table"]
 
 NOTHING = "*No GPU has been measured yet.*"
+SHOWN_HOLES = 0.15  # share of hole patches of the replacements in the table; the record has all
 
 
 def gpu_table(results: Path) -> str:
@@ -44,6 +45,8 @@ def _kernels(record: dict[str, Any]) -> str:
     ]
     for operator in ("search", "match", "replace"):
         for row in record.get(operator, []):
+            if "side" in row and row["holes"] != SHOWN_HOLES:
+                continue
             name = f"{operator}, {row['type']}" + (f", {row['side']} pixels" if "side" in row else "")
             kernel, graph, plain = (row[f"{kind}_ms"]["p50"] for kind in ("kernel", "torch_graph", "torch"))
             share = row["roofline_ms"] / kernel
