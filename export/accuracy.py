@@ -59,7 +59,7 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
         ``limits``, ``rows``, one a picture, ``bf16``, of OpenVINO in bf16, and ``passed``. In a row,
         ``psnr``: of the FP16 result against the FP32 result in the hole, both under a Gaussian, dB. ``difference``:
         mean absolute difference there, in steps of 8 bits. ``step``: the same without a Gaussian, after one iteration
-        from the same state, at working resolution.
+        from the same state, at working resolution, where both take a pixel or leave it.
         ``flips``: share of the hole where only one of the two takes a pixel in an iteration from the same state,
         although its confidence clearly grew or shrank.
     """
@@ -151,8 +151,10 @@ def _compare_steps(
         feeds = dict(zip(("y", "m", "c", "first"), (*state, np.full(1, t == 0, np.float32)), strict=True))
         exact, half = (step.run(None, feeds) for step in steps)
         clear = np.abs(exact[2] - (0.5 if t == 0 else state[2])) > TIE
-        flips.append(float(((exact[1] != half[1]) & clear).sum() / hole.sum()))
-        differences.append(float(np.abs(exact[0] - half[0])[0][:, hole].mean() * 127.5))
+        differ = (exact[1] != half[1])[0, 0]
+        flips.append(float((differ & clear[0, 0]).sum() / hole.sum()))
+        compared = hole & ~(differ & ~clear[0, 0])
+        differences.append(float(np.abs(exact[0] - half[0])[0][:, compared].mean() * 127.5))
         state = tuple(exact)
     return {"step": max(differences), "flips": max(flips)}
 

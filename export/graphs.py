@@ -78,7 +78,7 @@ def export_module(
     if isinstance(module, InHalf):
         shapes = {"inputs": tuple(shapes.values())}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # speaks of torchvision, which nothing here uses
-    with warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations and axis names, which are set below
         program = torch.onnx.export(
             module,

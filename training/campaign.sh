@@ -15,10 +15,10 @@ run=${CAMPAIGN:-runs/campaign}
 python=${PYTHON:-.venv/dev/bin/python}
 [[ -x $python ]] || python=python3
 milestone=${MILESTONE:-training/weights/campaign.safetensors}
-recipe=(--samples 1000000 --workers 1)
+recipe=(--samples 2000000 --learning-rate 5e-4 --workers 1)
 ranks=$(($(nproc) > 1 ? 2 : 1)) # two processes keep two cores busier than two threads do
 # Small crops first: in the same time the network sees several times as many (benchmarks.recipes).
-stages=(--stage 64:64:0.2 --stage 128:16:0.9 --stage 256:16:1.0)
+stages=(--stage 64:64:0.1 --stage 128:16:0.25 --stage 256:16:1.0)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \?//;p}' "$0" >&2; exit 2; }
 absolute() { (cd "$invoked_from" && realpath -m "$1"); }
