@@ -1,4 +1,4 @@
-"""iic-rt: removes objects from pictures on the device itself (ProFill, ECCV 2020)."""
+"""iic-rt: removes objects from images on the device itself (ProFill, ECCV 2020)."""
 
 from iic_rt._version import __version__
 from iic_rt.errors import IICError

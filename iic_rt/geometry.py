@@ -38,13 +38,13 @@ class Box:
         )
 
     def grown(self, margin: int, height: int, width: int) -> Box:
-        """The box with a margin, inside a picture of the given size."""
+        """The box with a margin, inside an image of the given size."""
         return Box(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin).inside(
             height, width
         )
 
     def inside(self, height: int, width: int) -> Box:
-        """What of the box is inside a picture of the given size."""
+        """What of the box is inside an image of the given size."""
         return Box(max(0, self.top), max(0, self.left), min(height, self.bottom), min(width, self.right))
 
     def moved(self, rows: int, columns: int) -> Box:

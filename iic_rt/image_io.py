@@ -1,4 +1,4 @@
-"""Pictures on disk: reading with every defect named, writing whole or not at all."""
+"""Images on disk: reading with every defect named, writing whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG", b"RIFF"
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """The picture as uint8 [H, W], [H, W, 3] (BGR) or [H, W, 4] (BGRA), turned upright as its EXIF says.
+    """The image as uint8 [H, W], [H, W, 3] (BGR) or [H, W, 4] (BGRA), turned upright as its EXIF says.
 
     Raises:
-        InputError: missing, empty, truncated, not a picture, or not 8 bits a channel.
+        InputError: missing, empty, truncated, not an image, or not 8 bits a channel.
     """
     content = _read(path)
-    picture = _decode(path, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    image = _decode(path, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if not content.startswith(_JPEG):  # only this flag keeps alpha; it would leave a JPEG unturned
         unchanged = _decode(path, content, cv2.IMREAD_UNCHANGED)
         if unchanged.ndim == 3 and unchanged.shape[2] == 4:
-            picture = unchanged
-    if picture.dtype != np.uint8:
+            image = unchanged
+    if image.dtype != np.uint8:
         raise InputError(
-            f"{path} has {picture.dtype.itemsize * 8} bits a channel; only 8 are taken. "
+            f"{path} has {image.dtype.itemsize * 8} bits a channel; only 8 are taken. "
             "Convert it first, e.g. `magick in.png -depth 8 out.png`"
         )
-    return picture
+    return image
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """The mask as uint8 [H, W], 0 to 255, turned upright as its EXIF says; colours count by their luminance.
 
     Raises:
-        InputError: missing, empty, truncated or not a picture.
+        InputError: missing, empty, truncated or not an image.
     """
     return np.asarray(_decode(path, _read(path), cv2.IMREAD_GRAYSCALE), np.uint8)
 
@@ -61,18 +61,18 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(path: Path, content: bytes, flags: int) -> NDArray[Any]:
-    picture = None if _is_truncated(content) else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    if picture is None:
+    image = None if _is_truncated(content) else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if image is None:
         known = content.startswith((_JPEG, _PNG, _RIFF))
-        what = "is truncated or damaged; copy it again" if known else "is not a picture that OpenCV can read"
+        what = "is truncated or damaged; copy it again" if known else "is not an image that OpenCV can read"
         raise InputError(f"{path} {what}. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}")
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def _is_truncated(content: bytes) -> bool:
     """Whether the end of a JPEG, PNG or WebP file is missing: decoders fill the rest with grey and say nothing."""
     if content.startswith(_JPEG):
-        # Compressed data never holds an end marker, so one behind the last start of scan closes the picture itself
+        # Compressed data never holds an end marker, so one behind the last start of scan closes the image itself
         # and not its embedded thumbnail.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
     if content.startswith(_PNG):
@@ -82,8 +82,8 @@ def _is_truncated(content: bytes) -> bool:
     return False
 
 
-def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Writes a picture (channels as :func:`read_image` gives them) in the format of the path's ending, atomically.
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Writes an image (channels as :func:`read_image` gives them) in the format of the path's ending, atomically.
 
     JPEG is written with quality 95 and full colour resolution; only lossless formats keep known pixels bit for bit.
 
@@ -96,15 +96,15 @@ def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
         raise OutputError(f"cannot write {path}: no format for the ending {suffix!r}; allowed: {allowed}")
     parameters: list[int] = []
     if suffix in (".jpg", ".jpeg"):
-        if picture.ndim == 3 and picture.shape[2] == 4:
+        if image.ndim == 3 and image.shape[2] == 4:
             raise OutputError(f"cannot write {path}: JPEG has no alpha channel; use .png or .webp")
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         parameters = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     elif suffix == ".webp":
         parameters = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100 is lossless
-    done, encoded = cv2.imencode(suffix, picture, parameters)
+    done, encoded = cv2.imencode(suffix, image, parameters)
     if not done:
-        raise OutputError(f"cannot write {path}: OpenCV refuses a picture of shape {picture.shape} as {suffix}")
+        raise OutputError(f"cannot write {path}: OpenCV refuses an image of shape {image.shape} as {suffix}")
     write_bytes(path, encoded.tobytes())
 
 

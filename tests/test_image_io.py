@@ -74,7 +74,7 @@ def test_truncated(tmp_path: Path, rng: np.random.Generator, suffix: str, share:
 @pytest.mark.parametrize("content", [b"hello, this is text", b"\x00" * 100, b"%PDF-1.7"])
 def test_not_an_image(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(InputError, match=r"not a picture.*png"):
+    with pytest.raises(InputError, match=r"not an image.*png"):
         read_image(tmp_path / "a.png")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from iic_rt.backends.cuda import CudaBackend
 from iic_rt.bundle.manifest import Bundle
+from iic_rt.bundle.shapes import loop_shapes
 from iic_rt.contract import Binding, Buffer, CaptureError, Event
 from iic_rt.cuda.driver import load_api
 from iic_rt.cuda.graph import CudaGraph
@@ -127,9 +128,8 @@ class TensorRTBackend(CudaBackend):
             # to. The bundle's hashes were checked when it was loaded.
             self._loaded.runtime.engine_host_code_allowed = True
         self._store = _open_store(self.bundle, library, device.compute_capability)
-        size = self.bundle.working_size
-        tensors = {name: (1, channels, size, size) for name, channels in (("y", 3), ("m", 1), ("c", 1))}
-        self._engine("step", {**tensors, "first": (1,)})
+        shapes = loop_shapes(self.bundle.working_size)
+        self._engine("step", {name: shapes[name] for name in ("y", "m", "c", "first")})
 
     @classmethod
     def version(cls) -> str:

@@ -1,4 +1,4 @@
-"""Pictures about a result: the confidence laid over the photo, and a strip of the iterations."""
+"""Images about a result: the confidence laid over the photo, and a strip of the iterations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def confidence_overlay(result: InpaintResult, hole: Pixels) -> Pixels:
     inside = hole > 0
     picture = _tint(result.image, inside, result.confidence)
     width = picture.shape[1]
-    height = max(BAR, width // 40)  # to be read on a large picture too
+    height = max(BAR, width // 40)  # to be read on a large image too
     scale = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height // 2, 1))
     bar = _tint(np.full((*scale.shape, 3), 160, np.uint8), scale >= 0, scale)
     mean = float(result.confidence[inside].mean()) if inside.any() else 1.0
@@ -55,7 +55,7 @@ def confidence_overlay(result: InpaintResult, hole: Pixels) -> Pixels:
 
 
 def iterations_strip(image: Pixels, hole: Pixels, result: InpaintResult) -> Pixels:
-    """Side by side: the photo with its hole marked, then for each iteration the picture above its confidence, and the
+    """Side by side: the photo with its hole marked, then for each iteration the image above its confidence, and the
     upsampled result where it is another.
 
     Args:

@@ -1,4 +1,4 @@
-"""``iic-rt remove``: one picture, or a folder of them."""
+"""``iic-rt remove``: one image, or a folder of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["run_remove"]
 
 @dataclass(frozen=True)
 class Job:
-    """One picture and where its results go."""
+    """One image and where its results go."""
 
     image: Path
     mask: Path
@@ -35,10 +35,10 @@ class Job:
 
 
 def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
-    """The pictures to work on; nothing is read or written yet.
+    """The images to work on; nothing is read or written yet.
 
     Raises:
-        InputError: a file and a folder are mixed, or the folder holds no picture.
+        InputError: a file and a folder are mixed, or the folder holds no image.
     """
     image, mask = arguments.image, arguments.mask
     if image.is_dir() != mask.is_dir():
@@ -57,7 +57,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
             raise InputError(f"--{option} names the file {folder}; with a folder of images name a folder")
     pictures = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
-        raise InputError(f"{image} holds no picture; endings read: {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"{image} holds no image; endings read: {', '.join(IMAGE_SUFFIXES)}")
 
     def masks_in(folder: Path | None) -> dict[str, Path]:
         if folder is None:
@@ -79,7 +79,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
             avoid.get(picture.stem),
             prefer.get(picture.stem),
             tuple(
-                f"no {name} mask for {picture.name} in {folder}: this picture is filled without one"
+                f"no {name} mask for {picture.name} in {folder}: this image is filled without one"
                 for name, folder, found in (("avoid", arguments.avoid, avoid), ("prefer", arguments.prefer, prefer))
                 if folder is not None and picture.stem not in found
             ),
@@ -89,7 +89,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
 
 
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
-    """Fills one picture and writes its files; returns what ``--json`` says about it."""
+    """Fills one image and writes its files; returns what ``--json`` says about it."""
     image = read_image(job.image)
     mask = read_mask(job.mask)
     result = inpainter.inpaint(

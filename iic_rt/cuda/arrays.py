@@ -44,10 +44,10 @@ class DeviceArray:
         return self.shape[1] * self.strides[1]
 
     def window(self, top: int, left: int, height: int, width: int) -> DeviceArray:
-        """The same memory, a part of the picture.
+        """The same memory, a part of the image.
 
         Raises:
-            ValueError: the part is empty or reaches beyond the picture.
+            ValueError: the part is empty or reaches beyond the image.
         """
         inside = 0 <= top < top + height <= self.shape[0] and 0 <= left < left + width <= self.shape[1]
         if not inside:
@@ -149,9 +149,9 @@ def make_device_array(memory: Memory, shape: Shape) -> DeviceArray:
 
 
 def as_device_array(array: object, stream: Stream) -> DeviceArray:
-    """A picture of another library, where it lies. Later work on ``stream`` waits for the library's stream.
+    """An image of another library, where it lies. Later work on ``stream`` waits for the library's stream.
 
-    The picture is kept alive until the stream is done with it.
+    The image is kept alive until the stream is done with it.
 
     Args:
         array: has ``__dlpack__`` (PyTorch, CuPy) or ``__cuda_array_interface__`` (pycuda's GPUArray, Numba); uint8

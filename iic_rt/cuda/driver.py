@@ -370,7 +370,7 @@ class Driver:
             left = f"{mib(free)} of {mib(total)} free" if int(status) == 0 else "what is free is not known"
             asked = f", {mib(size)} asked" if size else ""
             raise BackendError(
-                f"out of memory while {doing}{asked}, {left}: lower working_size, give smaller pictures, close other "
+                f"out of memory while {doing}{asked}, {left}: lower working_size, give smaller images, close other "
                 "Inpainters, or end other processes on the GPU (`nvidia-smi`, on a Jetson `tegrastats`)"
             )
         kind = CaptureError if name.startswith(UNCAPTURABLE) else BackendError

@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Staging:
-    """Pinned memory that parts of pictures pass through, as large as the largest so far."""
+    """Pinned memory that parts of images pass through, as large as the largest so far."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory

@@ -54,7 +54,7 @@ def pycuda_allocator(driver: Driver) -> Allocator:
             free, total = driver.memory_info()
             raise BackendError(
                 f"pycuda cannot allocate {mib(size)} ({error}); {mib(free)} of {mib(total)} are free: free what the "
-                "application holds, lower working_size, or give smaller pictures"
+                "application holds, lower working_size, or give smaller images"
             ) from error
         return int(memory), lambda: driver.poisoned or memory.free()
 

@@ -40,12 +40,12 @@ def iterate(network: Network, y: Array, m: Array, iterations: int) -> Iterator[t
 
     Args:
         network: fills the hole of z, see ``Network``.
-        y: float32 [1, 3, H, W] in [-1, 1], the picture; what stands in its hole is never read.
+        y: float32 [1, 3, H, W] in [-1, 1], the image; what stands in its hole is never read.
         m: float32 [1, 1, H, W] in {0, 1}, 1 = hole.
         iterations: T of the paper.
 
     The paper's line 11 says ``z = y * m``; with z zeroed inside the hole it must be ``z = y * (1 - m)``. Outside the
-    hole c is carried on (1 where the picture was known), where the paper's c is 0 and never read.
+    hole c is carried on (1 where the image was known), where the paper's c is 0 and never read.
     """
     c = 1 - np.float32(0.5) * m
     for t in range(iterations):

@@ -97,14 +97,14 @@ def test_the_result_keeps_its_format(folder: Path) -> None:
 
 
 def test_a_folder_goes_on_after_a_bad_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "images" / "1.png").write_bytes(b"no picture")
+    (folder / "images" / "1.png").write_bytes(b"no image")
     (folder / "masks" / "2.png").unlink()
     out = folder / "out"
     assert main(["remove", str(folder / "images"), str(folder / "masks"), "-o", str(out)]) == 1
     assert sorted(p.name for p in out.iterdir()) == ["0.png"]
     printed = capsys.readouterr()
     assert "1 written, 2 failed" in printed.out
-    assert "1.png is not a picture" in printed.err
+    assert "1.png is not an image" in printed.err
     assert "masks/2.png does not exist" in printed.err
 
 
@@ -139,7 +139,7 @@ def wrong_arguments(folder: Path) -> dict[str, tuple[list[str], str]]:
         "iterations": ([image, mask, "-o", out, "--iterations", "0"], "iterations is 0"),
         "bundle": ([image, mask, "-o", out, "--bundle", "nothing"], "shipped bundle"),
         "everything": ([image, str(folder / "full.png"), "-o", out], "--mask-hole 'black'"),
-        "an empty folder": ([str(folder / "none"), str(folder / "masks"), "-o", out], "no picture"),
+        "an empty folder": ([str(folder / "none"), str(folder / "masks"), "-o", out], "no image"),
         "a file for strips": (
             [str(folder / "images"), str(folder / "masks"), "-o", out, "--iterations-strip", "s.png"],
             "name a folder",
