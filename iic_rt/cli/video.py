@@ -141,6 +141,9 @@ def run_video(arguments: argparse.Namespace) -> int:
         if shown is not None:
             print(f"iic-rt: the frames are at {shown.url}", file=sys.stderr)
         for source, output in zip(sources, outputs, strict=True):
+            if arguments.resume and MediaWriter.is_complete(output):
+                print(f"iic-rt: {output.address} is complete", file=sys.stderr)
+                continue
             try:
                 report = _run_source(source, output, encoding, arguments, inpainter, shown, stop, teller)
             except IICError as error:

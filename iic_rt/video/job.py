@@ -201,7 +201,7 @@ class _Run:
         """The frames that no earlier run wrote; the masks see the others too. None where none is left.
 
         Raises:
-            InputError: the source is another than that of the earlier run.
+            OutputError: the source is another than that of the earlier run.
         """
         if writer.resume_at is None:
             return frames
@@ -209,7 +209,7 @@ class _Run:
         for image, stamp in frames:
             if stamp.time > end:
                 if before is None or before < writer.resume_at - writer.tolerance:
-                    raise InputError(
+                    raise OutputError(
                         f"what an earlier run wrote ends at {float(writer.resume_at):.3f} s, where this source has no "
                         "frame; delete it to begin anew"
                     )

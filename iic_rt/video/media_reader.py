@@ -74,6 +74,7 @@ class MediaReader:
         self.problem: Exception | None = None
         self.counts = {"damaged": 0, "resized": 0, "reconnects": 0, "packets_dropped": 0}
         self._began = time.monotonic()
+        self._start: Fraction | None = None  # its first time, None before that is known
         self._shift = Fraction(0)  # seconds that are added to the times of this connection
         self._last = Fraction(-1)
         self._index = 0
@@ -111,11 +112,13 @@ class MediaReader:
         self._others = tuple(kept)
         start = self._container.start_time
         # As players do: what comes first is at 0. Sound that begins before it (priming) keeps its negative time.
-        self._start = Fraction(max(0, start or 0), 1_000_000)
+        self._start = None if start is None else Fraction(max(0, start), 1_000_000)
 
     def _decode(self) -> Iterator[Any]:
         """The frames of this connection; what is damaged is counted and left out."""
         for packet in self._container.demux(self._stream, *self._others):
+            if self._start is None and packet.dts is not None:
+                self._start = packet.dts * packet.time_base
             if packet.stream.index != self._stream.index:
                 if packet.dts is not None:
                     self._keep(packet)
@@ -130,7 +133,7 @@ class MediaReader:
                 yield frame
 
     def _keep(self, packet: Any) -> None:
-        moved = round((self._shift - self._start) / packet.time_base)
+        moved = round((self._shift - (self._start or 0)) / packet.time_base)
         packet.dts += moved
         if packet.pts is not None:
             packet.pts += moved
@@ -213,7 +216,8 @@ class MediaReader:
         step = 1 / (self.facts.rate or OFTEN)
         if decoded.pts is None:  # raw streams have no times
             return self._last + step if self._index else Fraction(0)
-        return Fraction(decoded.pts * Fraction(decoded.time_base or self.facts.time_base)) - self._start + self._shift
+        read = decoded.pts * Fraction(decoded.time_base or self.facts.time_base)
+        return Fraction(read - (self._start or 0) + self._shift)
 
     @staticmethod
     def _duration(decoded: Any) -> Fraction | None:
@@ -233,6 +237,9 @@ class MediaReader:
         """
         self._container.close()
         while self._again.wait(problem):
+            step = 1 / (self.facts.rate or OFTEN)
+            now = Fraction(time.monotonic() - self._began).limit_denominator(1_000_000)
+            self._shift = max(now, self._last + step)
             try:
                 self._connect()
                 self._decoded = self._decode()
@@ -246,10 +253,6 @@ class MediaReader:
                 continue
             self._again.worked()
             self.counts["reconnects"] += 1
-            step = 1 / (self.facts.rate or OFTEN)
-            now = Fraction(time.monotonic() - self._began).limit_denominator(1_000_000)
-            self._shift = Fraction(0)
-            self._shift = max(now, self._last + step) - self._time(self._first)
             return
         if not self._again.stopped.is_set():
             raise InputError(f"{self._name} was lost after frame {self._index - 1} and did not come back: {problem}")

@@ -21,15 +21,19 @@ from iic_rt.video.reader import Facts, Stamp
 
 __all__ = ["MediaWriter"]
 
-# Fragments of a second: the file can be played whenever the program is killed.
-FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+frag_discont", "frag_duration": "1000000"}
-WHILE_WRITING = {
-    "mp4": FRAGMENTED,
-    "mov": FRAGMENTED,
-    "matroska": {"cluster_time_limit": "1000"},
-    "webm": {"cluster_time_limit": "1000"},
+# A file can be played whenever the program is killed, and lacks a tenth of a second and what the encoder still holds.
+# Sound may begin a little before 0, which by default would move everything.
+AS_THEY_ARE = {"avoid_negative_ts": "disabled"}
+FRAGMENTED = {
+    "movflags": "frag_keyframe+delay_moov+frag_discont",
+    "frag_duration": "100000",
+    "flush_packets": "1",
+    **AS_THEY_ARE,
 }
-WHEN_DONE = {"mp4": {"movflags": "faststart"}, "mov": {"movflags": "faststart"}}
+CLUSTERED = {"cluster_time_limit": "100", "flush_packets": "1", **AS_THEY_ARE}
+WHILE_WRITING = {"mp4": FRAGMENTED, "mov": FRAGMENTED, "matroska": CLUSTERED, "webm": CLUSTERED}
+INDEXED = {"movflags": "faststart", **AS_THEY_ARE}
+WHEN_DONE = {"mp4": INDEXED, "mov": INDEXED, "matroska": AS_THEY_ARE, "webm": AS_THEY_ARE}
 
 
 class MediaWriter:
@@ -67,10 +71,15 @@ class MediaWriter:
         self._last: int | None = None  # time of the last frame, in the source's time base
         self._ends: dict[int, int] = {}  # by stream: where the sound of the parts ends
         self._durations: dict[int, int] = {}
-        self._parts = self._old_parts() if self._is_file else []
+        self._parts = _parts_of(output) if self._is_file else []
         if self._parts and not resume:
             raise OutputError(
                 f"{self._parts[-1]} of an earlier run is there; go on with --resume, or delete it to begin anew"
+            )
+        if self._parts and output.container not in WHILE_WRITING:
+            raise InputError(
+                f"a run that writes {Path(output.address).suffix} cannot be resumed: its times are not exact; delete "
+                f"{self._parts[-1]}, and write .mp4, .mov, .mkv or .webm"
             )
         self._place = output.address
         if self._is_file:
@@ -84,17 +93,16 @@ class MediaWriter:
             self._discard()
             raise
 
+    @classmethod
+    def is_complete(cls, output: Output) -> bool:
+        """Whether the file is there, and no part of a run that was stopped."""
+        return output.kind == "file" and Path(output.address).exists() and not _parts_of(output)
+
     # Parts
 
     def _part(self, number: int) -> Path:
         path = Path(self._output.address)
         return path.with_name(f"{path.stem}.part{number}{path.suffix}")
-
-    def _old_parts(self) -> list[Path]:
-        path = Path(self._output.address)
-        form = re.compile(re.escape(path.stem) + r"\.part(\d+)" + re.escape(path.suffix))
-        found = [p for p in path.parent.glob("*") if form.fullmatch(p.name)] if path.parent.is_dir() else []
-        return sorted(found, key=lambda p: int(form.fullmatch(p.name)[1]))  # type: ignore[index]
 
     def _look_into_parts(self) -> None:
         good = []
@@ -103,7 +111,7 @@ class MediaWriter:
             try:
                 with self._av.open(str(part), metadata_errors="ignore") as container:
                     made = container.metadata.get("comment", container.metadata.get("COMMENT"))
-                    if made != self._made and "mpegts" not in self._output.container:
+                    if made != self._made:
                         raise InputError(
                             f"{part} was written in another way ({made}) than is asked for now ({self._made}); give "
                             "the options of the first run, or delete it to begin anew"
@@ -193,7 +201,7 @@ class MediaWriter:
         made.pict_type = 0  # as the encoder likes, and not as it was in the source
         if stamp.duration is not None:
             self._durations[pts] = max(1, round(stamp.duration / self._facts.time_base))
-        self._mux(lambda: self._stream.encode(made))
+        self._encode(made)
 
     def _decoded_or_made(self, frame: VideoFrame, stamp: Stamp) -> Any:
         decoded, look = stamp.decoded, self._look
@@ -217,14 +225,21 @@ class MediaWriter:
             if end is not None and packet.pts is not None and packet.pts * packet.time_base <= end + self.tolerance:
                 continue  # in a part already
             packet.stream = copy
-            self._mux(lambda packet=packet: [packet])  # type: ignore[misc]
+            with self._told():
+                self._container.mux(packet)
 
-    def _mux(self, make: Any) -> None:
-        try:
-            for packet in make():
-                if packet.stream.type == "video" and packet.pts in self._durations:
+    def _encode(self, frame: Any) -> None:
+        """Writes what the encoder gives out for a frame; None for all that it holds."""
+        with self._told():
+            for packet in self._stream.encode(frame):
+                if packet.pts in self._durations:
                     packet.duration = self._durations.pop(packet.pts)
                 self._container.mux(packet)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except (self._av.FFmpegError, OSError) as error:
             raise self._cannot(error) from error
 
@@ -262,11 +277,9 @@ class MediaWriter:
 
     def _end_part(self) -> None:
         if self._last is not None:
-            self._mux(lambda: self._stream.encode(None))
-        try:
+            self._encode(None)
+        with self._told():
             self._container.close()
-        except (self._av.FFmpegError, OSError) as error:
-            raise self._cannot(error) from error
 
     def _assemble(self) -> None:
         """One file of all parts, packet by packet."""
@@ -330,3 +343,10 @@ def whole_packets(container: Any, av: Any, *, all_of_it: bool = False) -> Iterat
         return
     if all_of_it:
         yield from held
+
+
+def _parts_of(output: Output) -> list[Path]:
+    path = Path(output.address)
+    form = re.compile(re.escape(path.stem) + r"\.part(\d+)" + re.escape(path.suffix))
+    found = [(int(match[1]), p) for p in path.parent.glob("*") if (match := form.fullmatch(p.name))]
+    return [part for _, part in sorted(found)]
