@@ -20,6 +20,7 @@ __all__ = ["MediaReader", "import_av"]
 
 MOST_PACKETS = 10_000  # of other streams that wait to be written; half a minute of sound has about 1500
 ENDED = "the stream ended"
+FASTEST = 480  # frames a second that are believed
 OFTEN = Fraction(25)  # frames a second, where a stream does not say
 
 
@@ -148,7 +149,8 @@ class MediaReader:
         self._size = frame.width, frame.height
         self._quarters = rotation_of(frame) if self._turn is None else self._turn
         width, height = self._size if self._quarters % 2 == 0 else self._size[::-1]
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        rates = stream.average_rate, stream.guessed_rate, stream.base_rate
+        rate = next((rate for rate in rates if rate and rate <= FASTEST), None)  # some containers give their clock's
         total = stream.frames or None
         if total is None and not self._live and rate and self._container.duration:
             total = max(1, round(self._container.duration / 1_000_000 * rate))

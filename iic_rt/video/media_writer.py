@@ -32,6 +32,8 @@ FRAGMENTED = {
 }
 CLUSTERED = {"cluster_time_limit": "100", "flush_packets": "1", **AS_THEY_ARE}
 WHILE_WRITING = {"mp4": FRAGMENTED, "mov": FRAGMENTED, "matroska": CLUSTERED, "webm": CLUSTERED}
+# FFmpeg does not say what this container takes.
+IN_MPEGTS = {"h264", "hevc", "aac", "ac3", "eac3", "mp2", "mp3", "opus", "dvb_subtitle"}
 INDEXED = {"movflags": "faststart", **AS_THEY_ARE}
 WHEN_DONE = {"mp4": INDEXED, "mov": INDEXED, "matroska": AS_THEY_ARE, "webm": AS_THEY_ARE}
 
@@ -83,8 +85,11 @@ class MediaWriter:
             )
         self._place = output.address
         if self._is_file:
-            Path(output.address).parent.mkdir(parents=True, exist_ok=True)
             self._place = str(self._part(len(self._parts) + 1))
+            try:
+                Path(output.address).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise self._cannot(error) from error
         self._container: Any = None
         self._open_container()
         try:
@@ -158,8 +163,7 @@ class MediaWriter:
         options = {} if is_stream else WHILE_WRITING.get(name, {})
         timeout = (10.0, None) if is_stream else None
         self._container = av.open(self._place, "w", format=name, container_options=dict(options), timeout=timeout)
-        # What MPEG-TS is called inside RTP takes what MPEG-TS does.
-        supported = set(self._container.supported_codecs) or {"h264", "hevc"}
+        supported = IN_MPEGTS if "mpegts" in name else set(self._container.supported_codecs)
         codec = choose_codec(self._encoding, self._facts, supported, name)
         self._look = choose_look(self._encoding, self._facts, codec, av)
         facts = self._facts

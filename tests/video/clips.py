@@ -84,12 +84,12 @@ def make_clip(
 
 @dataclass
 class Content:
-    """What a file holds: times in seconds, hashes of the sound's packets, decoded planes."""
+    """What a file holds: times in seconds, hashes of the sound's packets, and what is decoded."""
 
     seconds: list[float] = field(default_factory=list)
     sound: list[tuple[float, str]] = field(default_factory=list)
     images: list[Pixels] = field(default_factory=list)
-    planes: list[bytes] = field(default_factory=list)
+    luma: list[Pixels] = field(default_factory=list)
     codec: str = ""
     look: tuple[Any, ...] = ()
 
@@ -111,7 +111,7 @@ def content(path: Path | str) -> Content:
                 for frame in packet.decode():
                     found.seconds.append(float(frame.pts * frame.time_base))
                     found.images.append(frame.to_ndarray(format="bgr24"))
-                    found.planes.append(b"".join(bytes(plane) for plane in frame.planes))
+                    found.luma.append(frame.to_ndarray()[: frame.height])
     return found
 
 

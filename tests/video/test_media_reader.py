@@ -40,6 +40,17 @@ def test_frames_with_their_uneven_times(tmp_path: Path) -> None:
     assert reader.take_packets() == []
 
 
+def until_its_end(reader: Any) -> tuple[int, str]:
+    """How many frames came, and the error behind them."""
+    count = 0
+    try:
+        for _ in reader.frames():
+            count += 1
+    except InputError as error:
+        return count, str(error)
+    return count, ""
+
+
 def turned(path: Path, matrix: tuple[int, ...]) -> Path:
     """The display matrix of the first track, in its header, is replaced."""
     data = bytearray(path.read_bytes())
@@ -79,13 +90,9 @@ def test_garbage_in_the_middle_is_counted(tmp_path: Path) -> None:
         data[at : at + 40] = rng.integers(0, 256, 40, np.uint8).tobytes()
     (tmp_path / "bad.mkv").write_bytes(data)
     reader = MediaReader(str(tmp_path / "bad.mkv"))
-    try:
-        images, _ = all_of(reader)
-    except InputError as error:  # nothing behind the garbage could be found
-        assert "beyond frame" in str(error)
-    else:
-        assert len(images) + reader.counts["damaged"] >= 12
-        assert reader.counts["damaged"] > 0 or len(images) < 40
+    count, _ = until_its_end(reader)
+    assert count >= 12
+    assert reader.counts["damaged"] > 0
 
 
 @pytest.mark.parametrize("name", ["noise.mp4", "empty.mp4", "sound.mp4"])
@@ -112,9 +119,10 @@ def test_a_file_that_ends_early_says_so(tmp_path: Path, caplog: pytest.LogCaptur
     import av
 
     whole = make_clip(tmp_path / "a.mp4", frames=40, sound=None)
-    with av.open(str(whole), "r") as opened, av.open(
-        str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}
-    ) as moved:
+    with (
+        av.open(str(whole), "r") as opened,
+        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as moved,
+    ):
         stream = moved.add_stream_from_template(opened.streams.video[0])
         for packet in opened.demux(video=0):
             if packet.dts is not None:
@@ -123,15 +131,9 @@ def test_a_file_that_ends_early_says_so(tmp_path: Path, caplog: pytest.LogCaptur
     data = (tmp_path / "fast.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])
     reader = MediaReader(str(tmp_path / "cut.mp4"))
-    count = 0
-    try:
-        for _ in reader.frames():
-            count += 1
-    except InputError as error:
-        assert "cannot be read beyond frame" in str(error)
-    else:
-        assert "says that it holds 40 frames" in caplog.text
+    count, error = until_its_end(reader)
     assert 10 < count < 40
+    assert "cannot be read beyond frame" in error or "says that it holds 40 frames" in caplog.text
 
 
 def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,26 +187,24 @@ def test_a_stream_that_breaks_is_opened_again(
     url = serve([(data, False), (data, False)])
     reader = MediaReader(url, live=True, reconnect=1.0, timeout=2.0)
     seconds: list[float] = []
+    stamps = (seconds.append(float(stamp.time)) for _, stamp in reader.frames())
     with pytest.raises(InputError, match="did not come back"):
-        for _, stamp in reader.frames():
-            seconds.append(float(stamp.time))
+        list(stamps)
     assert len(seconds) == 24
     assert seconds == sorted(set(seconds))
     assert reader.counts["reconnects"] == 1
     assert "try 1 in 0.5 s" in caplog.text
     assert "is back after" in caplog.text
-    stamps = [float(p.pts * p.time_base) for p in reader.take_packets()]
-    assert len(stamps) == 2 * len(content(tmp_path / "a.ts").sound)
-    assert stamps == sorted(stamps)
+    sound = [float(p.pts * p.time_base) for p in reader.take_packets()]
+    assert len(sound) == 2 * len(content(tmp_path / "a.ts").sound)
+    assert sound == sorted(sound)
 
 
 def test_a_stream_that_stalls_is_given_up(tmp_path: Path, serve: Callable[[list[Any]], str]) -> None:
     data = make_clip(tmp_path / "a.ts", sound=None).read_bytes()
     reader = MediaReader(serve([(data, True)]), live=True, reconnect=0.2, timeout=0.5)
-    count = 0
-    with pytest.raises(InputError, match="was lost after frame"):
-        for _ in reader.frames():
-            count += 1
+    count, error = until_its_end(reader)
+    assert "was lost after frame" in error
     assert count >= 8  # what the decoder held when the silence began is lost
 
 
