@@ -244,7 +244,7 @@ def _open_writer(
         return NoWriter()
     if output.kind == "folder":
         names = tuple(path.name for path in source.files)
-        return PictureWriter(output, reader.facts, names=names, resume=arguments.resume)
+        return PictureWriter(output, names=names, resume=arguments.resume)
     return MediaWriter(output, reader.facts, encoding, resume=arguments.resume)
 
 

@@ -203,15 +203,15 @@ class _Run:
         Raises:
             OutputError: the source is another than that of the earlier run.
         """
-        if writer.resume_at is None:
+        if not writer.resumed:
             return frames
-        end, before = writer.resume_at + writer.tolerance, None
+        at, before = writer.resume_at, None
         for image, stamp in frames:
-            if stamp.time > end:
-                if before is None or before < writer.resume_at - writer.tolerance:
+            if stamp.index >= writer.resumed if at is None else stamp.time > at + writer.tolerance:
+                if at is not None and (before is None or before < at - writer.tolerance):
                     raise OutputError(
-                        f"what an earlier run wrote ends at {float(writer.resume_at):.3f} s, where this source has no "
-                        "frame; delete it to begin anew"
+                        f"what an earlier run wrote ends at {float(at):.3f} s, where this source has no frame; delete "
+                        "it to begin anew"
                     )
                 return _with(image, stamp, frames)
             before = stamp.time

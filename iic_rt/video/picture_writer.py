@@ -11,7 +11,6 @@ from iic_rt.errors import OutputError
 from iic_rt.image_io import IMAGE_SUFFIXES, write_image
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.places import Output
-from iic_rt.video.reader import Facts
 
 __all__ = ["NoWriter", "PictureWriter", "Writer"]
 
@@ -21,7 +20,7 @@ class Writer(Protocol):
 
     Attributes:
         notes: what of the source could not be kept.
-        resume_at: seconds of the last frame of an earlier run, None where there is none.
+        resume_at: seconds of the last frame of an earlier run; None where there is none, or its number says enough.
         tolerance: seconds by which that may be off.
         resumed: number of frames of the earlier run.
     """
@@ -71,7 +70,6 @@ class PictureWriter(NoWriter):
 
     Args:
         output: the folder, made if it does not exist, and the pattern of names.
-        facts: of the source.
         names: of the source's pictures, which the results get too where there is no pattern; otherwise they are
             numbered from 0.
         resume: leave out the frames whose pictures are there.
@@ -80,7 +78,7 @@ class PictureWriter(NoWriter):
         OutputError: the folder cannot be made, or holds pictures and ``resume`` is not set.
     """
 
-    def __init__(self, output: Output, facts: Facts, *, names: tuple[str, ...] = (), resume: bool = False) -> None:
+    def __init__(self, output: Output, *, names: tuple[str, ...] = (), resume: bool = False) -> None:
         super().__init__()
         self._folder = Path(output.address)
         self._pattern = output.pattern or ("" if names else "%06d.png")
@@ -94,10 +92,8 @@ class PictureWriter(NoWriter):
                 f"cannot write pictures to {self._folder}: it holds {min(there)} already; go on with --resume, empty "
                 "it, or name another"
             )
-        while there and (names[self.resumed] if self.resumed < len(names) else self._name(self.resumed)) in there:
+        while self._name(self.resumed, "".join(names[self.resumed : self.resumed + 1])) in there:
             self.resumed += 1
-        if self.resumed and facts.rate:
-            self.resume_at, self.tolerance = (self.resumed - 1) / facts.rate, facts.time_base
 
     def _name(self, index: int, name: str = "") -> str:
         return self._pattern % index if self._pattern else name
