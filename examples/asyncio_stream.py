@@ -33,5 +33,4 @@ async def main(image_file: str, mask_file: str) -> None:
         print(f"{count} frames, {video.stats.filled} filled")
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(*sys.argv[1:]))

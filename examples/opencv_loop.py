@@ -34,8 +34,6 @@ def main(source: str, mask_file: str, out: str) -> None:
             print(f"{frame.pts:.0f} ms: {frame.status}, {frame.latency_ms:.0f} ms after it was read")
     if writer is not None:
         writer.release()
-    capture.release()
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+main(*sys.argv[1:])

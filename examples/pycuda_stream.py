@@ -15,17 +15,18 @@ def main(image_file: str, mask_file: str) -> None:
     image, mask = cv2.imread(image_file), cv2.imread(mask_file, cv2.IMREAD_GRAYSCALE)
     stream = cuda.Stream()
     options = InpaintOptions(channel_order="bgr")
-    with Inpainter(backend="tensorrt", stream=stream, options=options) as inpainter:
-        with VideoInpainter(inpainter, policy="newest", deadline_ms=100) as video:
-            frames = [gpuarray.to_gpu_async(image, stream=stream) for _ in range(8)]  # in place of a decoder
-            for n, frame in enumerate(frames):
-                video.put(frame, mask, pts=n)  # not copied: it may be overwritten once it came out again
-            video.end()
-            for filled in video:
-                on_device = filled.substitute != "blank"  # a blank image is a numpy array
-                print(filled.pts, filled.status, "on the device" if on_device else "on the host")
-            print(video.stats)
+    with (
+        Inpainter(backend="tensorrt", stream=stream, options=options) as inpainter,
+        VideoInpainter(inpainter, policy="newest", deadline_ms=100) as video,
+    ):
+        frames = [gpuarray.to_gpu_async(image, stream=stream) for _ in range(8)]  # in place of a decoder
+        for n, frame in enumerate(frames):
+            video.put(frame, mask, pts=n)  # not copied: it may be overwritten once it came out again
+        video.end()
+        for filled in video:
+            on_device = filled.substitute != "blank"  # a blank image is a numpy array
+            print(filled.pts, filled.status, "on the device" if on_device else "on the host")
+        print(video.stats)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+main(*sys.argv[1:])

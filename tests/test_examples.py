@@ -66,8 +66,8 @@ def test_gstreamer(tmp_path: Path) -> None:
     assert {picture.shape for picture in pictures} == {(240, 320, 3)}
     run("gstreamer_appsink.py", source, f"filesink location={tmp_path}/raw", path=tmp_path)
     assert (tmp_path / "raw").stat().st_size == 5 * 320 * 240 * 3
-    bars = pictures[0][20, :, :].astype(int)
-    assert abs(bars - pictures[0][160, :, :]).max() < 3  # outside the hole the bars are even
+    for picture in pictures:  # bars from top to bottom, which hold nothing else where they were not filled
+        assert (picture[140, :100] == picture[20, :100]).all()
 
 
 @pytest.mark.gpu

@@ -72,14 +72,13 @@ def test_who_looks_later_sees_the_newest() -> None:
 
 def test_a_client_that_takes_nothing_holds_nobody_up() -> None:
     rng = np.random.default_rng(0)
-    with Preview(0) as preview:
-        with socket.create_connection(("127.0.0.1", port_of(preview))) as idle:
-            idle.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            for _ in range(30):  # far more than the buffers of a connection hold
-                preview.show(rng.integers(0, 256, (600, 800, 3), np.uint8))
-                time.sleep(0.01)
-            (image,) = jpegs(port_of(preview), 1)
-            assert image.shape == (600, 800, 3)
+    with Preview(0) as preview, socket.create_connection(("127.0.0.1", port_of(preview))) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for _ in range(30):  # far more than the buffers of a connection hold
+            preview.show(rng.integers(0, 256, (600, 800, 3), np.uint8))
+            time.sleep(0.01)
+        (image,) = jpegs(port_of(preview), 1)
+        assert image.shape == (600, 800, 3)
 
 
 def test_strangers_and_other_paths_are_refused() -> None:
