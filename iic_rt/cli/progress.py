@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from iic_rt.video.job import Report
 
-__all__ = ["Bar", "told"]
+__all__ = ["Bar", "WarningsAboveBar", "line"]
 
 WIDTH = 30  # characters of the bar
 BETWEEN = 0.1  # seconds between two drawings
@@ -63,13 +63,12 @@ def line(report: Report, total: int | None) -> str:
     return f"[{'#' * filled}{'-' * (WIDTH - filled)}] {done}/{total}{tail}{left}"
 
 
-class told(logging.Handler):
-    """Within it, what the video's parts have to say appears on standard error, above the bar."""
+class WarningsAboveBar(logging.Handler):
+    """Within it, warnings of the video's parts appear on standard error, above the bar."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.bar: Bar | None = None
-        self.said: list[str] = []
         self._log = logging.getLogger("iic_rt.video")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -77,7 +76,7 @@ class told(logging.Handler):
             self.bar.clear()
         print(f"iic-rt: warning: {record.getMessage()}", file=sys.stderr)
 
-    def __enter__(self) -> told:
+    def __enter__(self) -> WarningsAboveBar:
         self._log.addHandler(self)
         return self
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
-from iic_rt.cli.progress import Bar, told
+from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
 from iic_rt.image_io import read_mask, write_bytes
 from iic_rt.inpainter import Inpainter
@@ -130,10 +130,10 @@ def run_video(arguments: argparse.Namespace) -> int:
         options=dict(_pair(text) for text in arguments.encoder_option),
     )
     found: list[dict[str, Any]] = []
-    good = True
+    good, save_masks = True, arguments.save_masks
     preview = nullcontext() if arguments.preview is None else Preview(arguments.preview)
     with (
-        told() as teller,
+        WarningsAboveBar() as warnings,
         preview as shown,
         Inpainter(options=fill_options(arguments), **inpainter_settings(arguments)) as inpainter,
         interruptible() as stop,
@@ -145,7 +145,9 @@ def run_video(arguments: argparse.Namespace) -> int:
                 print(f"iic-rt: {output.address} is complete", file=sys.stderr)
                 continue
             try:
-                report = _run_source(source, output, encoding, arguments, inpainter, shown, stop, teller)
+                if len(sources) > 1 and save_masks is not None:
+                    arguments.save_masks = save_masks / Path(source.name).stem
+                report = _run_source(source, output, encoding, arguments, inpainter, shown, stop, warnings)
             except IICError as error:
                 print(f"iic-rt: error: {error}", file=sys.stderr)
                 found.append({"source": source.name, "error": str(error)})
@@ -176,7 +178,7 @@ def _run_source(
     inpainter: Inpainter,
     preview: Preview | None,
     stop: threading.Event,
-    teller: told,
+    warnings: WarningsAboveBar,
 ) -> Report:
     reader = _open_reader(source, output, arguments)
     try:
@@ -186,7 +188,7 @@ def _run_source(
         try:
             with _open_masks(source, reader, arguments) as masks:
                 video = VideoInpainter(inpainter, **stream_settings(arguments, source))
-                teller.bar = Bar(reader.facts.total)
+                warnings.bar = Bar(reader.facts.total)
                 try:
                     return run_job(
                         reader,
@@ -198,10 +200,10 @@ def _run_source(
                         flicker=Flicker() if arguments.flicker else None,
                         preview=preview,
                         stop=stop,
-                        shown=teller.bar.show,
+                        shown=warnings.bar.show,
                     )
                 finally:
-                    teller.bar.clear()
+                    warnings.bar.clear()
         except BaseException:
             writer.leave()
             raise
@@ -249,15 +251,13 @@ def _open_writer(
 
 
 def _open_masks(source: Source, reader: Reader, arguments: argparse.Namespace) -> FrameMasks:
-    save = arguments.save_masks
-    several = len(parse_sources(arguments.source)) > 1
     return open_masks(
         _mask_source(arguments.mask, arguments),
         hold_frames=arguments.hold_frames,
         jitter=arguments.jitter,
         mask_hole=arguments.mask_hole,
         frames=len(source.files) or None,
-        save=save / Path(source.name).stem if save is not None and several else save,
+        save=arguments.save_masks,
     )
 
 

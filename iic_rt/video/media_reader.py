@@ -79,6 +79,7 @@ class MediaReader:
         self._shift = Fraction(0)  # seconds that are added to the times of this connection
         self._last = Fraction(-1)
         self._index = 0
+        self._begun = False
         try:
             self._connect()
             self._decoded = self._decode()
@@ -170,6 +171,7 @@ class MediaReader:
 
     def frames(self) -> Iterator[tuple[NDArray[np.uint8] | None, Stamp]]:
         """Every frame that can be decoded, once; see :meth:`iic_rt.video.reader.Reader.frames`."""
+        self._begun = True
         try:
             while True:
                 problem = ENDED
@@ -271,7 +273,8 @@ class MediaReader:
 
     def close(self) -> None:
         self.stop()
-        self._container.close()
+        if not self._begun:  # otherwise the thread that reads closes it: it may wait for a frame even now
+            self._container.close()
 
 
 def _is_cover(stream: Any) -> bool:

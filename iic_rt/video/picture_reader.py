@@ -96,6 +96,7 @@ class CameraReader:
         self.counts = {"resized": 0, "reconnects": 0}
         self.stamp = Stamp(0, Fraction(0))
         self._began = time.monotonic()
+        self._begun = False
         self._camera = self._open()
         first = self._read()
         if first is None:
@@ -123,6 +124,7 @@ class CameraReader:
 
     def frames(self) -> Iterator[tuple[NDArray[np.uint8] | None, Stamp]]:
         size, index = (self.facts.width, self.facts.height), 0
+        self._begun = True
         try:
             while not self._again.stopped.is_set():
                 image, self._first = (self._first, None) if self._first is not None else (self._read(), None)
@@ -158,4 +160,5 @@ class CameraReader:
 
     def close(self) -> None:
         self.stop()
-        self._camera.release()
+        if not self._begun:  # otherwise the thread that reads does it: it may wait for a frame even now
+            self._camera.release()
