@@ -85,9 +85,11 @@ class MediaWriter:
             )
         self._place = output.address
         if self._is_file:
-            self._place = str(self._part(len(self._parts) + 1))
+            path = Path(output.address)
+            number = max((_number(path, part) for part in self._parts), default=0) + 1
+            self._place = str(path.with_name(f"{path.stem}.part{number}{path.suffix}"))
             try:
-                Path(output.address).parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._cannot(error) from error
         self._container: Any = None
@@ -104,10 +106,6 @@ class MediaWriter:
         return output.kind == "file" and Path(output.address).exists() and not _parts_of(output)
 
     # Parts
-
-    def _part(self, number: int) -> Path:
-        path = Path(self._output.address)
-        return path.with_name(f"{path.stem}.part{number}{path.suffix}")
 
     def _look_into_parts(self) -> None:
         good = []
@@ -136,10 +134,7 @@ class MediaWriter:
                 self.resume_at = end
             else:  # killed before its first fragment
                 part.unlink()
-        if len(good) < len(self._parts):
-            self._parts = good
-            os.replace(self._place, self._part(len(good) + 1))  # the name of a part is not in use any more
-            self._place = str(self._part(len(good) + 1))
+        self._parts = good
 
     # Writing
 
@@ -349,8 +344,12 @@ def whole_packets(container: Any, av: Any, *, all_of_it: bool = False) -> Iterat
         yield from held
 
 
+def _number(path: Path, part: Path) -> int:
+    """The number of a part of the video that is to be written to a path; 0 where it is none."""
+    match = re.fullmatch(re.escape(path.stem) + r"\.part(\d+)" + re.escape(path.suffix), part.name)
+    return 0 if match is None else int(match[1])
+
+
 def _parts_of(output: Output) -> list[Path]:
     path = Path(output.address)
-    form = re.compile(re.escape(path.stem) + r"\.part(\d+)" + re.escape(path.suffix))
-    found = [(int(match[1]), p) for p in path.parent.glob("*") if (match := form.fullmatch(p.name))]
-    return [part for _, part in sorted(found)]
+    return sorted((p for p in path.parent.glob("*") if _number(path, p)), key=lambda p: _number(path, p))
