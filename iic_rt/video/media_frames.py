@@ -45,10 +45,7 @@ class Look:
     @property
     def matrix(self) -> str:
         """PyAV's name of the conversion."""
-        from av.video.reformatter import Colorspace
-
-        name = MATRICES.get(self.space, "ITU601")
-        return name if hasattr(Colorspace, name) else "ITU709"  # PyAV 14 knows no BT.2020
+        return MATRICES.get(self.space, "ITU601")
 
 
 def look_of(frame: Any, context: Any) -> Look:

@@ -225,8 +225,7 @@ class MediaReader:
 
     @staticmethod
     def _duration(decoded: Any) -> Fraction | None:
-        ticks = getattr(decoded, "duration", None)  # PyAV 14 does not say
-        return Fraction(ticks * decoded.time_base) if ticks and decoded.time_base else None
+        return Fraction(decoded.duration * decoded.time_base) if decoded.duration and decoded.time_base else None
 
     def _check_complete(self) -> None:
         said = self._stream.frames
@@ -279,8 +278,7 @@ class MediaReader:
 
 def _is_cover(stream: Any) -> bool:
     """Whether it is a picture that belongs to the sound."""
-    attached = getattr(type(stream.disposition), "attached_pic", 0)
-    return bool(stream.disposition & attached)
+    return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 def _reason(error: Exception) -> str:

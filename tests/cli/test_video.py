@@ -192,6 +192,7 @@ def free_port() -> int:
 
 def test_a_stream_to_a_slow_reader(clip: Path, tmp_path: Path) -> None:
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(20)
     got = bytearray()
 
     def read_slowly() -> None:
@@ -201,7 +202,7 @@ def test_a_stream_to_a_slow_reader(clip: Path, tmp_path: Path) -> None:
                 got.extend(data)
                 time.sleep(0.002)
 
-    thread = threading.Thread(target=read_slowly)
+    thread = threading.Thread(target=read_slowly, daemon=True)
     thread.start()
     assert run(tmp_path, out=f"tcp://127.0.0.1:{server.getsockname()[1]}") == 0
     thread.join(20)
@@ -223,13 +224,14 @@ def test_a_stream_in_and_a_preview_out(
 ) -> None:
     data = make_clip(tmp_path / "a.ts", sound=None).read_bytes()
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(20)
 
     def serve() -> None:
         connection, _ = server.accept()
         with connection:
             connection.sendall(data)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     source = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     arguments = ["--preview", "0", "--reconnect", "0", "--policy", "block", "--json"]

@@ -111,7 +111,9 @@ def content(path: Path | str) -> Content:
                 for frame in packet.decode():
                     found.seconds.append(float(frame.pts * frame.time_base))
                     found.images.append(frame.to_ndarray(format="bgr24"))
-                    found.luma.append(frame.to_ndarray()[: frame.height])
+                    plane = frame.planes[0]
+                    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+                    found.luma.append(rows[: plane.height, : plane.width].copy())
     return found
 
 

@@ -45,7 +45,7 @@ def shown_all_the_time(preview: Preview, done: threading.Event) -> threading.Thr
             i += 1
             time.sleep(0.005)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
 
