@@ -45,7 +45,10 @@ class Look:
     @property
     def matrix(self) -> str:
         """PyAV's name of the conversion."""
-        return MATRICES.get(self.space, "ITU601")
+        from av.video.reformatter import Colorspace
+
+        name = MATRICES.get(self.space, "ITU601")
+        return name if hasattr(Colorspace, name) else "ITU709"  # PyAV 17 has no BT.2020
 
 
 def look_of(frame: Any, context: Any) -> Look:
