@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from iic_rt._version import __version__
-from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
+from iic_rt.cli.arguments import add_filling
 from iic_rt.cli.engines import add_engines
 from iic_rt.cli.info import run_info
 from iic_rt.cli.remove import run_remove
+from iic_rt.cli.video import add_video
 from iic_rt.errors import IICError
-from iic_rt.masks import Grow
-from iic_rt.options import InpaintOptions
 
 __all__ = ["main"]
 
-PRECISIONS = ("fp32", "fp16", "bf16")
 EPILOG = """examples:
   iic-rt remove photo.jpg mask.png -o result.png
   iic-rt remove photos/ masks/ -o results/            every picture with the mask of the same name
@@ -30,18 +28,8 @@ EPILOG = """examples:
 """
 
 
-def _grow(text: str) -> Grow:
-    if text == "auto":
-        return "auto"
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of pixels nor 'auto'") from None
-
-
 def build_parser() -> argparse.ArgumentParser:
-    defaults = InpaintOptions()
-    parser = argparse.ArgumentParser(prog="iic-rt", description="Removes objects from pictures.")
+    parser = argparse.ArgumentParser(prog="iic-rt", description="Removes objects from pictures and video.")
     parser.add_argument("--version", action="version", version=f"iic-rt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -55,33 +43,15 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("image", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures")
     remove.add_argument("mask", type=Path, metavar="MASK", help="its mask, white = remove, or a folder of masks")
     remove.add_argument("-o", "--out", type=Path, required=True, help="where the result goes: a file, or a folder")
-    remove.add_argument(
-        "--mask-hole", choices=("white", "black"), default=defaults.mask_hole, help="which end of the mask is removed"
-    )
-    remove.add_argument(
-        "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
-    )
-    remove.add_argument(
-        "--grow",
-        type=_grow,
-        default=defaults.grow,
-        metavar="N|auto",
-        help="grow the hole beyond the mask by N pixels, or by each object's size (default %(default)s)",
-    )
+    add_filling(remove)
     remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
     remove.add_argument("--prefer", type=Path, metavar="MASK", help="white = copy from here only; a file or a folder")
-    remove.add_argument(
-        "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
-    )
-    remove.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
-    remove.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
-    remove.add_argument("--precision", choices=PRECISIONS, help="to compute in; the backend's default otherwise")
-    remove.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
-    remove.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     remove.add_argument("--confidence", type=Path, metavar="FILE", help="write the result tinted by confidence")
     remove.add_argument("--iterations-strip", type=Path, metavar="FILE", help="write every iteration side by side")
     remove.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     remove.set_defaults(run=run_remove)
+
+    add_video(commands)
 
     info = commands.add_parser("info", help="versions, backends and the bundle")
     info.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from iic_rt.cli.arguments import fill_options, inpainter_settings
 from iic_rt.cli.figures import confidence_overlay, iterations_strip
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
 from iic_rt.inpainter import Inpainter
-from iic_rt.options import InpaintOptions, Output
+from iic_rt.options import Output
 
 __all__ = ["run_remove"]
 
@@ -128,23 +129,14 @@ def run_remove(arguments: argparse.Namespace) -> int:
     outputs: tuple[Output, ...] = ("confidence", "hole_left")
     if arguments.iterations_strip is not None:
         outputs = (*outputs, "history")
-    options = InpaintOptions(
-        iterations=arguments.iterations,
-        budget_ms=arguments.budget_ms,
-        mask_hole=arguments.mask_hole,
-        grow=arguments.grow,
-        channel_order="bgr",
-        upsample=not arguments.no_upsample,
-        outputs=outputs,
-    )
+    options = fill_options(arguments, mask_hole=arguments.mask_hole, outputs=outputs)
     if arguments.image.is_dir():
         for folder in (arguments.out, arguments.confidence, arguments.iterations_strip):
             if folder is not None:
                 _make_folder(folder)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    settings = {name: getattr(arguments, name) for name in ("backend", "precision", "threads")}
-    with Inpainter(arguments.bundle, options=options, **settings) as inpainter:
+    with Inpainter(options=options, **inpainter_settings(arguments)) as inpainter:
         for job in _with_progress(jobs):
             try:
                 done.append(run_job(job, inpainter))

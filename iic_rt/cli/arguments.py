@@ -1,0 +1,71 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE
+from iic_rt.masks import Grow
+from iic_rt.options import InpaintOptions
+
+__all__ = ["add_filling", "fill_options", "inpainter_settings"]
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+def grow(text: str) -> Grow:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of pixels nor 'auto'") from None
+
+
+def add_filling(parser: argparse._ActionsContainer) -> None:
+    """How holes are filled, and by what."""
+    defaults = InpaintOptions()
+    parser.add_argument(
+        "--mask-hole", choices=("white", "black"), default=defaults.mask_hole, help="which end of the mask is removed"
+    )
+    parser.add_argument(
+        "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
+    )
+    parser.add_argument(
+        "--grow",
+        type=grow,
+        default=defaults.grow,
+        metavar="N|auto",
+        help="grow the hole beyond the mask by N pixels, or by each object's size (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
+    )
+    parser.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
+    parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, help="to compute in; the backend's default otherwise")
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+
+
+def fill_options(arguments: argparse.Namespace, **more: Any) -> InpaintOptions:
+    """The options that :func:`add_filling` asks for.
+
+    Raises:
+        InputError: one of them is out of range.
+    """
+    return InpaintOptions(
+        iterations=arguments.iterations,
+        budget_ms=arguments.budget_ms,
+        grow=arguments.grow,
+        channel_order="bgr",
+        upsample=not arguments.no_upsample,
+        **more,
+    )
+
+
+def inpainter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of :class:`iic_rt.Inpainter` other than its options."""
+    return {name: getattr(arguments, name) for name in ("bundle", "backend", "precision", "threads")}

@@ -1,0 +1,350 @@
+"""``iic-rt video``: files, folders, cameras and streams."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
+from iic_rt.cli.progress import Bar, WarningsAboveBar
+from iic_rt.errors import IICError, InputError
+from iic_rt.image_io import read_mask, write_bytes
+from iic_rt.inpainter import Inpainter
+from iic_rt.video import VideoInpainter
+from iic_rt.video.encoders import Codec, Encoding
+from iic_rt.video.flicker import Flicker
+from iic_rt.video.frame_masks import FrameMasks, open_masks
+from iic_rt.video.frames import LateAs, Policy
+from iic_rt.video.grabcut import grabcut_mask
+from iic_rt.video.job import Report, run_job
+from iic_rt.video.media_reader import MediaReader
+from iic_rt.video.media_writer import MediaWriter
+from iic_rt.video.picture_reader import CameraReader, PictureReader
+from iic_rt.video.picture_writer import NoWriter, PictureWriter, Writer
+from iic_rt.video.places import Output, Source, parse_output, parse_sources
+from iic_rt.video.preview import Preview
+from iic_rt.video.reader import Reader
+from iic_rt.video.track import TrackMasks, WhenLost
+
+__all__ = ["add_video"]
+
+EPILOG = """examples:
+  iic-rt video clip.mp4 --mask masks/ -o clean.mp4                  a mask for each frame; sound and times are kept
+  iic-rt video clip.mp4 --mask logo.png -o clean.mp4 --resume       go on after it was killed
+  iic-rt video clip.mp4 --mask track:first.png -o clean.mp4 --stats stats.json --flicker
+  iic-rt video 0 --mask motion --preview 8090                       a camera; watch http://127.0.0.1:8090
+  iic-rt video rtsp://camera/1 --mask fence.json -o tcp://127.0.0.1:9000 --late blank
+  iic-rt video 'frames/*.jpg' --mask masks/ -o filled/
+"""
+
+
+def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    video = commands.add_parser(
+        "video",
+        help="remove what masks mark from video",
+        description="Removes what masks mark from every frame of IN.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    video.add_argument(
+        "source",
+        metavar="IN",
+        help="a video, a folder or pattern of pictures or videos, a .txt list, a number or v4l2:// or csi:// for a "
+        "camera, or rtsp://, rtp://, tcp://, udp://, http://",
+    )
+    video.add_argument(
+        "-o",
+        "--out",
+        help="a video (.mp4, .mov, .mkv, .webm, .ts), a folder or pattern (out/%%06d.png) of pictures, or tcp://, "
+        "udp://, rtp:// for MPEG-TS",
+    )
+    masks = video.add_argument_group("masks")
+    masks.add_argument(
+        "--mask",
+        required=True,
+        help="an image for all frames; a folder or video of them; a .json file; motion; track:MASK or "
+        "track:X1,Y1,X2,Y2 of the first frame; grabcut:X1,Y1,X2,Y2",
+    )
+    masks.add_argument("--hold-frames", type=int, default=0, metavar="N", help="keep what is missed for N frames")
+    masks.add_argument("--jitter", type=int, default=0, metavar="N", help="pixels by which edges may tremble")
+    masks.add_argument(
+        "--when-lost", choices=get_args(WhenLost), default="stop", help="of track: (default %(default)s)"
+    )
+    masks.add_argument("--save-masks", type=Path, metavar="FOLDER", help="write every mask in use")
+    add_filling(video.add_argument_group("filling"))
+    stream = video.add_argument_group("frames that are late")
+    stream.add_argument(
+        "--late",
+        choices=get_args(LateAs),
+        default="last",
+        help="what takes the place of a late frame (default %(default)s); of a failed one too, unless it is unfilled",
+    )
+    stream.add_argument("--policy", choices=get_args(Policy), help="default: block for files, newest for cameras")
+    stream.add_argument("--deadline-ms", type=float, metavar="X", help="from when a frame is read until it is done")
+    media = video.add_argument_group("video files and streams")
+    media.add_argument("--codec", choices=get_args(Codec), default="keep", help="default: the source's")
+    media.add_argument("--quality", type=int, metavar="N", help="CRF; smaller is better and larger files")
+    media.add_argument("--pix-fmt", metavar="NAME", help="default: the source's")
+    media.add_argument("--encoder-option", action="append", default=[], metavar="NAME=VALUE", help="e.g. preset=slow")
+    media.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise; default: as it says")
+    media.add_argument(
+        "--fps", type=Fraction, default=Fraction(25), metavar="N", help="of pictures (default %(default)s)"
+    )
+    media.add_argument("--timeout", type=float, default=10.0, metavar="S", help="of streams (default %(default)s s)")
+    media.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="give a lost source up after S s (default %(default)s)",
+    )
+    media.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
+    said = video.add_argument_group("what is said")
+    said.add_argument("--preview", type=int, metavar="PORT", help="show the frames at http://127.0.0.1:PORT")
+    said.add_argument("--stats", type=Path, metavar="FILE", help="write counts, times and stages as JSON")
+    said.add_argument("--flicker", action="store_true", help="measure how much the filling flickers")
+    said.add_argument("--json", action="store_true", help="print the same JSON")
+    video.set_defaults(run=run_video)
+
+
+def run_video(arguments: argparse.Namespace) -> int:
+    sources = parse_sources(arguments.source)
+    if arguments.out is None and arguments.preview is None:
+        raise InputError("name an output with -o, or watch it with --preview PORT")
+    outputs = parse_output(arguments.out, sources)
+    encoding = Encoding(
+        codec=arguments.codec,
+        quality=arguments.quality,
+        pix_fmt=arguments.pix_fmt,
+        options=dict(_pair(text) for text in arguments.encoder_option),
+    )
+    found: list[dict[str, Any]] = []
+    good, save_masks = True, arguments.save_masks
+    preview = nullcontext() if arguments.preview is None else Preview(arguments.preview)
+    with (
+        WarningsAboveBar() as warnings,
+        preview as shown,
+        Inpainter(options=fill_options(arguments), **inpainter_settings(arguments)) as inpainter,
+        interruptible() as stop,
+    ):
+        if shown is not None:
+            print(f"iic-rt: the frames are at {shown.url}", file=sys.stderr)
+        for source, output in zip(sources, outputs, strict=True):
+            if arguments.resume and MediaWriter.is_complete(output):
+                print(f"iic-rt: {output.address} is complete", file=sys.stderr)
+                continue
+            try:
+                if len(sources) > 1 and save_masks is not None:
+                    arguments.save_masks = save_masks / Path(source.name).stem
+                report = _run_source(source, output, encoding, arguments, inpainter, shown, stop, warnings)
+            except IICError as error:
+                print(f"iic-rt: error: {error}", file=sys.stderr)
+                found.append({"source": source.name, "error": str(error)})
+                good = False
+                continue
+            found.append({"source": source.name, "output": output.address or None} | report.document())
+            good = good and not report.error and report.stats.failed <= report.whole
+            if not arguments.json:
+                _summarise(source, output, report)
+            if report.error:
+                print(f"iic-rt: error: {report.error}", file=sys.stderr)
+            if stop.is_set():
+                break
+        document = json.dumps({"backend": inpainter.backend_name, "results": found}, indent=1)
+    if arguments.stats is not None:
+        write_bytes(arguments.stats, document.encode())
+    if arguments.json:
+        print(document)
+    incomplete = any(not entry.get("complete", False) for entry in found)
+    return 130 if stop.is_set() and incomplete else 0 if good else 1
+
+
+def _run_source(
+    source: Source,
+    output: Output,
+    encoding: Encoding,
+    arguments: argparse.Namespace,
+    inpainter: Inpainter,
+    preview: Preview | None,
+    stop: threading.Event,
+    warnings: WarningsAboveBar,
+) -> Report:
+    reader = _open_reader(source, output, arguments)
+    try:
+        writer = _open_writer(source, output, encoding, reader, arguments)
+        for note in writer.notes:
+            print(f"iic-rt: warning: {note}", file=sys.stderr)
+        try:
+            with _open_masks(source, reader, arguments) as masks:
+                video = VideoInpainter(inpainter, **stream_settings(arguments, source))
+                warnings.bar = Bar(reader.facts.total)
+                try:
+                    return run_job(
+                        reader,
+                        masks,
+                        video,
+                        writer,
+                        live=source.live,
+                        paced=not source.live and output.address.startswith(("udp://", "rtp://")),
+                        flicker=Flicker() if arguments.flicker else None,
+                        preview=preview,
+                        stop=stop,
+                        shown=warnings.bar.show,
+                    )
+                finally:
+                    warnings.bar.clear()
+        except BaseException:
+            writer.leave()
+            raise
+    finally:
+        reader.close()
+
+
+def stream_settings(arguments: argparse.Namespace, source: Source) -> dict[str, Any]:
+    """What the stream is told: every option of :class:`iic_rt.video.VideoInpainter` that the command has."""
+    return {
+        "policy": arguments.policy or ("newest" if source.live else "block"),
+        "deadline_ms": arguments.deadline_ms,
+        "late_as": arguments.late,
+        # A frame that cannot be filled, or whose mask is not known, never passes as it is.
+        "failed_as": "last" if arguments.late == "unfilled" else arguments.late,
+    }
+
+
+def _open_reader(source: Source, output: Output, arguments: argparse.Namespace) -> Reader:
+    if source.kind == "pictures":
+        if not 0 < arguments.fps <= 1000:
+            raise InputError(f"fps is {arguments.fps}; give a number above 0, up to 1000")
+        return PictureReader(source.files, rate=arguments.fps, for_video=output.kind != "folder")
+    if source.kind == "camera":
+        return CameraReader(source.address, name=source.name, reconnect=arguments.reconnect)
+    return MediaReader(
+        str(source.address),
+        name=source.name,
+        live=source.live,
+        timeout=arguments.timeout,
+        reconnect=arguments.reconnect,
+        turn=None if arguments.rotate is None else -arguments.rotate // 90 % 4,
+    )
+
+
+def _open_writer(
+    source: Source, output: Output, encoding: Encoding, reader: Reader, arguments: argparse.Namespace
+) -> Writer:
+    if output.kind == "none":
+        return NoWriter()
+    if output.kind == "folder":
+        names = tuple(path.name for path in source.files)
+        return PictureWriter(output, names=names, resume=arguments.resume)
+    return MediaWriter(output, reader.facts, encoding, resume=arguments.resume)
+
+
+def _open_masks(source: Source, reader: Reader, arguments: argparse.Namespace) -> FrameMasks:
+    return open_masks(
+        _mask_source(arguments.mask, arguments),
+        hold_frames=arguments.hold_frames,
+        jitter=arguments.jitter,
+        mask_hole=arguments.mask_hole,
+        frames=len(source.files) or None,
+        save=arguments.save_masks,
+    )
+
+
+def _mask_source(text: str, arguments: argparse.Namespace) -> Any:
+    kind, _, rest = text.partition(":")
+    if kind == "track" and rest:
+        if "," in rest:
+            return TrackMasks(_box(rest), when_lost=arguments.when_lost)
+        first = read_mask(Path(rest))
+        return TrackMasks(255 - first if arguments.mask_hole == "black" else first, when_lost=arguments.when_lost)
+    if kind == "grabcut" and rest:
+        return _cut(_box(rest))
+    return text if text == "motion" else Path(text)
+
+
+def _cut(box: list[float]) -> Any:
+    """A mask of what a box of the first frame holds, for all frames."""
+    cut: list[Any] = []
+
+    def mask(frame: Any, index: int) -> Any:
+        if not cut:
+            cut.append(grabcut_mask(frame, box) > 0)
+        return np.array(cut[0])
+
+    return mask
+
+
+def _box(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
+        raise InputError(f"{text} is no box; give X1,Y1,X2,Y2 in pixels")
+    return numbers
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InputError(f"--encoder-option is {text}; give NAME=VALUE")
+    return name, value
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and a polite kill set; a second Ctrl-C is a KeyboardInterrupt."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        print("\niic-rt: finishing what was begun; Ctrl-C again ends at once", file=sys.stderr)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summarise(source: Source, output: Output, report: Report) -> None:
+    stats = report.stats
+    fps = report.written / report.seconds if report.seconds > 0 else 0.0
+    counts = {
+        "filled": stats.filled,
+        "untouched": stats.untouched,
+        "late": stats.late,
+        "failed": stats.failed,
+        "dropped": sum(stats.dropped.values()),
+        "from an earlier run": report.resumed,
+    }
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    place = (f"wrote {output.address}" if report.complete or not report.left_at else report.left_at) or source.name
+    print(f"{place}: {said or 'no frame'}; {fps:.1f} fps")
+    odd = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.source_counts.items() if count)
+    if odd:
+        print(f"  of the source: {odd}")
+    if report.flicker is not None and report.flicker.ratio is not None:
+        print(
+            f"  flicker: {report.flicker.hole:.2f} in the hole, {report.flicker.ring:.2f} around it, "
+            f"ratio {report.flicker.ratio:.2f}"
+        )
+    if report.left_at and not report.complete and output.kind != "stream":
+        print(f"  not complete: {report.left_at} can be used as far as it goes; --resume goes on from it")

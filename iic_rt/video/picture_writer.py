@@ -1,0 +1,105 @@
+"""Filled frames as pictures in a folder, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+from iic_rt.errors import OutputError
+from iic_rt.image_io import IMAGE_SUFFIXES, write_image
+from iic_rt.video.frames import VideoFrame
+from iic_rt.video.places import Output
+
+__all__ = ["NoWriter", "PictureWriter", "Writer"]
+
+
+class Writer(Protocol):
+    """Takes filled frames in order.
+
+    Attributes:
+        notes: what of the source could not be kept.
+        resume_at: seconds of the last frame of an earlier run; None where there is none, or its number says enough.
+        tolerance: seconds by which that may be off.
+        resumed: number of frames of the earlier run.
+    """
+
+    notes: list[str]
+    resume_at: Fraction | None
+    tolerance: Fraction
+    resumed: int
+
+    def write(self, frame: VideoFrame) -> None:
+        """Writes a frame whose ``pts`` is a :class:`iic_rt.video.reader.Stamp`."""
+
+    def pass_on(self, packets: Iterable[Any]) -> None:
+        """Writes packets of other streams, where it can."""
+
+    def finish(self) -> None:
+        """Completes the output."""
+
+    def leave(self) -> str:
+        """Ends it before it is complete, and says where what is there can be found."""
+
+
+class NoWriter:
+    """Writes nothing, for a preview alone."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.resume_at: Fraction | None = None
+        self.tolerance = Fraction(0)
+        self.resumed = 0
+
+    def write(self, frame: VideoFrame) -> None:
+        pass
+
+    def pass_on(self, packets: Iterable[Any]) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def leave(self) -> str:
+        return ""
+
+
+class PictureWriter(NoWriter):
+    """Writes every frame as a picture, whole or not at all.
+
+    Args:
+        output: the folder, made if it does not exist, and the pattern of names.
+        names: of the source's pictures, which the results get too where there is no pattern; otherwise they are
+            numbered from 0.
+        resume: leave out the frames whose pictures are there.
+
+    Raises:
+        OutputError: the folder cannot be made, or holds pictures and ``resume`` is not set.
+    """
+
+    def __init__(self, output: Output, *, names: tuple[str, ...] = (), resume: bool = False) -> None:
+        super().__init__()
+        self._folder = Path(output.address)
+        self._pattern = output.pattern or ("" if names else "%06d.png")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            there = {p.name for p in self._folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
+        except OSError as error:
+            raise OutputError(f"cannot write pictures to {self._folder}: {error.strerror}") from error
+        if there and not resume:
+            raise OutputError(
+                f"cannot write pictures to {self._folder}: it holds {min(there)} already; go on with --resume, empty "
+                "it, or name another"
+            )
+        while self._name(self.resumed, "".join(names[self.resumed : self.resumed + 1])) in there:
+            self.resumed += 1
+
+    def _name(self, index: int, name: str = "") -> str:
+        return self._pattern % index if self._pattern else name
+
+    def write(self, frame: VideoFrame) -> None:
+        write_image(self._folder / self._name(frame.pts.index, frame.pts.name), frame.image)
+
+    def leave(self) -> str:
+        return str(self._folder)
