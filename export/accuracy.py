@@ -32,22 +32,19 @@ __all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accur
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
 TIE = 1e-3  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
-# Images are compared under a Gaussian, see `low_passed`; the loop alone, step by step, as it is.
+# What the loop made is compared as it is. The filled image is compared under a Gaussian (`low_passed`), and with less:
+# another choice among patches that are alike shows even then.
 MIN_PSNR = 38.0
-MAX_DIFFERENCE = 1.0
+MAX_DIFFERENCE = {"fp16": 1.0, "bf16": 1.5}
+MIN_FILLED_PSNR = 30.0
 MAX_STEP = 0.1
 MAX_FLIPS = 1e-3
-# OpenVINO in bf16, where the CPU computes in it: what the loop made, as it is. The filled image is compared under the
-# Gaussian, and with less: another choice among patches that are alike shows even then.
-MIN_PSNR_BF16 = 38.0
-MAX_DIFFERENCE_BF16 = 1.5
-MIN_FILLED_PSNR_BF16 = 30.0
 
 Picture = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]  # name, RGB [H, W, 3], mask [H, W] in {0, 1}
 
 
 def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Fills pictures with the FP32 and the FP16 graphs of a bundle in ONNX Runtime.
+    """Fills pictures with the FP32 and the FP16 graphs of a bundle in ONNX Runtime, and in bf16 in OpenVINO.
 
     The FP16 graphs run with every result rounded to FP16, see ``export.rounding``.
 
@@ -56,87 +53,75 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
         pictures: of :func:`load_pictures`.
 
     Returns:
-        ``limits``, ``rows``, one a picture, ``bf16``, of OpenVINO in bf16, and ``passed``. In a row,
-        ``psnr``: of the FP16 result against the FP32 result in the hole, both under a Gaussian, dB. ``difference``:
-        mean absolute difference there, in steps of 8 bits. ``step``: the same without a Gaussian, after one iteration
-        from the same state, at working resolution, where both take a pixel or leave it.
-        ``flips``: share of the hole where only one of the two takes a pixel in an iteration from the same state,
-        although its confidence clearly grew or shrank.
+        ``limits``, ``rows``, one a picture, ``bf16``, the same for bf16 or why it was not checked, and ``passed``. In
+        a row, ``psnr``: of what the loop made against FP32 in the hole, dB. ``difference``: mean absolute difference
+        there, in steps of 8 bits. ``filled_psnr``: of the filled image, both under a Gaussian, dB. For FP16 alone,
+        ``step``: the difference after one iteration from the same state, at working resolution, where both take a
+        pixel or leave it. ``flips``: share of the hole where only one of the two takes a pixel in an iteration from
+        the same state, although its confidence clearly grew or shrank.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        half = _rounded_bundle(load_bundle(folder), Path(scratch) / "rounded")
-        options = InpaintOptions(grow=0, iterations=ITERATIONS)
-        exact_inpainter = Inpainter(folder, backend="onnxruntime", precision="fp32", options=options)
-        half_inpainter = Inpainter(half, backend="onnxruntime", precision="fp16", options=options)
-        steps = [_session(exact_inpainter.bundle), _session(half_inpainter.bundle)]
-        rows = []
-        with exact_inpainter, half_inpainter:
-            for name, image, mask in pictures:
-                results = [i.inpaint(image, mask).image for i in (exact_inpainter, half_inpainter)]
-                row = {"picture": name} | _difference(*results, mask)
-                rows.append(row | _compare_steps(steps, image, mask, exact_inpainter.working_size))
-    passed = bool(rows) and all(
-        row["psnr"] >= MIN_PSNR
-        and row["difference"] <= MAX_DIFFERENCE
-        and row["step"] <= MAX_STEP
-        and row["flips"] <= MAX_FLIPS
-        for row in rows
-    )
-    limits = {"psnr": MIN_PSNR, "difference": MAX_DIFFERENCE, "step": MAX_STEP, "flips": MAX_FLIPS}
-    bf16 = _check_bf16(folder, pictures)
+    options = InpaintOptions(grow=0, iterations=ITERATIONS, outputs=("history",))
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Inpainter(folder, backend="onnxruntime", precision="fp32", options=options) as exact,
+    ):
+        rounded_folder = _rounded_bundle(load_bundle(folder), Path(scratch) / "rounded")
+        with Inpainter(rounded_folder, backend="onnxruntime", precision="fp16", options=options) as half:
+            rows = _compare(exact, half, pictures)
+            steps = [_session(inpainter.bundle) for inpainter in (exact, half)]
+        for row, (_, image, mask) in zip(rows, pictures, strict=True):
+            row |= _compare_steps(steps, image, mask, exact.working_size)
+        limits = _limits("fp16") | {"step": MAX_STEP, "flips": MAX_FLIPS}
+        passed = _within(rows, limits)
+        bf16: dict[str, Any]
+        try:
+            with Inpainter(folder, backend="openvino", precision="bf16", options=options) as half:
+                bf16 = {"limits": _limits("bf16"), "rows": _compare(exact, half, pictures)}
+        except BackendError as error:
+            bf16 = {"absent": str(error)}
+        else:
+            bf16["passed"] = _within(bf16["rows"], bf16["limits"])
     passed = passed and bf16.get("passed", True)
     return {"iterations": ITERATIONS, "limits": limits, "rows": rows, "bf16": bf16, "passed": passed}
 
 
-def _check_bf16(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """OpenVINO in bf16 against ONNX Runtime in FP32, or why it was not checked.
+def _limits(precision: str) -> dict[str, float]:
+    return {"psnr": MIN_PSNR, "difference": MAX_DIFFERENCE[precision], "filled_psnr": MIN_FILLED_PSNR}
 
-    ``psnr`` and ``difference`` of what the loop made, ``filled_psnr`` of the filled image under a Gaussian.
-    """
-    options = InpaintOptions(grow=0, iterations=ITERATIONS, outputs=("history",))
-    try:
-        half = Inpainter(folder, backend="openvino", precision="bf16", options=options)
-    except BackendError as error:
-        return {"absent": str(error)}
-    rows = []
-    with half, Inpainter(folder, backend="onnxruntime", precision="fp32", options=options) as exact:
-        for name, image, mask in pictures:
-            results = [i.inpaint(image, mask) for i in (exact, half)]
-            loops = [result.history[-1].image for result in results]
-            row = {"psnr": hole_psnr(*loops, mask > 0), "difference": hole_difference(*loops, mask > 0)}
-            filled = _difference(*(result.image for result in results), mask)["psnr"]
-            rows.append({"picture": name} | row | {"filled_psnr": filled})
-    passed = bool(rows) and all(
-        row["psnr"] >= MIN_PSNR_BF16
-        and row["difference"] <= MAX_DIFFERENCE_BF16
-        and row["filled_psnr"] >= MIN_FILLED_PSNR_BF16
+
+def _within(rows: Sequence[dict[str, Any]], limits: dict[str, float]) -> bool:
+    """Whether there are rows and all of them keep to the limits: least decibels, and the most of everything else."""
+    return bool(rows) and all(
+        row[name] >= limit if name.endswith("psnr") else row[name] <= limit
         for row in rows
+        for name, limit in limits.items()
     )
-    limits = {"psnr": MIN_PSNR_BF16, "difference": MAX_DIFFERENCE_BF16, "filled_psnr": MIN_FILLED_PSNR_BF16}
-    return {"limits": limits, "rows": rows, "passed": passed}
 
 
-def _difference(first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.uint8]) -> dict[str, float]:
-    hole, images = mask > 0, [low_passed(image) for image in (first, second)]
-    return {"psnr": hole_psnr(*images, hole), "difference": hole_difference(*images, hole)}
+def _compare(exact: Inpainter, half: Inpainter, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    rows = []
+    for name, image, mask in pictures:
+        hole, results = mask > 0, [inpainter.inpaint(image, mask) for inpainter in (exact, half)]
+        loops = [result.history[-1].image for result in results]
+        row = {"psnr": hole_psnr(*loops, hole), "difference": hole_difference(*loops, hole)}
+        filled = hole_psnr(*(low_passed(result.image) for result in results), hole)
+        rows.append({"picture": name} | row | {"filled_psnr": filled})
+    return rows
 
 
 def show_accuracy(report: dict[str, Any]) -> None:
     """Prints a report of :func:`check_accuracy` as a table."""
-    limits = report["limits"]
-    print(f"{'FP16 against FP32':<22}{'hole PSNR':>10}{'of 255':>9}{'one step':>10}{'flips':>9}")
-    for row in (*report["rows"], {"picture": "allowed", **limits}):
-        print(
-            f"{row['picture']:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{row['step']:>10.3f}"
-            f"{100 * row['flips']:>8.3f}%"
-        )
     bf16 = report["bf16"]
+    print(f"{'against FP32':<22}{'hole PSNR':>10}{'of 255':>9}{'filled':>10}{'one step':>10}{'flips':>9}")
+    for precision, part in (("FP16", report), ("bf16", bf16)):
+        for row in (*part.get("rows", ()), {"picture": "allowed", **part.get("limits", {})}):
+            if "psnr" not in row:
+                continue
+            name = f"{precision}, {row['picture']}"
+            line = f"{name:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{row['filled_psnr']:>7.1f} dB"
+            print(line + (f"{row['step']:>10.3f}{100 * row['flips']:>8.3f}%" if "step" in row else ""))
     if "absent" in bf16:
         print(f"bf16 not checked: {bf16['absent']}")
-        return
-    for row in (*bf16["rows"], {"picture": "allowed", **bf16["limits"]}):
-        filled = f"   filled {row['filled_psnr']:.1f} dB"
-        print(f"{'bf16, ' + row['picture']:<22}{row['psnr']:>7.1f} dB{row['difference']:>9.3f}{filled}")
 
 
 def _compare_steps(

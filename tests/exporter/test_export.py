@@ -116,12 +116,14 @@ def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("exported")
-@pytest.mark.parametrize("limit", ["export.parity.TOLERANCE", "export.accuracy.MAX_DIFFERENCE"])
+@pytest.mark.parametrize(
+    ("limit", "impossible"), [("export.parity.TOLERANCE", 0.0), ("export.accuracy.MAX_FLIPS", -1.0)]
+)
 def test_a_failed_parity_leaves_the_old_bundle(
-    tiny_weights: Path, bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+    tiny_weights: Path, bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, limit: str, impossible: float
 ) -> None:
     before = {p.name: file_sha256(p) for p in bundle.iterdir()}
-    monkeypatch.setattr(limit, 0.0)
+    monkeypatch.setattr(limit, impossible)
     with pytest.raises(ParityError, match="nothing was written"):
         write(tiny_weights, bundle, pictures)
     assert {p.name: file_sha256(p) for p in bundle.iterdir()} == before
