@@ -22,7 +22,8 @@ STILL_CORNER = 0.3  # pixels that a corner of the frame moves then at most
 LOST_SHARE = 0.3  # of the points: when fewer are found again, or go together, the frames show different things
 NEAR_SHARE = 0.5  # of the points around a hole that must go together
 TOLERANCE = 1.5  # pixels by which a point may miss the common motion
-APART_SHARE, APART_LEAST = 0.1, 4.0  # how far the motion around a hole may differ from the frame's: of its side, pixels
+EXPLAINED = 8.0  # grey levels that dense flow may leave between two frames of one scene
+APART_SHARE, APART_LEAST = 0.02, 2.0  # how far the motion around a hole may differ from the frame's: of its side, pixels
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,14 @@ class Motion:
         matrix: float64 [3, 3], of the frame as a whole: takes x, y, 1 of the earlier frame to the later.
         before: float32 [n, 2], points in pixels of the earlier frame.
         after: the same points in the later frame.
+        loose: nothing holds together, as on water; the motion is that of most of it.
     """
 
     still: bool
     matrix: Floats
     before: Floats
     after: Floats
+    loose: bool = False
 
     def around(self, box: Box) -> Floats:
         """The motion of what lies around a box of the later frame, float64 [3, 3].
@@ -59,7 +62,7 @@ class Motion:
             self.before[near], self.after[near], ransacReprojThreshold=TOLERANCE, maxIters=300
         )
         if found is None or inliers.sum() < max(FEWEST, NEAR_SHARE * near.sum()):
-            return self.matrix
+            return _shift(self.before[near], self.after[near]) if self.loose else self.matrix
         own = np.vstack([found, (0, 0, 1)])
         corners = np.array(
             [[[box.left, box.top]], [[box.right, box.top]], [[box.left, box.bottom]], [[box.right, box.bottom]]],
@@ -79,18 +82,36 @@ def motion_between(earlier: Look, later: Look) -> Motion | None:
     if asked < FEWEST:
         return Motion(True, unmoved, before, after) if earlier.resembles(later) else None
     if len(before) < max(FEWEST, LOST_SHARE * asked):
-        return None
+        return _loose_motion(earlier, later)
     distance = np.abs(after - before).max(1)
     if (distance < STILL).mean() >= STILL_SHARE:
         return Motion(True, unmoved, before, after)
     matrix, inliers = _fit(before, after)
     if matrix is None or inliers < max(FEWEST, LOST_SHARE * asked):
-        return None
+        return _loose_motion(earlier, later)
     height, width = later.clear.shape
     corners = np.array([[[0, 0]], [[width, 0]], [[0, height]], [[width, height]]], np.float64)
     if np.abs(cv2.perspectiveTransform(corners, matrix) - corners).max() < STILL_CORNER:
         return Motion(True, unmoved, before, after)
     return Motion(False, matrix, before, after)
+
+
+def _loose_motion(earlier: Look, later: Look) -> Motion | None:
+    """From dense flow, where points do not hold; None where the flow does not explain the later frame."""
+    found = earlier.flow(later)
+    if found is None:
+        return None
+    before, after, misfit = found
+    if misfit > EXPLAINED:
+        return None
+    return Motion(False, _shift(before, after), before, after, loose=True)
+
+
+def _shift(before: Floats, after: Floats) -> Floats:
+    """The middle shift of points, float64 [3, 3]."""
+    matrix = np.eye(3)
+    matrix[:2, 2] = np.median(after - before, axis=0)
+    return matrix
 
 
 def _fit(before: Floats, after: Floats) -> tuple[Floats | None, int]:

@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 
 WORK_SIDE = 640  # pixels of the longer side at which points are looked for and followed
 GUARD_SHARE, GUARD_LEAST = 0.01, 3  # of the frame's shorter side, and pixels
-MOST_POINTS, POINT_QUALITY, POINT_DISTANCE = 300, 0.005, 7  # OpenCV's good features to track
+MOST_POINTS, POINT_QUALITY, POINT_DISTANCE = 240, 0.005, 8  # OpenCV's good features to track
 WINDOW, LEVELS = 15, 4  # pixels and pyramid levels of the tracker: about 60 pixels of motion at the work's scale
 
 
@@ -97,8 +97,7 @@ class Look:
 
     @cached_property
     def _grey(self) -> Pixels:
-        grey = self.colours if self.colours.ndim == 2 else cv2.cvtColor(self.colours, cv2.COLOR_BGR2GRAY)
-        return np.asarray(_shrunk(grey, self._scale, cv2.INTER_AREA), np.uint8)
+        return _grey(self.colours, self._scale)
 
     @cached_property
     def _points(self) -> Floats:
@@ -125,7 +124,7 @@ class Look:
         if len(points) == 0:
             return nothing, nothing, 0
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._grey, later._grey, points, None, winSize=(WINDOW, WINDOW), maxLevel=LEVELS
+            self._grey, self._in_own_light(later), points, None, winSize=(WINDOW, WINDOW), maxLevel=LEVELS
         )
         height, width = later._grey.shape
         before, after = points[:, 0], np.asarray(found, np.float32)[:, 0]
@@ -135,6 +134,57 @@ class Look:
         rows, columns = (np.clip(after[:, i].round().astype(int), 0, later.clear.shape[1 - i] - 1) for i in (1, 0))
         known = later.clear[rows, columns] > 0
         return before[known], after[known], len(points) - int((~known).sum())
+
+    def flow(self, later: Look) -> tuple[Floats, Floats, float] | None:
+        """Dense flow to another frame, at every eighth clear pixel.
+
+        Returns:
+            float32 [n, 2] twice, as :meth:`follow` has them, and the grey levels by which a typical pixel differs from
+            where the flow ends; None where too little is clear.
+        """
+        grey = self._in_own_light(later)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(self._grey, grey, None)
+        height, width = self._grey.shape
+        y, x = np.mgrid[4:height:8, 4:width:8]
+        ends = np.stack((x, y), 2) + flow[y, x]
+        columns, rows = (np.clip(ends[..., i].round().astype(int), 0, n - 1) for i, n in ((0, width), (1, height)))
+        clear, clear_later = (_shrunk(look.clear, self._scale, cv2.INTER_NEAREST) for look in (self, later))
+        both = (clear[y, x] & clear_later[rows, columns]) > 0
+        if both.sum() < FEWEST_IN_FLOW:
+            return None
+        misfit = np.median(np.abs(self._grey[y, x].astype(int) - grey[rows, columns])[both])
+        before, after = ((p[both] + 0.5) / self._scale - 0.5 for p in (np.stack((x, y), 2), ends))
+        return before.astype(np.float32), after.astype(np.float32), float(misfit)
+
+    def own_motion(self, values: Floats, before: Floats, back: Floats) -> Floats:
+        """How every pixel moved beside the motion of the frame, float32 [h, w, 2] at the work's scale.
+
+        Args:
+            values: float32 like ``colours``, this frame without its hole.
+            before: the same of the frame before.
+            back: float64 [3, 3], takes places of this frame to the one before.
+        """
+        now, was = (_grey(cv2.convertScaleAbs(a), self._scale) for a in (values, before))
+        to_frame = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, self._scale]]) / self._scale
+        to_frame[:2, 2] -= 0.5
+        matrix = np.linalg.inv(to_frame) @ back @ to_frame
+        size = now.shape[::-1]
+        was = cv2.warpPerspective(was, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, dst=now.copy(), borderMode=cv2.BORDER_TRANSPARENT)
+        if min(size) < SMALLEST_FLOW:
+            return np.zeros((*now.shape, 2), np.float32)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(now, was, None)
+        return np.asarray(flow / self._scale, np.float32)
+
+    def _in_own_light(self, later: Look) -> Pixels:
+        """The grey of a later frame as bright as this one: the tracker takes brightness for motion."""
+        both = _shrunk(self.clear & later.clear, self._scale, cv2.INTER_NEAREST)
+        (mean, deviation), (mean_later, deviation_later) = (
+            np.ravel(cv2.meanStdDev(grey, mask=both)).tolist() for grey in (self._grey, later._grey)
+        )
+        gain = float(np.clip(deviation / max(deviation_later, 1.0), 0.5, 2.0))
+        if abs(mean_later - mean) < ALIKE_LIGHT and abs(gain - 1) < ALIKE_GAIN:
+            return later._grey
+        return cv2.convertScaleAbs(later._grey, alpha=gain, beta=mean - gain * mean_later)
 
     def resembles(self, later: Look) -> bool:
         """Whether two frames without corners show the same."""
@@ -146,6 +196,9 @@ class Look:
         return cv2.mean(cv2.absdiff(self._grey, later._grey), mask=both)[0] < ALIKE
 
 
+ALIKE_LIGHT, ALIKE_GAIN = 1.0, 0.02  # grey levels, and from 1: less does not disturb the tracker
+FEWEST_IN_FLOW = 50
+SMALLEST_FLOW = 16  # pixels of a side; OpenCV refuses less
 ALIKE = 6.0  # grey levels of mean difference: noise, and less than a cut
 
 
@@ -154,6 +207,11 @@ def colours_of(image: Pixels) -> Pixels:
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     return np.ascontiguousarray(image[..., :3] if image.ndim == 3 else image)
+
+
+def _grey(colours: Pixels, scale: float) -> Pixels:
+    grey = colours if colours.ndim == 2 else cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
+    return _shrunk(np.asarray(grey, np.uint8), scale, cv2.INTER_AREA)
 
 
 def _shrunk(image: Pixels, scale: float, how: int) -> Pixels:

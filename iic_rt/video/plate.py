@@ -25,14 +25,18 @@ NOTHING, FILLED, NEAR, CLEAR = range(4)  # invented; seen close to a hole; seen
 MEAN_OVER = 8  # frames that noise is averaged over, before a camera that stands still
 ODD = 25.0  # grey levels: a pixel that changes by more shows something else, which has to stay to be believed
 ODD_RATE = 1 / 50  # how fast
-RING = 24  # pixels around a hole in which light and fit are compared
+RING = 32  # pixels around a hole in which light and fit are compared
 CHANGED_LIGHT = 0.5  # grey levels; less is left as it is, since measuring it would add flicker
 RENEWED_AFTER = 250  # frames, so that slow changes do not add up until nothing is found again
 
 # Trust: 1 is seen and still there; below LEAST_TRUST a pixel is filled again.
 LEAST_TRUST = 0.3
 NEAR_TRUST, FILLED_TRUST = 0.8, 0.6
-MOVED_FADE, LIGHT_FADE = 0.99, 0.995  # a frame: errors of the motion, and of the light, add up
+MOVED_FADE, LOOSE_FADE, LIGHT_FADE = 0.99, 0.85, 0.995  # a frame: errors of the motion, and of the light, add up
+OWN_MOTION = 1.5  # pixels a frame by which a thing moves against the background around it
+MOST_AVOIDED = 0.5  # share of what is clear: if all goes its own way, there is nothing else to fill from
+FAR_MOTION = 3.0  # the same for what is not near a hole
+OWN_CHANGE = 30.0  # grey levels of change beside that of the light, for the same
 MISFIT_ALLOWED, MISFIT_SCALE = 8.0, 30.0  # grey levels around the hole: textures that move by themselves
 
 
@@ -55,6 +59,8 @@ class Plate:
         self._values: Floats = np.zeros((0, 0), np.float32)  # [H, W] or [H, W, 3]
         self._kind: Pixels = np.zeros((0, 0), np.uint8)
         self._trust: Floats = np.zeros((0, 0), np.float32)
+        self._movers: Pixels = np.zeros((0, 0), np.uint8)  # what goes its own way near a hole, uint8 [H, W] in {0, 1}
+        self._is_blind = True  # what moves is not known from one frame
 
     def meet(self, look: Look, later: Sequence[Look] = ()) -> None:
         """Goes on to the next frame, and takes what it shows.
@@ -76,6 +82,11 @@ class Plate:
         self._look_ahead(look, later)
         if self._age == 0:
             self._anchor = look.without_hole(self._values)
+
+    def movers(self, look: Look) -> Pixels | None:
+        """What goes its own way near the hole and should not be continued into it: uint8 [H, W]; None for nothing."""
+        near = self._movers & look.clear
+        return near if 0 < np.count_nonzero(near) < MOST_AVOIDED * np.count_nonzero(look.clear) else None
 
     def left(self, look: Look) -> Pixels:
         """Of the hole, what has to be filled: uint8 [H, W] in {0, 1}."""
@@ -132,12 +143,15 @@ class Plate:
         if look.hole is not None:
             hidden = look.hole > 0
             self._values[hidden], self._kind[hidden], self._trust[hidden] = 0, NOTHING, 0
+        self._movers = np.zeros_like(self._kind)
+        self._is_blind = True
         self._age = 0
         self._averaged = 1
 
     def _stay(self, look: Look) -> None:
         assert self._anchor is not None
-        self.still = True
+        self.still, self._is_blind = True, False
+        self._movers = np.zeros_like(self._kind)
         changed = False
         for part in look.parts:
             fit = self._fit(self._anchor.colours, self._anchor.clear, look, part.box)
@@ -178,7 +192,7 @@ class Plate:
             return
         for part in look.parts:
             slices = part.box.slices
-            near = (look.zone[slices] > look.hole[slices]) & ((self._kind[slices] < CLEAR) | self._faint(slices))
+            near = (look.zone[slices] > look.hole[slices]) & (self._movers[slices] == 0) & ((self._kind[slices] < CLEAR) | self._faint(slices))
             self._values[slices][near] = look.colours[slices][near]
             self._kind[slices][near] = NEAR
             self._trust[slices][near] = NEAR_TRUST
@@ -193,27 +207,52 @@ class Plate:
         self._values = look.colours.astype(np.float32)
         self._kind = look.clear * np.uint8(CLEAR)
         self._trust = look.clear.astype(np.float32)
+        self._movers = np.zeros_like(self._kind)
+        fade = LOOSE_FADE if motion.loose else MOVED_FADE
+        carried = []
         for part in look.parts:
             back = np.linalg.inv(motion.around(part.box))
             window = part.box.grown(RING, *look.clear.shape)
             values = _warp(old[0], back, window, cv2.INTER_CUBIC)
             kind = _warp(old[1], back, window, cv2.INTER_NEAREST)
-            trust = _warp(old[2], back, window, cv2.INTER_NEAREST) * np.float32(MOVED_FADE)
-            seen_before = np.asarray(kind >= NEAR, np.uint8) & look.clear[window.slices]
-            fit = _fit_in(values, seen_before, look.colours[window.slices])
-            inside = part.box.moved(-window.top, -window.left).slices
-            own = part.mask > 0
-            slices = part.box.slices
-            for mine, carried in ((self._values, values), (self._kind, kind), (self._trust, trust)):
-                mine[slices][own] = carried[inside][own]
+            trust = _warp(old[2], back, window, cv2.INTER_NEAREST) * np.float32(fade)
+            fit = _fit_in(values, (kind >= NEAR) & (look.clear[window.slices] > 0), look.colours[window.slices])
             if fit is not None:
-                self._relight(part, fit, fade=1.0)
+                values = fit.apply(values)
+            values[kind == NOTHING], trust[kind == NOTHING] = 0, 0
+            own = np.zeros(kind.shape, np.bool_)
+            own[part.box.moved(-window.top, -window.left).slices] = part.mask > 0
+            carried.append((window, own, back, values, kind, trust))
+            self._put(window, own, values, kind, trust)
             self._doubt(part, fit)
-            unknown = own & (self._kind[slices] == NOTHING)
-            self._values[slices][unknown], self._trust[slices][unknown] = 0, 0
+        if carried:
+            back = np.linalg.inv(motion.matrix)
+            flow = look.own_motion(self._values, old[0], back)
+            # Far from a hole, where near and far things move differently as well. It may come to lie behind the hole.
+            away = _grown((np.abs(flow).max(2) > FAR_MOTION).astype(np.uint8))
+            away = cv2.resize(away, look.clear.shape[::-1], interpolation=cv2.INTER_NEAREST) & look.clear
+            self._kind[away > 0], self._trust[away > 0] = NOTHING, 0
+            self._movers |= away
+            for window, own, own_back, values, kind, trust in carried:
+                movers = _movers(flow, window, back, own_back, values, look, own | (kind == NOTHING))
+                movers &= look.clear[window.slices]
+                if not movers.any():
+                    continue
+                self._movers[window.slices] |= movers
+                self._put(window, movers > 0, values, kind, trust)
+                if self._is_blind:  # what was filled before one could tell what moves
+                    blind = own & (kind == FILLED)
+                    kind[blind], trust[blind] = NOTHING, 0
+                    self._put(window, blind, values, kind, trust)
+        self._is_blind = False
         self._take_near(look)
         self._age = 0
         self._averaged = 1
+
+    def _put(self, window: Box, where: NDArray[np.bool_], values: Floats, kind: Pixels, trust: Floats) -> None:
+        """Takes over the chosen pixels of a window."""
+        for mine, given in ((self._values, values), (self._kind, kind), (self._trust, trust)):
+            mine[window.slices][where] = given[where]
 
     def _look_ahead(self, look: Look, later: Sequence[Look]) -> None:
         """Takes what later frames show of what was never seen until now."""
@@ -255,11 +294,11 @@ class Plate:
         window = box.grown(RING, *look.clear.shape).slices
         return _fit_in(before[window], clear[window] & look.clear[window], look.colours[window])
 
-    def _relight(self, part: Component, fit: Exposure, *, fade: float = LIGHT_FADE) -> None:
+    def _relight(self, part: Component, fit: Exposure) -> None:
         """What is hidden, in the light of the frame."""
         own, slices = part.mask > 0, part.box.slices
         self._values[slices][own] = fit.apply(self._values[slices][own])
-        self._trust[slices][own] *= fade
+        self._trust[slices][own] *= LIGHT_FADE
 
     def _doubt(self, part: Component, fit: Exposure | None) -> None:
         """Trust falls where the surroundings are not what they were."""
@@ -303,7 +342,42 @@ def _warp(array: NDArray[Any], matrix: Floats, window: Box, how: int) -> NDArray
     )
 
 
-def _fit_in(before: NDArray[Any], both: Pixels, after: Pixels) -> Exposure | None:
-    """From the pixels that both show: uint8 [h, w] in {0, 1}."""
+def _movers(
+    flow: Floats, window: Box, back: Floats, own_back: Floats, before: Floats, look: Look, unknown: NDArray[np.bool_]
+) -> Pixels:
+    """What moves against the background, uint8 [h, w] in {0, 1}: it must not be taken for what lies behind a hole.
+
+    Args:
+        flow: float32 [h, w, 2], of the frame, smaller than it or not, beside its motion.
+        window: that is asked for.
+        back: float64 [3, 3], takes places of the frame to the one before.
+        own_back: the same for the background in the window.
+        before: float32 [h, w] or [h, w, 3], the window as it was, moved to where the background is now.
+        look: the frame.
+        unknown: bool [h, w], pixels that one of the frames does not show.
+    """
+    height, width = look.clear.shape
+    scale = np.float32(flow.shape[1] / width), np.float32(flow.shape[0] / height)
+    y, x = np.mgrid[window.top : window.bottom, window.left : window.right].astype(np.float32)
+    moved = cv2.remap(flow, *(np.float32(0.5) * (s - 1) + p * s for p, s in zip((x, y), scale, strict=True)), cv2.INTER_LINEAR)
+    places = np.stack((x, y), 2)
+    came_from = cv2.perspectiveTransform((places + moved).reshape(1, -1, 2), back)
+    expected = cv2.perspectiveTransform(places.reshape(1, -1, 2), own_back)
+    apart = np.abs(came_from - expected).max(2).reshape(x.shape) > OWN_MOTION
+    change = np.abs(cv2.blur(before, (5, 5)) - cv2.blur(look.colours[window.slices], (5, 5)).astype(np.float32))
+    change = change if change.ndim == 2 else change.max(2)
+    found = np.asarray((apart | (change > OWN_CHANGE)) & ~unknown, np.uint8)
+    return _grown(found)
+
+
+def _grown(found: Pixels) -> Pixels:
+    """Without single pixels, whole where only its edges show motion, and with its rim."""
+    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
+    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8)), np.uint8)
+    return np.asarray(cv2.dilate(found, np.ones((9, 9), np.uint8)), np.uint8)
+
+
+def _fit_in(before: NDArray[Any], both: NDArray[Any], after: Pixels) -> Exposure | None:
+    """From the pixels that both show: bool or uint8 [h, w]."""
     chosen = both > 0
     return fit_exposure(*(np.reshape(a[chosen], (np.count_nonzero(chosen), -1)) for a in (before, after)))

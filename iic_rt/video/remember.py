@@ -18,7 +18,7 @@ from iic_rt.video.plate import Plate
 
 __all__ = ["Fill", "Memory"]
 
-Fill = Callable[[Any, Any, InpaintOptions], InpaintResult]
+Fill = Callable[[Any, Any, Any, InpaintOptions], InpaintResult]
 
 
 class Memory:
@@ -62,7 +62,7 @@ class Memory:
         Args:
             look: the frame, with a hole.
             later: the frames after it.
-            fill: fills what is not known, from an image, a mask and options.
+            fill: fills what is not known, from an image, a mask, what to avoid (None: nothing) and options.
             options: of the frame.
 
         Returns:
@@ -81,7 +81,7 @@ class Memory:
         else:
             self._plate.put_into(look, image, grain=False)
             asked = tuple(dict.fromkeys((*options.outputs, "confidence")))
-            result = fill(image, left, replace(options, grow=0, mask_hole="white", outputs=asked))
+            result = fill(image, left, self._plate.movers(look), replace(options, grow=0, mask_hole="white", outputs=asked))
             self._plate.keep(look, result.image, left, result.confidence)
             self._plate.put_into(look, result.image)
         wants = options.outputs

@@ -37,7 +37,9 @@ class Fills(Protocol):
 
     options: InpaintOptions
 
-    def submit(self, image: Any, mask: Any, *, options: InpaintOptions | None = None) -> Submitted: ...
+    def submit(
+        self, image: Any, mask: Any, *, avoid: Any = None, options: InpaintOptions | None = None
+    ) -> Submitted: ...
 
     def collect(self, ticket: Any) -> InpaintResult: ...
 
@@ -123,14 +125,15 @@ def _remember(
 ) -> tuple[InpaintResult | None, float]:
     """The result of a frame, None where there is nothing to remove; and the share of the hole that was known."""
 
-    def fill(image: Any, mask: Any, options: InpaintOptions) -> InpaintResult:
-        return inpainter.collect(inpainter.submit(image, mask, options=options))
+    def fill(image: Any, mask: Any, avoid: Any, options: InpaintOptions) -> InpaintResult:
+        more = {} if avoid is None else {"avoid": avoid}
+        return inpainter.collect(inpainter.submit(image, mask, **more, options=options))
 
     if look is not None and look.hole is not None:
         return memory.fill(look, later, fill, options)
     if look is not None:
         memory.see(look)
-    return (None if entry.untouched else fill(entry.image, entry.mask, options)), 0.0
+    return (None if entry.untouched else fill(entry.image, entry.mask, None, options)), 0.0
 
 
 def _collect(ring: Ring, inpainter: Fills, entry: Entry, ticket: Submitted) -> None:
