@@ -30,6 +30,7 @@ class Clip:
     Attributes:
         masks: uint8 [H, W] in {0, 1}, where the object is.
         scored: uint8 [H, W] in {0, 1}, of that, where the background is known: other things that move are left out.
+        is_drawn: made from a photo.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Clip:
     frames: list[Pixels]
     masks: list[Pixels]
     scored: list[Pixels]
+    is_drawn: bool = True
 
 
 def ellipse(shape: tuple[int, ...], x: float, y: float, area: float) -> Pixels:
@@ -70,14 +72,16 @@ def clip(
         return Clip(name, truth, frames, masks, masks)
     near = np.ones((13, 13), np.uint8)
     scored = [mask & (1 - cv2.dilate(other, near)) for mask, other in zip(masks, others, strict=True)]
-    return Clip(name, truth, frames, masks, scored)
+    return Clip(name, truth, frames, masks, scored, is_drawn=False)
 
 
 def view(photo: Pixels, x: float, y: float, scale: float = 1.0) -> Pixels:
     """What a camera sees whose picture has its middle at x, y of a photo; float32 [H, W, 3]."""
     matrix = np.array([[scale, 0, x - scale * WIDTH / 2], [0, scale, y - scale * HEIGHT / 2]], np.float64)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(photo.astype(np.float32), matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REFLECT))
+    return np.asarray(
+        cv2.warpAffine(photo.astype(np.float32), matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    )
 
 
 def seen(picture: NDArray[np.float32], rng: np.random.Generator, noise: float) -> Pixels:
@@ -112,5 +116,8 @@ def davis_clips(path: Path, count: int) -> Iterator[Clip]:
         crossing = [(width * (0.15 + 0.7 * s), 0.5 * height) for s in steps]
         yield clip(f"{name}, crossing", truth, crossing, 0.05, others)
         places = [(x * width, 0.5 * height) for x in (0.15, 0.85)]
-        x, y = min(places, key=lambda p: sum(int((ellipse(truth[0].shape, *p, 0.05 * width * height) & o).sum()) for o in others))
+        x, y = min(
+            places,
+            key=lambda p: sum(int((ellipse(truth[0].shape, *p, 0.05 * width * height) & o).sum()) for o in others),
+        )
         yield clip(f"{name}, on the lens", truth, [(x, y)] * len(truth), 0.05, others)

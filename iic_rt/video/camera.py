@@ -23,7 +23,10 @@ LOST_SHARE = 0.3  # of the points: when fewer are found again, or go together, t
 NEAR_SHARE = 0.5  # of the points around a hole that must go together
 TOLERANCE = 1.5  # pixels by which a point may miss the common motion
 EXPLAINED = 8.0  # grey levels that dense flow may leave between two frames of one scene
-APART_SHARE, APART_LEAST = 0.02, 2.0  # how far the motion around a hole may differ from the frame's: of its side, pixels
+APART_SHARE, APART_LEAST = (
+    0.02,
+    2.0,
+)  # how far the motion around a hole may differ from the frame's: of its side, pixels
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,7 @@ class Motion:
             return self.matrix
         margin = max(24, 0.6 * box.longest)
         x, y = self.after[:, 0], self.after[:, 1]
-        near = (
-            (x > box.left - margin) & (x < box.right + margin) & (y > box.top - margin) & (y < box.bottom + margin)
-        )
+        near = (x > box.left - margin) & (x < box.right + margin) & (y > box.top - margin) & (y < box.bottom + margin)
         if near.sum() < FEWEST:
             return self.matrix
         found, inliers = cv2.estimateAffine2D(

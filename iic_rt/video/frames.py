@@ -64,7 +64,9 @@ class Settings:
         if not isinstance(self.memory, bool):
             raise InputError(f"memory is {self.memory!r}; allowed: True or False")
         if not _is_whole(self.lookahead, 0, MOST_LOOKAHEAD):
-            raise InputError(f"lookahead is {self.lookahead!r}; give a whole number of frames from 0 to {MOST_LOOKAHEAD}")
+            raise InputError(
+                f"lookahead is {self.lookahead!r}; give a whole number of frames from 0 to {MOST_LOOKAHEAD}"
+            )
         if self.lookahead and not self.memory:
             raise InputError("lookahead needs memory=True, which takes what later frames show; set lookahead=0 without")
         if self.deadline_ms is not None and not self.deadline_ms > 0:

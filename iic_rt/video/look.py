@@ -15,7 +15,7 @@ from iic_rt.errors import InpaintWarning
 from iic_rt.masks import read_masks
 from iic_rt.options import InpaintOptions
 
-__all__ = ["Look", "guard_of"]
+__all__ = ["NO_GUESS", "Look", "guard_of", "small_grey", "work_scale"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
@@ -93,11 +93,11 @@ class Look:
 
     @cached_property
     def _scale(self) -> float:
-        return min(1.0, WORK_SIDE / max(self.clear.shape))
+        return work_scale(self.clear.shape)
 
     @cached_property
     def _grey(self) -> Pixels:
-        return _grey(self.colours, self._scale)
+        return small_grey(self.colours, self._scale)
 
     @cached_property
     def _points(self) -> Floats:
@@ -119,12 +119,12 @@ class Look:
         Returns:
             float32 [n, 2] twice, x and y in pixels of the frames: there and in ``later``. And how many were looked for.
         """
-        points = self._points
+        points: Any = self._points
         nothing = np.zeros((0, 2), np.float32)
         if len(points) == 0:
             return nothing, nothing, 0
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._grey, self._in_own_light(later), points, None, winSize=(WINDOW, WINDOW), maxLevel=LEVELS
+            self._grey, self._in_own_light(later), points, NO_GUESS, winSize=(WINDOW, WINDOW), maxLevel=LEVELS
         )
         height, width = later._grey.shape
         before, after = points[:, 0], np.asarray(found, np.float32)[:, 0]
@@ -143,7 +143,7 @@ class Look:
             where the flow ends; None where too little is clear.
         """
         grey = self._in_own_light(later)
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(self._grey, grey, None)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(self._grey, grey, NO_GUESS)
         height, width = self._grey.shape
         y, x = np.mgrid[4:height:8, 4:width:8]
         ends = np.stack((x, y), 2) + flow[y, x]
@@ -156,25 +156,6 @@ class Look:
         before, after = ((p[both] + 0.5) / self._scale - 0.5 for p in (np.stack((x, y), 2), ends))
         return before.astype(np.float32), after.astype(np.float32), float(misfit)
 
-    def own_motion(self, values: Floats, before: Floats, back: Floats) -> Floats:
-        """How every pixel moved beside the motion of the frame, float32 [h, w, 2] at the work's scale.
-
-        Args:
-            values: float32 like ``colours``, this frame without its hole.
-            before: the same of the frame before.
-            back: float64 [3, 3], takes places of this frame to the one before.
-        """
-        now, was = (_grey(cv2.convertScaleAbs(a), self._scale) for a in (values, before))
-        to_frame = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, self._scale]]) / self._scale
-        to_frame[:2, 2] -= 0.5
-        matrix = np.linalg.inv(to_frame) @ back @ to_frame
-        size = now.shape[::-1]
-        was = cv2.warpPerspective(was, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, dst=now.copy(), borderMode=cv2.BORDER_TRANSPARENT)
-        if min(size) < SMALLEST_FLOW:
-            return np.zeros((*now.shape, 2), np.float32)
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(now, was, None)
-        return np.asarray(flow / self._scale, np.float32)
-
     def _in_own_light(self, later: Look) -> Pixels:
         """The grey of a later frame as bright as this one: the tracker takes brightness for motion."""
         both = _shrunk(self.clear & later.clear, self._scale, cv2.INTER_NEAREST)
@@ -184,7 +165,7 @@ class Look:
         gain = float(np.clip(deviation / max(deviation_later, 1.0), 0.5, 2.0))
         if abs(mean_later - mean) < ALIKE_LIGHT and abs(gain - 1) < ALIKE_GAIN:
             return later._grey
-        return cv2.convertScaleAbs(later._grey, alpha=gain, beta=mean - gain * mean_later)
+        return np.asarray(cv2.convertScaleAbs(later._grey, alpha=gain, beta=mean - gain * mean_later), np.uint8)
 
     def resembles(self, later: Look) -> bool:
         """Whether two frames without corners show the same."""
@@ -198,8 +179,13 @@ class Look:
 
 ALIKE_LIGHT, ALIKE_GAIN = 1.0, 0.02  # grey levels, and from 1: less does not disturb the tracker
 FEWEST_IN_FLOW = 50
-SMALLEST_FLOW = 16  # pixels of a side; OpenCV refuses less
+NO_GUESS: Any = None
 ALIKE = 6.0  # grey levels of mean difference: noise, and less than a cut
+
+
+def work_scale(shape: tuple[int, ...]) -> float:
+    """By how much a frame of that shape is made smaller for points and flow."""
+    return float(min(1.0, WORK_SIDE / max(shape[:2])))
 
 
 def colours_of(image: Pixels) -> Pixels:
@@ -209,7 +195,8 @@ def colours_of(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image[..., :3] if image.ndim == 3 else image)
 
 
-def _grey(colours: Pixels, scale: float) -> Pixels:
+def small_grey(colours: Pixels, scale: float) -> Pixels:
+    """The brightness of colours, at a scale."""
     grey = colours if colours.ndim == 2 else cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
     return _shrunk(np.asarray(grey, np.uint8), scale, cv2.INTER_AREA)
 

@@ -14,6 +14,7 @@ from iic_rt.geometry import Box
 from iic_rt.video.camera import Motion, motion_between
 from iic_rt.video.exposure import Exposure, fit_exposure
 from iic_rt.video.look import Look
+from iic_rt.video.movers import movers_far, movers_near, own_motion
 
 __all__ = ["Plate"]
 
@@ -33,10 +34,7 @@ RENEWED_AFTER = 250  # frames, so that slow changes do not add up until nothing 
 LEAST_TRUST = 0.3
 NEAR_TRUST, FILLED_TRUST = 0.8, 0.6
 MOVED_FADE, LOOSE_FADE, LIGHT_FADE = 0.99, 0.85, 0.995  # a frame: errors of the motion, and of the light, add up
-OWN_MOTION = 1.5  # pixels a frame by which a thing moves against the background around it
 MOST_AVOIDED = 0.5  # share of what is clear: if all goes its own way, there is nothing else to fill from
-FAR_MOTION = 3.0  # the same for what is not near a hole
-OWN_CHANGE = 30.0  # grey levels of change beside that of the light, for the same
 MISFIT_ALLOWED, MISFIT_SCALE = 8.0, 30.0  # grey levels around the hole: textures that move by themselves
 
 
@@ -168,17 +166,17 @@ class Plate:
     def _refresh(self, look: Look) -> None:
         """Takes what a frame from the same place shows, into the mean."""
         seen = look.clear
-        known = cv2.compare(self._kind, CLEAR, cv2.CMP_GE)
+        known = np.asarray(self._kind == CLEAR, np.uint8) * np.uint8(255)
         rate = 1 / min(self._averaged, MEAN_OVER)
         if rate == 1:
             cv2.copyTo(look.colours.astype(np.float32), seen, self._values)
         else:
-            odd = cv2.absdiff(cv2.convertScaleAbs(self._values), look.colours)
-            if odd.ndim == 3:
-                odd = cv2.transform(odd, np.full((1, 3), 0.6))
-            even = cv2.compare(odd, ODD, cv2.CMP_LE)
-            cv2.accumulateWeighted(look.colours, self._values, rate, mask=even & known & (seen * np.uint8(255)))
-            slow = ~even & known & (seen * np.uint8(255))
+            change = cv2.absdiff(cv2.convertScaleAbs(self._values), look.colours)
+            if change.ndim == 3:
+                change = cv2.transform(change, np.full((1, 3), 0.6))
+            odd = np.asarray(cv2.threshold(change, ODD, 255, cv2.THRESH_BINARY)[1], np.uint8)
+            cv2.accumulateWeighted(look.colours, self._values, rate, mask=~odd & known & (seen * np.uint8(255)))
+            slow = odd & known & (seen * np.uint8(255))
             cv2.accumulateWeighted(look.colours, self._values, ODD_RATE, mask=slow)
             first = seen & (known == 0)
             self._values[first > 0] = look.colours[first > 0]
@@ -192,7 +190,11 @@ class Plate:
             return
         for part in look.parts:
             slices = part.box.slices
-            near = (look.zone[slices] > look.hole[slices]) & (self._movers[slices] == 0) & ((self._kind[slices] < CLEAR) | self._faint(slices))
+            near = (
+                (look.zone[slices] > look.hole[slices])
+                & (self._movers[slices] == 0)
+                & ((self._kind[slices] < CLEAR) | self._faint(slices))
+            )
             self._values[slices][near] = look.colours[slices][near]
             self._kind[slices][near] = NEAR
             self._trust[slices][near] = NEAR_TRUST
@@ -227,14 +229,13 @@ class Plate:
             self._doubt(part, fit)
         if carried:
             back = np.linalg.inv(motion.matrix)
-            flow = look.own_motion(self._values, old[0], back)
+            flow = own_motion(self._values, old[0], back)
             # Far from a hole, where near and far things move differently as well. It may come to lie behind the hole.
-            away = _grown((np.abs(flow).max(2) > FAR_MOTION).astype(np.uint8))
-            away = cv2.resize(away, look.clear.shape[::-1], interpolation=cv2.INTER_NEAREST) & look.clear
+            away = movers_far(flow, look.clear)
             self._kind[away > 0], self._trust[away > 0] = NOTHING, 0
             self._movers |= away
             for window, own, own_back, values, kind, trust in carried:
-                movers = _movers(flow, window, back, own_back, values, look, own | (kind == NOTHING))
+                movers = movers_near(flow, window, back, own_back, values, look, own | (kind == NOTHING))
                 movers &= look.clear[window.slices]
                 if not movers.any():
                     continue
@@ -340,41 +341,6 @@ def _warp(array: NDArray[Any], matrix: Floats, window: Box, how: int) -> NDArray
             borderMode=border,
         )
     )
-
-
-def _movers(
-    flow: Floats, window: Box, back: Floats, own_back: Floats, before: Floats, look: Look, unknown: NDArray[np.bool_]
-) -> Pixels:
-    """What moves against the background, uint8 [h, w] in {0, 1}: it must not be taken for what lies behind a hole.
-
-    Args:
-        flow: float32 [h, w, 2], of the frame, smaller than it or not, beside its motion.
-        window: that is asked for.
-        back: float64 [3, 3], takes places of the frame to the one before.
-        own_back: the same for the background in the window.
-        before: float32 [h, w] or [h, w, 3], the window as it was, moved to where the background is now.
-        look: the frame.
-        unknown: bool [h, w], pixels that one of the frames does not show.
-    """
-    height, width = look.clear.shape
-    scale = np.float32(flow.shape[1] / width), np.float32(flow.shape[0] / height)
-    y, x = np.mgrid[window.top : window.bottom, window.left : window.right].astype(np.float32)
-    moved = cv2.remap(flow, *(np.float32(0.5) * (s - 1) + p * s for p, s in zip((x, y), scale, strict=True)), cv2.INTER_LINEAR)
-    places = np.stack((x, y), 2)
-    came_from = cv2.perspectiveTransform((places + moved).reshape(1, -1, 2), back)
-    expected = cv2.perspectiveTransform(places.reshape(1, -1, 2), own_back)
-    apart = np.abs(came_from - expected).max(2).reshape(x.shape) > OWN_MOTION
-    change = np.abs(cv2.blur(before, (5, 5)) - cv2.blur(look.colours[window.slices], (5, 5)).astype(np.float32))
-    change = change if change.ndim == 2 else change.max(2)
-    found = np.asarray((apart | (change > OWN_CHANGE)) & ~unknown, np.uint8)
-    return _grown(found)
-
-
-def _grown(found: Pixels) -> Pixels:
-    """Without single pixels, whole where only its edges show motion, and with its rim."""
-    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
-    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8)), np.uint8)
-    return np.asarray(cv2.dilate(found, np.ones((9, 9), np.uint8)), np.uint8)
 
 
 def _fit_in(before: NDArray[Any], both: NDArray[Any], after: Pixels) -> Exposure | None:

@@ -81,7 +81,9 @@ class Memory:
         else:
             self._plate.put_into(look, image, grain=False)
             asked = tuple(dict.fromkeys((*options.outputs, "confidence")))
-            result = fill(image, left, self._plate.movers(look), replace(options, grow=0, mask_hole="white", outputs=asked))
+            result = fill(
+                image, left, self._plate.movers(look), replace(options, grow=0, mask_hole="white", outputs=asked)
+            )
             self._plate.keep(look, result.image, left, result.confidence)
             self._plate.put_into(look, result.image)
         wants = options.outputs

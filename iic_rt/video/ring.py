@@ -118,17 +118,16 @@ class Ring:
 
     def _reserve(self, timeout: float | None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
+        slots = self.settings.slots + self.settings.lookahead
         while True:
             self._check_open()
-            if self._held < self.settings.slots + self.settings.lookahead:
+            if self._held < slots:
                 self._held += 1
                 return
             if self.settings.policy == "newest" and (oldest := self._oldest()) is not None:
                 self._drop(oldest, "newer" if oldest.state == "waiting" else "not got")
             elif not _wait(self._room, until):
-                raise TimeoutError(
-                    f"all {self.settings.slots + self.settings.lookahead} slots were taken for {timeout} s; get frames, or use policy='newest'"
-                )
+                raise TimeoutError(f"all {slots} slots were taken for {timeout} s; get frames, or use policy='newest'")
 
     def _oldest(self) -> Entry | None:
         """What can be dropped for a new frame. The worker leaves a slot free, so there is something."""
