@@ -34,7 +34,7 @@ Filler = Callable[[Clip], Iterator[tuple[Pixels, float]]]  # filled frames, and 
 
 LOOKAHEAD = 8
 PER_FRAME, MEMORY, AHEAD = "iic-rt, every frame on its own", "iic-rt", f"iic-rt, lookahead {LOOKAHEAD}"
-SLOW, FEW = "PyPatchMatch", 6  # a second a frame: the drawn clips alone, and so many frames of each
+SLOW, FEW = "PyPatchMatch", 4  # a second a frame: the drawn clips alone, and so many frames of each
 WINDOW, SHOWN = 220, (1, 8, 16)  # pixels and frames of the strip
 RED = (60, 60, 230)
 

@@ -18,6 +18,7 @@ Floats = NDArray[np.floating[Any]]
 
 OWN_MOTION = 1.5  # pixels a frame by which a thing moves against the background around a hole
 FAR_MOTION = 3.0  # the same for what is not near a hole
+LEAST_CHANGE = 2.5  # grey levels of a mean over 5 x 5 pixels: four times what the noise of a good sensor leaves of it
 OWN_CHANGE = 30.0  # grey levels of change beside that of the light, for the same
 SMALLEST_FLOW = 16  # pixels of a side; OpenCV refuses less
 
@@ -43,6 +44,9 @@ def own_motion(values: Floats, before: Floats, back: Floats) -> Floats:
     if min(now.shape) < SMALLEST_FLOW:
         return np.zeros((*now.shape, 2), np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(now, was, NO_GUESS)
+    # Where nothing changed that can be seen, as in noise on an even wall, the flow means nothing.
+    change = np.abs(cv2.blur(now.astype(np.float32), (5, 5)) - cv2.blur(was.astype(np.float32), (5, 5)))
+    flow[change < LEAST_CHANGE] = 0
     return np.asarray(flow / scale, np.float32)
 
 

@@ -267,6 +267,8 @@ class Plate:
         for other in asked:
             if other.colours.shape != look.colours.shape:
                 return
+            if self.still and not (wanted & other.clear).any():
+                continue  # before a camera that stands still it hides the same
             motion = motion_between(look, other)
             if motion is None:
                 return
