@@ -75,7 +75,7 @@ def warp_error(images: Sequence[Pixels], holes: Sequence[Pixels], flows: Flows) 
 
 def moved_change(clip: Clip, fill: Callable[[Clip], Iterable[tuple[Pixels, float]]]) -> float:
     """Mean change in grey levels of the filling when the mask alone moves by a pixel, in either direction."""
-    frame, mask = clip.frames[0], clip.masks[0]
+    frame, mask = clip.truth[0], clip.masks[0]  # nothing sticks out of the mask
     right, down = (np.roll(mask, 1, axis) for axis in (1, 0))
     masks = [mask, right, mask, down]
     images = [image for image, _ in fill(replace(clip, frames=[frame] * 4, masks=masks))]

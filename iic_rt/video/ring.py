@@ -252,7 +252,7 @@ class Ring:
         substitute: Substitute | None = None
         if wanted is None:
             image = entry.image if entry.result is None else entry.result.image
-            if entry.result is None and entry.state == "working":
+            if entry.result is None and entry.state == "working" and isinstance(image, np.ndarray):
                 image = image.copy()  # untouched, and the worker still looks at it
             entry.image = None  # the caller's from now on, never used again
             self._remember(entry.index, image)
