@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_tables import gpu_table
+from benchmarks.video_tables import video_clips_table, video_table
 from iic_rt.bench.table import report
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality")),
     ROOT / "training" / "weights" / "edge.md",
 )
 OURS = "iic-rt"
@@ -37,6 +38,7 @@ RECORDS = (
     "synthetic",
     "bench",
     "against",
+    "video",
 )
 
 
@@ -313,6 +315,8 @@ TABLES = {
     "scaling": scaling_table,
     "training": training_table,
     "upsampler": upsampler_table,
+    "video": lambda: video_table(read("video")),
+    "video_clips": lambda: video_clips_table(read("video")),
 }
 
 

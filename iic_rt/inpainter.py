@@ -251,6 +251,8 @@ class Inpainter:
         failed_as: FailedAs = "last",
         dropped_as: DroppedAs = "nothing",
         blank: Blank = 0,
+        memory: bool = True,
+        lookahead: int = 0,
         options: InpaintOptions | None = None,
     ) -> Generator[VideoFrame, None, None]:
         """Fills the frames of a source: a lazy generator over :class:`iic_rt.video.VideoInpainter`, which see.
@@ -261,7 +263,8 @@ class Inpainter:
         Args:
             source: frames as for :meth:`inpaint`, or pairs (frame, pts).
             masks: as for :meth:`iic_rt.video.VideoInpainter.feed`: one for all, one for each, or a function.
-            slots, policy, deadline_ms, late_as, failed_as, dropped_as, blank, options: as for the class.
+            slots, policy, deadline_ms, late_as, failed_as, dropped_as, blank, memory, lookahead, options: as for the
+                class.
 
         Raises:
             InputError: a setting is not allowed.
@@ -277,6 +280,8 @@ class Inpainter:
             failed_as=failed_as,
             dropped_as=dropped_as,
             blank=blank,
+            memory=memory,
+            lookahead=lookahead,
             options=options,
         )
 

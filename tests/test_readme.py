@@ -59,6 +59,12 @@ def test_python_blocks_of_streams(checkout: Path, number: int) -> None:
     assert {image.shape for image, *_ in names["shown"]} == {names["image"].shape}
 
 
+def test_python_block_of_the_memory(checkout: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(blocks("python", (ROOT / "docs/video.md").read_text())[2], "docs/video.md", "exec"), names)
+    assert (names["remembered"], names["alone"]) == ([0, 1, 1], [0, 0, 0])
+
+
 def test_commands(checkout: Path) -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     assert lines.pop(0) == "mkdir -p demo-output"

@@ -38,6 +38,8 @@ from iic_rt.video.track import TrackMasks, WhenLost
 
 __all__ = ["add_video"]
 
+LOOKAHEAD = 8  # frames: a third of a second, and as much memory as eight frames take
+
 EPILOG = """examples:
   iic-rt video clip.mp4 --mask masks/ -o clean.mp4                  a mask for each frame; sound and times are kept
   iic-rt video clip.mp4 --mask logo.png -o clean.mp4 --resume       go on after it was killed
@@ -92,6 +94,14 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     stream.add_argument("--policy", choices=get_args(Policy), help="default: block for files, newest for cameras")
     stream.add_argument("--deadline-ms", type=float, metavar="X", help="from when a frame is read until it is done")
+    before = video.add_argument_group("what other frames show")
+    before.add_argument("--no-memory", dest="memory", action="store_false", help="fill every frame on its own")
+    before.add_argument(
+        "--lookahead",
+        type=int,
+        metavar="N",
+        help=f"later frames that may show what is behind (default {LOOKAHEAD} for files, 0 for cameras and streams)",
+    )
     media = video.add_argument_group("video files and streams")
     media.add_argument("--codec", choices=get_args(Codec), default="keep", help="default: the source's")
     media.add_argument("--quality", type=int, metavar="N", help="CRF; smaller is better and larger files")
@@ -213,7 +223,10 @@ def _run_source(
 
 def stream_settings(arguments: argparse.Namespace, source: Source) -> dict[str, Any]:
     """What the stream is told: every option of :class:`iic_rt.video.VideoInpainter` that the command has."""
+    ahead = LOOKAHEAD if arguments.memory and not source.live else 0
     return {
+        "memory": arguments.memory,
+        "lookahead": ahead if arguments.lookahead is None else arguments.lookahead,
         "policy": arguments.policy or ("newest" if source.live else "block"),
         "deadline_ms": arguments.deadline_ms,
         "late_as": arguments.late,

@@ -37,6 +37,7 @@ Substitute = Literal["last", "blank", "unfilled"]
 Blank = int | tuple[int, int, int]
 
 FEWEST_SLOTS, MOST_SLOTS = 2, 64
+MOST_LOOKAHEAD = 64  # frames, each of which is held in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,20 @@ class Settings:
     failed_as: FailedAs = "last"
     dropped_as: DroppedAs = "nothing"
     blank: Blank = 0
+    memory: bool = True
+    lookahead: int = 0
 
     def __post_init__(self) -> None:
         if not _is_whole(self.slots, FEWEST_SLOTS, MOST_SLOTS):
             raise InputError(f"slots is {self.slots!r}; give a whole number from {FEWEST_SLOTS} to {MOST_SLOTS}")
+        if not isinstance(self.memory, bool):
+            raise InputError(f"memory is {self.memory!r}; allowed: True or False")
+        if not _is_whole(self.lookahead, 0, MOST_LOOKAHEAD):
+            raise InputError(
+                f"lookahead is {self.lookahead!r}; give a whole number of frames from 0 to {MOST_LOOKAHEAD}"
+            )
+        if self.lookahead and not self.memory:
+            raise InputError("lookahead needs memory=True, which takes what later frames show; set lookahead=0 without")
         if self.deadline_ms is not None and not self.deadline_ms > 0:
             raise InputError(f"deadline_ms is {self.deadline_ms!r}; give milliseconds above 0, or None for no deadline")
         choices = (("policy", Policy), ("late_as", LateAs), ("failed_as", FailedAs), ("dropped_as", DroppedAs))
@@ -90,6 +101,7 @@ class VideoFrame:
         substitute: what ``image`` is in place of the frame's own result: ``"last"``, ``"blank"`` or ``"unfilled"``;
             None where it is the result. A late frame has its own result if that was there when it was asked for.
         result: of the inpainter, None where ``image`` is not its image.
+        remembered: share of the hole that came from the memory of the stream, 0 to 1.
         error: text of the error that made the frame fail, else empty.
     """
 
@@ -100,6 +112,7 @@ class VideoFrame:
     status: Status
     substitute: Substitute | None = None
     result: InpaintResult | None = None
+    remembered: float = 0.0
     error: str = ""
 
     @property
@@ -127,6 +140,7 @@ class VideoStats:
     Attributes:
         put: frames that ``put`` took.
         filled: frames given out with their own result, in time.
+        remembered: frames whose whole hole came from the memory of the stream: nothing had to be inpainted.
         untouched: frames given out as they are, since there was nothing to remove.
         late: frames that were not done by their deadline.
         failed: frames with an error.
@@ -143,6 +157,7 @@ class VideoStats:
 
     put: int
     filled: int
+    remembered: int
     untouched: int
     late: int
     failed: int

@@ -71,6 +71,7 @@ class Report:
                 "written": self.written,
                 "resumed": self.resumed,
                 "filled": stats.filled,
+                "remembered": stats.remembered,
                 "untouched": stats.untouched,
                 "late": stats.late,
                 "failed": stats.failed,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from iic_rt.errors import InputError, VideoError
+from iic_rt.pipeline.image import is_on_device
 from iic_rt.result import InpaintResult
 from iic_rt.video.frames import Settings, Status, Substitute, VideoFrame, VideoStats, blank_image, frame_shape
 from iic_rt.video.slots import Entry, Spares
@@ -44,6 +45,7 @@ class Ring:
         self._dropped_in_order = 0
         self._shape: tuple[int, ...] | None = None  # of the last frame put
         self._last: tuple[int, Any] = -1, None  # index and image of the last frame that had its own
+        self.remembers: bool | None = None  # known from the first frame: there is no memory on a device
         self._ended = self._closed = False
         self._source_error: BaseException | None = None
         self._death: BaseException | None = None
@@ -90,8 +92,11 @@ class Ring:
         deadline = None if limit_ms is None else now + limit_ms / 1e3
         entry = Entry(self._tally.put, pts, shape, image, mask, now, deadline, error=error)
         self._tally.put += 1
-        if mask is None or error is not None:
-            entry.state, entry.done_at, entry.untouched = "done", now, error is None
+        entry.untouched = mask is None and error is None
+        if self.remembers is None:
+            self.remembers = self.settings.memory and not is_on_device(image)
+        if error is not None or (entry.untouched and not self.remembers):  # the memory looks at what is untouched too
+            entry.state, entry.done_at = "done", now
         return entry
 
     def _publish(self, entry: Entry) -> None:
@@ -113,17 +118,16 @@ class Ring:
 
     def _reserve(self, timeout: float | None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
+        slots = self.settings.slots + self.settings.lookahead
         while True:
             self._check_open()
-            if self._held < self.settings.slots:
+            if self._held < slots:
                 self._held += 1
                 return
             if self.settings.policy == "newest" and (oldest := self._oldest()) is not None:
                 self._drop(oldest, "newer" if oldest.state == "waiting" else "not got")
             elif not _wait(self._room, until):
-                raise TimeoutError(
-                    f"all {self.settings.slots} slots were taken for {timeout} s; get frames, or use policy='newest'"
-                )
+                raise TimeoutError(f"all {slots} slots were taken for {timeout} s; get frames, or use policy='newest'")
 
     def _oldest(self) -> Entry | None:
         """What can be dropped for a new frame. The worker leaves a slot free, so there is something."""
@@ -144,6 +148,12 @@ class Ring:
         """Frames that may be in work: with one slot left, the newest frame always finds room."""
         return self.settings.slots - 1
 
+    def wait_for_first(self) -> None:
+        """Returns when a frame waits to be filled, or none will come."""
+        with self._lock:
+            while not (self._waiting or self._ended or self._closed):
+                self._work.wait()
+
     def take(self, *, wait: bool) -> tuple[Entry, float | None] | None:
         """The next frame to fill and the milliseconds left for it; None where none waits, or none will come."""
         with self._lock:
@@ -159,10 +169,26 @@ class Ring:
                 self._work.wait()
             return None
 
-    def finish(self, entry: Entry, result: InpaintResult | None = None, *, error: Exception | None = None) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """Nobody asks for frames any more."""
+        return self._closed
+
+    def left_ms(self, entry: Entry) -> float | None:
+        """Milliseconds left for a frame; None where there is no deadline."""
+        return None if entry.deadline is None else (entry.deadline - self._clock()) * 1e3
+
+    def finish(
+        self,
+        entry: Entry,
+        result: InpaintResult | None = None,
+        *,
+        error: Exception | None = None,
+        remembered: float = 0.0,
+    ) -> None:
         """The frame's work is over."""
         with self._lock:
-            entry.result, entry.error = result, error
+            entry.result, entry.error, entry.remembered = result, error, remembered
             self._finish(entry)
 
     def _finish(self, entry: Entry) -> None:
@@ -226,6 +252,8 @@ class Ring:
         substitute: Substitute | None = None
         if wanted is None:
             image = entry.image if entry.result is None else entry.result.image
+            if entry.result is None and entry.state == "working" and isinstance(image, np.ndarray):
+                image = image.copy()  # untouched, and the worker still looks at it
             entry.image = None  # the caller's from now on, never used again
             self._remember(entry.index, image)
         else:
@@ -239,6 +267,7 @@ class Ring:
             self._release(entry)
         latency_ms = (now - entry.put_at) * 1e3
         self._tally.add_given(now, latency_ms)
+        self._tally.remembered += entry.remembered == 1
         return VideoFrame(
             image=image,
             pts=entry.pts,
@@ -247,6 +276,7 @@ class Ring:
             status=status,
             substitute=substitute,
             result=entry.result,
+            remembered=entry.remembered,
             error="" if entry.error is None else str(entry.error) or repr(entry.error),
         )
 

@@ -23,7 +23,8 @@ class Entry:
         put_at: by the stream's clock, in seconds, as are the other times.
         state: ``"waiting"``, ``"working"``, ``"done"``, or ``"dropped"``: it has no slot and gets a substitute.
         untouched: there is nothing to remove.
-        given: a substitute was given out while it was in work.
+        given: it, or a substitute, was given out while it was in work.
+        remembered: share of the hole that came from the memory.
     """
 
     index: int
@@ -39,6 +40,7 @@ class Entry:
     result: InpaintResult | None = None
     error: BaseException | None = None
     given: bool = False
+    remembered: float = 0.0
 
 
 class Spares:

@@ -14,7 +14,7 @@ from iic_rt.options import InpaintOptions
 from iic_rt.video.frames import Blank, DroppedAs, FailedAs, LateAs, Policy, Settings, VideoFrame, VideoStats
 from iic_rt.video.ring import Ring
 from iic_rt.video.source import with_masks
-from iic_rt.video.worker import Fills, fill_frames, read_frames
+from iic_rt.video.worker import Fills, fill_stream, read_frames
 
 __all__ = ["VideoInpainter"]
 
@@ -54,6 +54,11 @@ class VideoInpainter:
         dropped_as: what takes the place of a dropped frame, so that as many come out as were put in: ``"last"``,
             ``"blank"``, or ``"nothing"``.
         blank: grey value from 0 to 255, or three for the colours in the order of the frames.
+        memory: keep what was seen and what was filled, and take it before anything is invented: the filling does not
+            flicker, shows what was really there where another frame has shown it, and costs little. False fills every
+            frame on its own. Frames on the device are filled without a memory.
+        lookahead: frames to wait for, 0 to 64, so that what they show is taken as well. They come on top of ``slots``;
+            ``get`` gives a frame out when so many more were put, or after :meth:`end`.
         options: of every frame; None for the inpainter's.
         clock: seconds that deadlines, latency and rate are measured by.
 
@@ -72,6 +77,8 @@ class VideoInpainter:
         failed_as: FailedAs = "last",
         dropped_as: DroppedAs = "nothing",
         blank: Blank = 0,
+        memory: bool = True,
+        lookahead: int = 0,
         options: InpaintOptions | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -83,6 +90,8 @@ class VideoInpainter:
             failed_as=failed_as,
             dropped_as=dropped_as,
             blank=blank,
+            memory=memory,
+            lookahead=lookahead,
         )
         self._inpainter, self._options = inpainter, options
         self._ring = Ring(settings, clock)
@@ -214,7 +223,7 @@ class VideoInpainter:
     def _start(self) -> None:
         if self._worker is None:
             self._worker = threading.Thread(
-                target=fill_frames,
+                target=fill_stream,
                 args=(self._ring, self._inpainter, self._options),
                 name="iic-rt video worker",
                 daemon=True,  # a stream that nobody closed must not keep the program from ending

@@ -21,6 +21,7 @@ class Tally:
 
     Attributes:
         put: frames taken.
+        remembered: frames given out whose hole was wholly known.
         statuses: of frames given out, other than ``"dropped"``.
         dropped: frames by the reason they were dropped for.
         substituted: frames by what was given out in their place.
@@ -28,6 +29,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.put = 0
+        self.remembered = 0
         self.statuses: Counter[Status] = Counter()
         self.dropped: Counter[Reason] = Counter()
         self.substituted: Counter[Substitute] = Counter()
@@ -45,6 +47,7 @@ class Tally:
         return VideoStats(
             put=self.put,
             filled=self.statuses["filled"],
+            remembered=self.remembered,
             untouched=self.statuses["untouched"],
             late=self.statuses["late"],
             failed=self.statuses["failed"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,11 +12,13 @@ from iic_rt.errors import InputError, VideoError
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline.runners import SLOTS
 from iic_rt.result import InpaintResult
+from iic_rt.video.look import Look
+from iic_rt.video.remember import Memory
 from iic_rt.video.ring import Ring
 from iic_rt.video.slots import Entry
 from iic_rt.video.source import MaskedFrame
 
-__all__ = ["Fills", "fill_frames", "read_frames"]
+__all__ = ["Fills", "fill_frames", "fill_remembering", "fill_stream", "read_frames"]
 
 
 class Submitted(Protocol):
@@ -35,7 +37,9 @@ class Fills(Protocol):
 
     options: InpaintOptions
 
-    def submit(self, image: Any, mask: Any, *, options: InpaintOptions | None = None) -> Submitted: ...
+    def submit(
+        self, image: Any, mask: Any, *, avoid: Any = None, options: InpaintOptions | None = None
+    ) -> Submitted: ...
 
     def collect(self, ticket: Any) -> InpaintResult: ...
 
@@ -65,6 +69,71 @@ def fill_frames(ring: Ring, inpainter: Fills, options: InpaintOptions | None) ->
                 _collect(ring, inpainter, *under_way.popleft())
     except BaseException as error:
         ring.die(error)
+
+
+def fill_stream(ring: Ring, inpainter: Fills, options: InpaintOptions | None) -> None:
+    """Fills what waits in the ring, in order, until no more comes; with a memory where the frames allow it."""
+    ring.wait_for_first()
+    if ring.remembers:
+        fill_remembering(ring, inpainter, options, Memory(ring.settings.lookahead))
+    else:
+        fill_frames(ring, inpainter, options)
+
+
+def fill_remembering(ring: Ring, inpainter: Fills, options: InpaintOptions | None, memory: Memory) -> None:
+    """Fills what waits in the ring with a memory, in order, until no more comes.
+
+    One after the other: what a frame leaves in the memory is what the next one starts from.
+    """
+    ahead: deque[tuple[Entry, Look | None]] = deque()
+    has_more = True
+    try:
+        while True:
+            while has_more and len(ahead) <= memory.lookahead:
+                taken = ring.take(wait=True)
+                has_more = taken is not None
+                if taken is not None:
+                    entry = taken[0]
+                    ahead.append((entry, memory.look(entry.image, entry.mask, options or inpainter.options)))
+            if not ahead:
+                return
+            entry, look = ahead.popleft()
+            left_ms = ring.left_ms(entry)
+            if ring.is_closed or (left_ms is not None and left_ms <= 0):
+                ring.finish(entry)
+                continue
+            later = [other for _, other in ahead if other is not None]
+            try:
+                result, share = _remember(
+                    entry, look, later, inpainter, _within(options or inpainter.options, left_ms), memory
+                )
+            except Exception as error:  # it is this frame's alone
+                ring.finish(entry, error=error)
+            else:
+                ring.finish(entry, result, remembered=share)
+    except BaseException as error:
+        ring.die(error)
+
+
+def _remember(
+    entry: Entry,
+    look: Look | None,
+    later: Sequence[Look],
+    inpainter: Fills,
+    options: InpaintOptions,
+    memory: Memory,
+) -> tuple[InpaintResult | None, float]:
+    """The result of a frame, None where there is nothing to remove; and the share of the hole that was known."""
+
+    def fill(image: Any, mask: Any, avoid: Any, options: InpaintOptions) -> InpaintResult:
+        more = {} if avoid is None else {"avoid": avoid}
+        return inpainter.collect(inpainter.submit(image, mask, **more, options=options))
+
+    if look is not None and look.hole is not None:
+        return memory.fill(look, later, fill, options)
+    if look is not None:
+        memory.see(look)
+    return (None if entry.untouched else fill(entry.image, entry.mask, None, options)), 0.0
 
 
 def _collect(ring: Ring, inpainter: Fills, entry: Entry, ticket: Submitted) -> None:

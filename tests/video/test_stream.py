@@ -151,7 +151,7 @@ def test_memory_follows_the_size_of_the_frames(fake: FakeInpainter) -> None:
 
 def test_as_many_are_under_way_as_the_inpainter_takes(fake: FakeInpainter) -> None:
     fake.ahead = fake.held = True
-    with VideoInpainter(fake, slots=8) as video:
+    with VideoInpainter(fake, slots=8, memory=False) as video:
         video.put(frame_of(0), MASK)
         fake.wait_for("collect", 0)  # nothing else was there to be submitted
         for value in range(1, 6):
