@@ -24,6 +24,7 @@ def run(
     masks: Any = MASK, *, reader: Any = None, writer: Any = None, fill: Any = None, **more: Any
 ) -> tuple[Report, Any]:
     settings = {name: more.pop(name) for name in ("policy", "late_as", "failed_as", "deadline_ms") if name in more}
+    settings.setdefault("memory", False)  # every frame reaches the filling, which counts and times
     reader, writer = reader or ListReader(FRAMES), writer or ListWriter()
     with open_masks(masks) as opened:
         report = run_job(reader, opened, VideoInpainter(fill or GreyFill(), **settings), writer, **more)

@@ -25,7 +25,7 @@ def fill(source: Path, target: Path, encoding: Encoding | None = None, *, resume
     reader = MediaReader(str(source))
     writer = MediaWriter(file_output(target), reader.facts, encoding or Encoding(), resume=resume)
     with open_masks(MASK) as masks:
-        return run_job(reader, masks, VideoInpainter(GreyFill()), writer)
+        return run_job(reader, masks, VideoInpainter(GreyFill(), memory=False), writer)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_odd_sizes_and_what_the_container_does_not_take(tmp_path: Path) -> None:
     mask = np.zeros((63, 97), np.uint8)
     mask[10:20, 10:20] = 1
     with open_masks(mask) as masks:
-        assert run_job(reader, masks, VideoInpainter(GreyFill()), writer).error == ""
+        assert run_job(reader, masks, VideoInpainter(GreyFill(), memory=False), writer).error == ""
     assert content(tmp_path / "o.mp4").look[0] == "yuv444p"
     assert content(tmp_path / "o.mp4").images[0].shape == (63, 97, 3)
 
@@ -187,7 +187,7 @@ def stopped_run(clip: Path, target: Path, frames: int) -> None:
     """As if the program had been killed: nothing is flushed or closed by it."""
     reader = MediaReader(str(clip))
     writer = MediaWriter(file_output(target), reader.facts, Encoding(), resume=True)
-    with VideoInpainter(GreyFill()) as video:
+    with VideoInpainter(GreyFill(), memory=False) as video:
         video.feed(reader.frames(), MASK)
         for _ in range(frames):
             frame = video.get(20)

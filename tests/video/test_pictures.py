@@ -31,7 +31,7 @@ def run(files: list[Path], folder: Path, *, pattern: str = "", names: bool = Tru
     given = tuple(p.name for p in files) if names else ()
     writer = PictureWriter(Output("folder", str(folder), pattern=pattern), names=given, resume=resume)
     with open_masks(MASK) as masks:
-        return run_job(reader, masks, VideoInpainter(GreyFill()), writer)
+        return run_job(reader, masks, VideoInpainter(GreyFill(), memory=False), writer)
 
 
 def test_pictures_keep_their_names_and_pixels(files: list[Path], tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_damaged_picture_fails_alone(files: list[Path], tmp_path: Path) -> Non
     report = run(files, tmp_path / "out")
     assert (report.stats.failed, report.written) == (1, 6)
     np.testing.assert_array_equal(read_image(tmp_path / "out/p2.png"), read_image(tmp_path / "out/p1.png"))
-    with pytest.raises(InputError, match="is not a picture"):
+    with pytest.raises(InputError, match="is not an image"):
         PictureReader([files[2]], rate=Fraction(25), for_video=False)
 
 
