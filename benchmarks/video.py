@@ -22,10 +22,11 @@ from benchmarks.methods import classical_methods
 from benchmarks.pictures import outlined, row, sheet
 from benchmarks.record import environment, write_record
 from benchmarks.video_clips import Clip, davis_clips, drawn_clips
-from benchmarks.video_metrics import Flows, flicker, flows_of, moved_change, warp_error
+from benchmarks.video_metrics import Flows, flows_of, moved_change, warp_error
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bench.metrics import hole_psnr
 from iic_rt.image_io import write_image
+from iic_rt.video.flicker import Flicker
 
 __all__ = ["main"]
 
@@ -74,9 +75,13 @@ def measure(clip: Clip, fill: Filler, flows: Flows) -> tuple[dict[str, float], l
         for image, truth, where in zip(images, clip.truth, clip.scored, strict=True)
         if where.any()
     ]
+    flicker = Flicker()
+    for image, hole in zip(images, clip.scored, strict=True):
+        flicker.add(image, hole)
+    assert flicker.ratio is not None
     figures = {
         "psnr": float(np.mean(scored)),
-        "flicker": flicker(images, clip.scored),
+        "flicker": flicker.ratio,
         "warp_error": warp_error(images, clip.scored, flows),
         "known": float(np.mean(known)),
         "first_ms": ms[0],

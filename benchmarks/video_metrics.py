@@ -12,35 +12,14 @@ from numpy.typing import NDArray
 
 from benchmarks.video_clips import Clip
 
-__all__ = ["Flows", "flicker", "flows_of", "moved_change", "warp_error"]
+__all__ = ["Flows", "flows_of", "moved_change", "warp_error"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Flows = list[tuple[Floats, NDArray[np.bool_]]]
 
-LOW_PASS = 2.0  # pixels: noise that averages out is not seen as flicker
-RING = 16  # pixels around the hole
 # Forward and backward flow may differ so far (Sundaram et al., ECCV 2010).
 FLOW_SHARE, FLOW_LEAST = 0.01, 0.5
-
-
-def flicker(images: Sequence[Pixels], holes: Sequence[Pixels]) -> float:
-    """Mean change from frame to frame in the hole, low-passed, relative to a ring around it: 1 is as steady as that.
-
-    Args:
-        images: uint8 [H, W, 3].
-        holes: uint8 [H, W] in {0, 1}; there may be more of them.
-    """
-    low = [cv2.GaussianBlur(image.astype(np.float32), (0, 0), LOW_PASS) for image in images]
-    inside, around = [], []
-    for (a, hole), (b, next_hole) in pairwise(zip(low, holes, strict=False)):
-        change, either = np.abs(b - a), hole | next_hole
-        ring = cv2.dilate(either, np.ones((2 * RING + 1, 2 * RING + 1), np.uint8)) - either
-        both = hole & next_hole
-        if both.any() and ring.any():
-            inside.append(change[both > 0].mean())
-            around.append(change[ring > 0].mean())
-    return float(np.mean(inside) / np.mean(around))
 
 
 def flows_of(truth: Sequence[Pixels]) -> Flows:

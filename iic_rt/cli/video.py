@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -130,6 +130,8 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def run_video(arguments: argparse.Namespace) -> int:
     sources = parse_sources(arguments.source)
+    if arguments.lookahead and not arguments.memory:
+        raise InputError("--lookahead needs the memory that --no-memory turns off; leave one of them out")
     if arguments.out is None and arguments.preview is None:
         raise InputError("name an output with -o, or watch it with --preview PORT")
     outputs = parse_output(arguments.out, sources)
@@ -190,35 +192,38 @@ def _run_source(
     stop: threading.Event,
     warnings: WarningsAboveBar,
 ) -> Report:
-    reader = _open_reader(source, output, arguments)
+    with closing(_open_reader(source, output, arguments)) as reader, _open_masks(source, reader, arguments) as masks:
+        video = VideoInpainter(inpainter, **stream_settings(arguments, source))
+        # The last to be opened: what is wrong with anything else leaves no unfinished file behind.
+        with video, closing_early(_open_writer(source, output, encoding, reader, arguments)) as writer:
+            for note in writer.notes:
+                print(f"iic-rt: warning: {note}", file=sys.stderr)
+            warnings.bar = Bar(reader.facts.total)
+            try:
+                return run_job(
+                    reader,
+                    masks,
+                    video,
+                    writer,
+                    live=source.live,
+                    paced=not source.live and output.address.startswith(("udp://", "rtp://")),
+                    flicker=Flicker() if arguments.flicker else None,
+                    preview=preview,
+                    stop=stop,
+                    shown=warnings.bar.show,
+                )
+            finally:
+                warnings.bar.clear()
+
+
+@contextmanager
+def closing_early(writer: Writer) -> Iterator[Writer]:
+    """Where the block fails, what was written is left as a part that can be played."""
     try:
-        writer = _open_writer(source, output, encoding, reader, arguments)
-        for note in writer.notes:
-            print(f"iic-rt: warning: {note}", file=sys.stderr)
-        try:
-            with _open_masks(source, reader, arguments) as masks:
-                video = VideoInpainter(inpainter, **stream_settings(arguments, source))
-                warnings.bar = Bar(reader.facts.total)
-                try:
-                    return run_job(
-                        reader,
-                        masks,
-                        video,
-                        writer,
-                        live=source.live,
-                        paced=not source.live and output.address.startswith(("udp://", "rtp://")),
-                        flicker=Flicker() if arguments.flicker else None,
-                        preview=preview,
-                        stop=stop,
-                        shown=warnings.bar.show,
-                    )
-                finally:
-                    warnings.bar.clear()
-        except BaseException:
-            writer.leave()
-            raise
-    finally:
-        reader.close()
+        yield writer
+    except BaseException:
+        writer.leave()
+        raise
 
 
 def stream_settings(arguments: argparse.Namespace, source: Source) -> dict[str, Any]:

@@ -266,12 +266,18 @@ class MediaWriter:
             self._assemble()
 
     def leave(self) -> str:
-        """Ends the part that is being written, so that it can be played, and says what it is called."""
+        """Ends the part that is being written, so that it can be played, and says what it is called.
+
+        A part without a frame is removed: there is nothing in it to go on from.
+        """
         try:
             self._end_part()
         except OutputError:  # of a full disk: it is as if the program had been killed
             with contextlib.suppress(self._av.FFmpegError, OSError):
                 self._container.close()
+        if self._is_file and self._last is None:
+            Path(self._place).unlink(missing_ok=True)
+            return str(self._parts[-1]) if self._parts else ""
         return self._place
 
     def _end_part(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import video
 from benchmarks.methods import classical_methods
 from benchmarks.video_clips import Clip, clip, davis_clips, drawn_clips, ellipse
-from benchmarks.video_metrics import flicker, flows_of, moved_change, warp_error
+from benchmarks.video_metrics import flows_of, moved_change, warp_error
 from benchmarks.video_tables import video_clips_table, video_table
 from tests.conftest import add, png
 from tests.video.scenes import background, with_object
@@ -36,16 +36,6 @@ def small_clip(name: str, step: float) -> Clip:
     rng = np.random.default_rng(0)
     frames = [np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8) for frame in panned(4, step)]
     return clip(name, frames, [(120, 100)] * 4, 0.05)
-
-
-def test_flicker_by_hand(rng: np.random.Generator) -> None:
-    still = background(3, SHAPE)
-    noisy = [(still + rng.normal(0, 3, still.shape)).clip(0, 255).astype(np.uint8) for _ in range(4)]
-    assert flicker(noisy, [HOLE] * 4) == pytest.approx(1, abs=0.1)
-    frozen = [np.where(HOLE[..., None] > 0, still, frame) for frame in noisy]
-    assert flicker(frozen, [HOLE] * 4) < 0.3
-    restless = [np.where(HOLE[..., None] > 0, np.uint8(100 + 20 * (n % 2)), f) for n, f in enumerate(noisy)]
-    assert flicker(restless, [HOLE] * 4) > 5
 
 
 def test_warp_error_by_hand() -> None:

@@ -124,6 +124,8 @@ def test_turned_by_hand(clip: Path, tmp_path: Path) -> None:
         ({"more": ["--codec", "h264", "--quality", "99"]}, "quality is 99"),
         ({"more": ["--iterations", "0"]}, "iterations is 0"),
         ({"more": ["--deadline-ms", "-1"]}, "deadline_ms is -1.0"),
+        ({"more": ["--no-memory", "--lookahead", "4"]}, "leave one of them out"),
+        ({"more": ["--lookahead", "100"]}, "lookahead is 100"),
         ({"source": "gopher://x"}, "allowed: file://"),
     ],
 )
@@ -138,6 +140,7 @@ def test_errors_are_one_line_each(
     assert message in said
     assert "Traceback" not in said
     assert not (tmp_path / "o.mp4").exists() or "small" in str(arguments)
+    assert not list(tmp_path.glob("*.part*"))  # a second try is not told of an earlier run
 
 
 def start(*arguments: str, seconds: float) -> subprocess.Popen[str]:

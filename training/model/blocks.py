@@ -115,7 +115,7 @@ def enlarge_twice(x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2.0, mode="bilinear")  # one operator for the engines
     # By hand where it is trained: torch.compile (2.13, CPU) loses the gradient of F.interpolate in a network of this
     # size, and everything in front of it stays as it was initialised (tests/model/test_training.py compares the
-    # gradients); on a GPU (2.11) that gradient alone took a third of a step.
+    # gradients); on a GPU that gradient is slow.
     for axis in (2, 3):
         size = x.shape[axis]
         before = torch.cat((x.narrow(axis, 0, 1), x.narrow(axis, 0, size - 1)), axis)
