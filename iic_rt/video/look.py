@@ -116,11 +116,10 @@ class Look:
         clear = _shrunk(self.clear, self._scale, cv2.INTER_NEAREST)
         found = []
         for part in self.parts:
-            window = np.zeros_like(clear)
             near = part.box.grown(max(24, part.box.longest // 2), *self.clear.shape)
-            rows, columns = (slice(int(s.start * self._scale), int(s.stop * self._scale) + 1) for s in near.slices)
-            window[rows, columns] = clear[rows, columns]
-            found.append(_corners(self._grey, window, MOST_POINTS // 2))
+            window = tuple(slice(int(s.start * self._scale), int(s.stop * self._scale) + 1) for s in near.slices)
+            corners = _corners(self._grey[window], clear[window], MOST_POINTS // 2)
+            found.append(corners + np.array([window[1].start, window[0].start], np.float32))
         found.append(_corners(self._grey, clear, MOST_POINTS))
         return np.concatenate(found)
 

@@ -350,5 +350,5 @@ def _warp(array: NDArray[Any], matrix: Floats, window: Box, how: int) -> NDArray
 
 def _fit_in(before: NDArray[Any], both: NDArray[Any], after: Pixels) -> Exposure | None:
     """From the pixels that both show: bool or uint8 [h, w]."""
-    chosen = both > 0
-    return fit_exposure(*(np.reshape(a[chosen], (np.count_nonzero(chosen), -1)) for a in (before, after)))
+    chosen = np.flatnonzero(both)
+    return fit_exposure(*(np.reshape(a, (both.size, -1))[chosen] for a in (before, after)))
