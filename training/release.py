@@ -84,6 +84,7 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
         ),
         "device": config["device"],
         "steps": int(progress["step"]),
+        "samples": int(progress["samples"]),
         "steps_by_size": steps_by_size(run, int(progress["step"])),
         "minutes": round(progress["minutes"], 1),
         "confidence_offset": offset,
