@@ -225,7 +225,8 @@ def training_table() -> str:
         {
             "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
             "cost of one iteration at 256×256": f"{facts['gmac_per_step_256']:.2f} GMAC",
-            "images seen": f"{facts['samples']:,} in {facts['steps']:,} steps of up to {config['iterations']} iterations",
+            "images seen": f"{facts['samples']:,}, in {facts['steps']:,} steps",
+            "iterations of a step": f"up to {config['iterations']}",
             "adversarial weight": f"{config['adversarial_weight']:g}",
             "λ of Eq. 3": f"{config['lambda_']:g}",
             "offset of the confidence's logit": f"{facts['confidence_offset']:+g}",
