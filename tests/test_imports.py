@@ -48,7 +48,7 @@ def test_imports_run_one_way(part: str) -> None:
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
     ("_version", "errors", "geometry", "resampling"),
-    ("components", "image_io", "patches"),
+    ("components", "image_io", "patches", "pixels"),
     ("masks",),
     ("options", "result"),
     ("bundle",),
