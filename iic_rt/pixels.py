@@ -1,4 +1,4 @@
-"""Between the loop's result and the image's pixels, on the host: the detail, and the way back into the hole.
+"""Between the loop's result and the image's pixels, on the host: the seam, the detail, and the way back into the hole.
 
 What they compute is specified in ``iic_rt.reference``. An engine on the CPU spends most of these graphs' time on moving
 memory, computes the base twice, and computes all that is outside the hole as well.
@@ -6,18 +6,55 @@ memory, computes the base twice, and computes all that is outside the hole as we
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.geometry import bounding_box
 from iic_rt.resampling import BASE_REACH, PATCH
 
-__all__ = ["enlarge", "put_into_hole", "take_detail"]
+__all__ = ["close_seam", "enlarge", "put_into_hole", "take_detail"]
 
 HALF_RANGE = np.float32(127.5)
+SEAM_REACH = 2  # working pixels around one that its means are taken over
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+
+
+def close_seam(y: Array, m: Array, low: Array) -> None:
+    """The ``seam`` graph for one image, into ``low``: ``iic_rt.reference.pixels.close_seam``.
+
+    Args:
+        y: [3, s, s], the loop's result.
+        m: [s, s] in {0, 1}, what it has filled.
+        low: written, [3, s + 12, s + 12].
+    """
+    picture = np.clip(y, -1, 1)
+    if m.any():
+        box = bounding_box(m)
+        window = box.grown(SEAM_REACH, *m.shape)
+        inside = box.moved(-window.top, -window.left).slices
+        part, hole = picture[:, window.slices[0], window.slices[1]], m[window.slices]
+        parts = np.empty((*hole.shape, 8), np.float32)
+        for at, share in ((slice(0, 3), 1 - hole), (slice(3, 6), hole)):
+            np.multiply(part.transpose(1, 2, 0), share[..., None], out=parts[..., at])
+        parts[..., 6], parts[..., 7] = 1 - hole, hole
+        # What lies outside the image does not count; what lies outside the window is not asked for.
+        count = _sums(np.ones(m.shape, np.float32))[window.slices]
+        for _ in range(2):
+            parts = _sums(parts) / count[..., None]
+        near = parts[inside][hole[inside] > 0]
+        means = near[:, :6].reshape(-1, 2, 3) / np.maximum(near[:, 6:], 1e-6)[..., None]
+        change = (means[:, 0] - means[:, 1]) * np.minimum(2 * near[:, 6:7], 1)
+        rows, columns = np.nonzero(hole)
+        part[:, rows, columns] += change.T
+    low[...] = np.pad(picture, ((0, 0), *2 * [(BASE_REACH, BASE_REACH)]), mode="edge")
+
+
+def _sums(values: Array) -> Array:
+    """Over 3 x 3 pixels, [h, w] or [h, w, C]."""
+    return np.asarray(cv2.boxFilter(values, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
 def enlarge(low: Array, weights: Array) -> Array:

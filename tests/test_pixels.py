@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from iic_rt.bundle.manifest import Bundle, load_bundle
-from iic_rt.pixels import enlarge, put_into_hole, take_detail
+from iic_rt.pixels import close_seam, enlarge, put_into_hole, take_detail
 from iic_rt.reference import pixels as reference
 from iic_rt.resampling import BASE_REACH, base_weights, enlarge_weights
 
@@ -125,3 +125,23 @@ def test_a_hole_at_the_border(rng: np.random.Generator) -> None:
     s["hole"][-3:], s["hole"][:, :2] = 1, 1
     expected = reference.composite(s["low"], s["weights"], s["image"], s["hole"], s["order_back"], s["keep"])
     assert np.abs(filled(s, None).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("at", [(10, 12), (0, 0), (20, 26)])
+def test_the_seam(bundle: Bundle, rng: np.random.Generator, at: tuple[int, int]) -> None:
+    y = rng.uniform(-1.3, 1.3, (1, 3, SIZE, SIZE)).astype(np.float32)
+    m = np.zeros((1, 1, SIZE, SIZE), np.float32)
+    m[..., at[0] : at[0] + 9, at[1] : at[1] + 6] = 1
+    m[..., at[0] + 4, at[1] + 3] = 0
+    low = np.empty((3, SIZE + 2 * BASE_REACH, SIZE + 2 * BASE_REACH), np.float32)
+    close_seam(y[0], m[0, 0], low)
+    np.testing.assert_allclose(low, reference.close_seam(y, m)[0], atol=TOLERANCE)
+    np.testing.assert_allclose(low, run(bundle, "seam", {"y": y, "m": m})[0][0], atol=TOLERANCE)
+
+
+def test_the_seam_without_a_hole(rng: np.random.Generator) -> None:
+    y = rng.uniform(-1.3, 1.3, (3, SIZE, SIZE)).astype(np.float32)
+    low = np.empty((3, SIZE + 2 * BASE_REACH, SIZE + 2 * BASE_REACH), np.float32)
+    close_seam(y, np.zeros((SIZE, SIZE), np.float32), low)
+    inner = slice(BASE_REACH, -BASE_REACH)
+    np.testing.assert_array_equal(low[:, inner, inner], y.clip(-1, 1))

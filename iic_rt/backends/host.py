@@ -14,12 +14,12 @@ from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Backend, Binding, Buffer, Event
 from iic_rt.errors import BackendError
 from iic_rt.patches import SearchOptions, refine, replace_patches, search_patches
-from iic_rt.pixels import put_into_hole, take_detail
+from iic_rt.pixels import close_seam, put_into_hole, take_detail
 
 __all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
 
 # Graphs that no engine on the CPU opens, and those that would take it several times as long.
-IN_NUMPY = frozenset({"search", "refine", "replace", "detail", "add_detail", "composite"})
+IN_NUMPY = frozenset({"seam", "search", "refine", "replace", "detail", "add_detail", "composite"})
 
 
 class HostBuffer(Buffer):
@@ -80,6 +80,16 @@ class ReplaceBinding(Binding):
         mixed = self._outputs["mixed"].host[0]
         np.copyto(mixed, detail)
         self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], offset, share)
+
+
+class SeamBinding(Binding):
+    """``seam`` in numpy: only what is near the hole is computed."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._y, self._m, self._low = inputs["y"].host[0], inputs["m"].host[0, 0], outputs["low"].host[0]
+
+    def enqueue(self) -> None:
+        close_seam(self._y, self._m, self._low)
 
 
 class DetailBinding(Binding):
@@ -165,6 +175,7 @@ class HostBackend(Backend):
 
 
 BINDINGS: dict[str, Callable[[Mapping[str, HostBuffer], Mapping[str, HostBuffer]], Binding]] = {
+    "seam": SeamBinding,
     "refine": RefineBinding,
     "replace": ReplaceBinding,
     "detail": DetailBinding,
