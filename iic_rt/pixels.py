@@ -143,16 +143,18 @@ def put_into_hole(
     rows, columns = (slice(PATCH * a, PATCH * b + 2 * BASE_REACH) for a, b in zip(first, last, strict=True))
     base = enlarge(np.ascontiguousarray(low[:, rows, columns]), weights)
     window = slice(p * first[0], p * last[0]), slice(p * first[1], p * last[1])
-    places = np.nonzero(hole[window])
-    colours = base[:, places[0], places[1]]
     if mixed is not None:
-        colours += mixed[:, window[0], window[1]][:, places[0], places[1]]
-    target = filled[window]
+        base += mixed[:, window[0], window[1]]
+    target, is_hole = filled[window], hole[window] > 0
     for channel, row in enumerate(order):
         if keep[channel, 0, 0] > 0:
             continue
-        values = _mixed(colours, row) * HALF_RANGE + HALF_RANGE
-        target[..., channel][places] = np.rint(values.clip(0, 255)).astype(np.uint8)
+        values = _mixed(base, row)
+        values *= HALF_RANGE
+        values += HALF_RANGE
+        np.rint(values, out=values)
+        np.clip(values, 0, 255, out=values)
+        np.copyto(target[..., channel], values.astype(np.uint8), where=is_hole)
 
 
 def _mixed(channels: NDArray[np.generic], row: Array) -> Array:
