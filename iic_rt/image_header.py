@@ -10,12 +10,14 @@ from typing import Literal
 
 from iic_rt.errors import InputError
 
-__all__ = ["ImageFormat", "ImageHeader", "image_format", "read_header"]
+__all__ = ["ImageFormat", "ImageHeader", "image_format", "plain_png", "read_header"]
 
 ImageFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif"]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 TIFFS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}  # the last two are BigTIFF
+
+PNG_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 
 MOST_PARTS = 100_000  # chunks, segments or entries that are looked at; a file has a few hundred of them
 MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each makes the decoder go over all pixels
@@ -98,23 +100,29 @@ def _read_png(content: bytes) -> ImageHeader:
     if kind != b"IHDR" or length != 13:
         raise ValueError
     orientation, profile = 1, b""
-    for kind, data in _png_chunks(content):
+    for kind, begin, end in _png_chunks(content):
         if kind == b"eXIf":
-            orientation = _exif_orientation(data)
+            orientation = _exif_orientation(content[begin:end])
         elif kind == b"iCCP":
-            profile = _unpacked(data.partition(b"\0")[2][1:])
+            profile = _unpacked(content[begin:end].partition(b"\0")[2][1:])
     return ImageHeader("png", width, height, bits, orientation=orientation, profile=profile)
 
 
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kinds and contents, as far as they are whole; pixels are left out."""
-    at = 33
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kinds of chunks, and where what they hold begins and ends."""
+    at = len(PNG)
     for _ in range(MOST_PARTS):
         if at + 8 > len(content):
             return
         length, kind = struct.unpack_from(">I4s", content, at)
-        yield kind, b"" if kind == b"IDAT" else content[at + 8 : at + 8 + length]
+        yield kind, at + 8, at + 8 + length
         at += 12 + length
+
+
+def plain_png(content: bytes) -> bytes:
+    """A PNG with nothing but its pixels: no text, profile or animation for a decoder to stumble over."""
+    kept = [content[begin - 8 : end + 4] for kind, begin, end in _png_chunks(content) if kind in PNG_PIXELS]
+    return b"".join((PNG, *kept))
 
 
 def _unpacked(packed: bytes) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InputError, OutputError
-from iic_rt.image_header import ImageHeader, read_header
+from iic_rt.image_header import ImageHeader, plain_png, read_header
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -107,6 +107,8 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDA
     """The pixels, upright."""
     image = None
     if not _is_truncated(content, header):
+        if header.format == "png":
+            content = plain_png(content)
         try:
             image = cv2.imdecode(np.frombuffer(content, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error:  # raised or None, as the decoder likes

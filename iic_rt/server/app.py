@@ -99,6 +99,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # its page comes from other servers
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.include_router(remove_routes(fill))
     app.include_router(iopaint_routes(fill))

@@ -145,6 +145,7 @@ class _Form:
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[tuple[str, bytearray]] = []
+        self._ended = False
 
     def parts(self, body: bytes) -> list[tuple[str, bytes]]:
         """Names and contents.
@@ -161,14 +162,19 @@ class _Form:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._end_headers,
                 "on_part_data": self._add_data,
+                "on_end": self._end,
             },
         )
         try:
             parser.write(body)
-            parser.finalize()
         except FormParserError:
-            raise ApiError(400, "bad_input", "the body is no multipart/form-data, or its end is missing") from None
+            self._ended = False
+        if not self._ended:
+            raise ApiError(400, "bad_input", "the body is no multipart/form-data, or its end is missing")
         return [(name, bytes(content)) for name, content in self._parts]
+
+    def _end(self) -> None:
+        self._ended = True
 
     def _begin(self) -> None:
         self._headers = {}
