@@ -34,7 +34,9 @@ def png_of(width: int, height: int, bits: int = 8) -> bytes:
 
 
 def bmp_of(width: int, height: int) -> bytes:
-    return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, *[0] * 6)
+    return (
+        b"BM" + struct.pack("<IHHI", 1000, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, *[0] * 6)
+    )
 
 
 def tiff_of(order: str, tags: dict[int, tuple[str, int]], *, big: bool = False) -> bytes:
@@ -147,7 +149,9 @@ def test_a_bomb_is_refused_before_it_is_decoded(kind: str, tmp_path: Path, monke
 
     monkeypatch.setattr(cv2, "imdecode", never)
     for decode in (decode_image, decode_mask):
-        with pytest.raises(InputError, match=r"megapixels; at most 200 are read\. Scale it down, or set max_megapixels"):
+        with pytest.raises(
+            InputError, match=r"megapixels; at most 200 are read\. Scale it down, or set max_megapixels"
+        ):
             decode(BOMBS[kind], "a")
     (tmp_path / "a").write_bytes(BOMBS[kind])
     with pytest.raises(InputError, match="at most 100 are read"):

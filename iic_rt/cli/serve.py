@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+
 from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
@@ -139,7 +141,10 @@ def _live_view(arguments: argparse.Namespace, open_inpainter: Any) -> LiveView |
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """What the server and the cameras log goes to stderr, with the time."""
+    """What the server and the cameras log goes to stderr, with the time; what decoders say of uploads does not."""
+    decoders = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logs = [logging.getLogger(name) for name in ("iic_rt.server", "iic_rt.video", "uvicorn.error")]
@@ -150,6 +155,7 @@ def _logged() -> Iterator[None]:
     try:
         yield
     finally:
+        cv2.utils.logging.setLogLevel(decoders)
         for log, level in zip(logs, levels, strict=True):
             log.removeHandler(handler)
             log.setLevel(level)

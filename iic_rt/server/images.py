@@ -13,7 +13,7 @@ from iic_rt.image_header import ImageFormat, ImageHeader
 from iic_rt.image_io import decode_image, decode_mask, encode_image
 from iic_rt.image_profile import with_profile
 from iic_rt.server.answers import ApiError
-from iic_rt.server.upload import Upload, check_image
+from iic_rt.server.upload import Upload, called, check_image
 
 __all__ = ["IMAGES", "Decoded", "check_images", "decode_any_mask", "decode_images", "encode"]
 
@@ -61,9 +61,8 @@ def decode_images(upload: Upload, max_megapixels: float, *, alpha: bool) -> Deco
     masks = {}
     for name in IMAGES[1:]:
         if name in upload.images:
-            called = "the mask" if name == "mask" else f"the {name} mask"
             read = decode_any_mask if alpha else decode_mask
-            grey = read(upload.images[name], called, max_megapixels=max_megapixels)
+            grey = read(upload.images[name], called(name), max_megapixels=max_megapixels)
             masks[name] = np.asarray(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
     return Decoded(image, masks)
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.errors import IICError, InputError
+from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 from iic_rt.video import VideoInpainter
 from iic_rt.video.frame_masks import open_masks
@@ -174,22 +174,21 @@ class LiveView:
 
     def _run(self) -> None:
         """Fills until it is stopped; a camera that failed later than at the beginning is opened again."""
-        try:
-            with self._open_inpainter() as inpainter:
-                while not self._stop.is_set():
-                    try:
-                        self._fill(inpainter)
-                    except IICError as error:
-                        if self._report is None:
-                            raise
-                        self._error = str(error)
-                    if not self._source.live or self._stop.wait(AGAIN):
-                        return
-        except Exception as error:
-            self.failure = error
+        while not self._stop.is_set():
+            try:
+                self._fill()
+            except Exception as error:
+                if self._report is None:
+                    self.failure = error
+                    return
+                self._error = str(error)
+            if self._error:
+                logger.warning("the camera stopped: %s", self._error)
+            if not self._source.live or self._stop.wait(AGAIN):
+                return
 
-    def _fill(self, inpainter: Inpainter) -> None:
-        with closing(self._open_reader()) as reader:
+    def _fill(self) -> None:
+        with self._open_inpainter() as inpainter, closing(self._open_reader()) as reader:
             drawn = DrawnMask(self._open_mask())
             if self._drawn is not None:
                 drawn.drawn = self._drawn.drawn
@@ -207,8 +206,6 @@ class LiveView:
                     shown=self._note,
                 )
         self._report, self._error = report, report.error
-        if report.error:
-            logger.warning("the camera stopped: %s", report.error)
 
     def _note(self, report: Report) -> None:
         self._report, self._error = report, ""

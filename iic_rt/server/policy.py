@@ -13,7 +13,8 @@ from iic_rt.server.settings import ServerSettings
 
 __all__ = ["Policy"]
 
-OPEN = ("/", "/live", "/docs", "/docs.css", "/openapi.json", "/healthz", "/readyz", "/v1/info")  # need no token; nor does /page/
+# These need no token, nor does what is below /page/.
+OPEN = ("/", "/live", "/docs", "/docs.css", "/openapi.json", "/healthz", "/readyz", "/v1/info")
 METHODS = "GET, POST, PUT"
 EXPOSED = "X-Iterations, X-Regions, X-Time-Ms, X-Confidence, X-Seed, Retry-After"
 

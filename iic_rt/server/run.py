@@ -13,7 +13,7 @@ from iic_rt.errors import OutputError
 from iic_rt.server.app import Application
 from iic_rt.server.connection import Connection
 
-__all__ = ["run_server"]
+__all__ = ["Server", "run_server"]
 
 logger = logging.getLogger("iic_rt.server")
 
@@ -25,7 +25,20 @@ MOST_CONNECTIONS = 900  # a process may have 1024 files open on most systems
 class Server(uvicorn.Server):
     """Told to end, it answers all that it accepted; told twice, it ends at once."""
 
-    def __init__(self, config: uvicorn.Config, app: Application) -> None:
+    def __init__(self, app: Application) -> None:
+        config = uvicorn.Config(
+            app.asgi,
+            http=Connection,
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,  # it would say what clients ask for, queries too
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=LAST_ANSWERS,
+        )
         super().__init__(config)
         self._app = app
         self._asked = False
@@ -53,31 +66,17 @@ def run_server(app: Application, *, host: str, port: int) -> None:
         OutputError: the port cannot be listened at.
         IICError: the workers or the camera could not be started.
     """
-    config = uvicorn.Config(
-        app.asgi,
-        host=host,
-        port=port,
-        http=Connection,
-        ws="none",
-        loop="asyncio",
-        lifespan="on",
-        log_config=None,
-        access_log=False,  # it would say what clients ask for, queries too
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=LAST_ANSWERS,
-    )
-    server = Server(config, app)
+    if not 0 <= port <= 65535:
+        raise OutputError(f"cannot listen at {host}:{port}: ports are 0 to 65535; name another port")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise OutputError(f"cannot listen at {host}:{port}: {error}; name another port") from error
     with listener:
         address = f"[{host}]" if ":" in host else host
         print(f"iic-rt: http://{address}:{listener.getsockname()[1]}", flush=True)
-        asyncio.run(server.serve([listener]))
+        asyncio.run(Server(app).serve([listener]))
     logger.info("ended: %d requests accepted, %d answered", app.pool.accepted, app.pool.answered)
     if app.failure is not None:
         raise app.failure

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from iic_rt.image_header import ImageHeader, image_format, read_header
 from iic_rt.server.answers import ApiError
 
-__all__ = ["Upload", "check_image", "read_upload"]
+__all__ = ["Upload", "called", "check_image", "read_upload"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -201,6 +201,11 @@ class _Form:
         self._parts[-1][1].extend(memoryview(data)[start:end])
 
 
+def called(name: str) -> str:
+    """What errors call the image of that name."""
+    return f"the {name}" if name in ("image", "mask") else f"the {name} mask"
+
+
 def check_image(content: bytes, name: str, max_megapixels: float) -> ImageHeader:
     """Looks at an image's header before anything of it is decoded.
 
@@ -209,9 +214,9 @@ def check_image(content: bytes, name: str, max_megapixels: float) -> ImageHeader
         InputError: damaged.
     """
     if image_format(content) is None:
-        raise ApiError(415, "type", f"the {name} is no image of a known format; allowed: {FORMATS}")
-    header = read_header(content, f"the {name}")
+        raise ApiError(415, "type", f"{called(name)} is no image of a known format; allowed: {FORMATS}")
+    header = read_header(content, called(name))
     if header.megapixels > max_megapixels:
-        text = f"the {name} is {header.width}x{header.height}; at most {max_megapixels:g} megapixels are taken"
+        text = f"{called(name)} is {header.width}x{header.height}; at most {max_megapixels:g} megapixels are taken"
         raise ApiError(413, "too_large", text)
     return header

@@ -16,7 +16,9 @@ BOUNDARY = "a-boundary"
 def form(files: dict[str, bytes]) -> bytes:
     """A form, as it goes over the wire."""
     parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode() + content + b"\r\n"
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'.encode()
+        + content
+        + b"\r\n"
         for name, content in files.items()
     ]
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("fastapi")
-
 from starlette.testclient import TestClient
 
 from iic_rt import Inpainter, InpaintOptions, InpaintResult
 from iic_rt.result import Timings
 from iic_rt.server import worker
 from iic_rt.server.app import Application, create_app
+from iic_rt.server.run import Server
 from iic_rt.server.settings import ServerSettings
 
 BASE = "http://localhost:8080"
@@ -85,6 +85,29 @@ def client(app: Application) -> Iterator[TestClient]:
     with TestClient(app.asgi, base_url=BASE, raise_server_exceptions=False) as client:
         until(lambda: client.get("/readyz").status_code == 200)
         yield client
+
+
+@contextmanager
+def serving(app: Application) -> Iterator[str]:
+    """The application behind a real socket, in a thread; gives its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(app)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    thread.start()
+    try:
+        until(lambda: server.started and app.pool.inpainter is not None and not app.pool.busy)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def served(_cold: None) -> Iterator[str]:
+    """The address of a server with the small real model."""
+    with serving(create_app(open_small, settings(), options=OPTIONS)) as url:
+        yield url
 
 
 class SlowInpainter:

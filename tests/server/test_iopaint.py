@@ -153,9 +153,7 @@ def test_iopaint_mcp(client: TestClient, files: dict[str, bytes], mask: np.ndarr
     assert (other.status_code, other.json()["errors"]) == (400, f"the only model here is {model['name']}")
     body = {name: text(content, "image/png") for name, content in files.items()}
     assert client.post("/api/v1/inpaint", json=body | {"prompt": "", "sd_steps": 20}).headers["x-seed"] == "42"
-    adjusted = client.post(
-        "/api/v1/adjust_mask", json={"mask": body["mask"], "operate": "expand", "kernel_size": 5}
-    )
+    adjusted = client.post("/api/v1/adjust_mask", json={"mask": body["mask"], "operate": "expand", "kernel_size": 5})
     assert adjusted.status_code == 200
 
 

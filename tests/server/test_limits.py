@@ -164,9 +164,7 @@ def test_the_limit_of_pixels_is_exact(client: TestClient) -> None:
         assert answer.status_code == status
 
 
-def test_no_upload_becomes_a_file(
-    client: TestClient, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_upload_becomes_a_file(client: TestClient, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
     def never(*_: Any, **__: Any) -> None:

@@ -131,7 +131,9 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: SlowInpain
             assert answer.headers["cache-control"] == "no-cache"
             assert answer.headers["permissions-policy"] == "camera=(self)"
             policy = answer.headers["content-security-policy"]
-            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;")
+            assert policy.startswith(
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
+            )
         assert client.get("/").text == "index.html"
         for name in ("notes.txt", "later.js", "", "%2e%2e", "index.html/"):
             assert client.get(f"/page/{name}").status_code == 404
