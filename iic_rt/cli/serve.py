@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from iic_rt.bench.environment import usable_threads
 from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
@@ -106,7 +106,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
         raise InputError("--mask is for --live, which is missing; masks of requests come with them")
     options = fill_options(arguments)
     if arguments.threads is None and arguments.workers > 1:
-        arguments.threads = max(1, usable_threads() // arguments.workers)  # or they would be in each other's way
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        arguments.threads = max(1, cores // arguments.workers)  # or they would be in each other's way
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
     with _logged():
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))

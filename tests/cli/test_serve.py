@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -207,6 +208,7 @@ def test_what_it_is_told(started: list[Any], tmp_path: Path, monkeypatch: pytest
     options = made["options"]
     assert (options.grow, options.iterations, options.upsample, options.channel_order) == (3, 2, False, "bgr")
     assert open_inpainter.keywords["backend"] == "onnxruntime"
+    assert open_inpainter.keywords["threads"] == max(1, len(os.sched_getaffinity(0)) // 2)
     assert app.live is None
 
 
