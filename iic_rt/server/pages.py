@@ -50,6 +50,6 @@ def page_routes(*, live: bool) -> APIRouter:
 
         @router.get("/live")
         async def live_page() -> Response:
-            return answer("live.html")
+            return answer("index.html")  # the same page, which looks at its address
 
     return router

@@ -259,14 +259,14 @@ def test_a_camera_that_is_not_there_ends_the_server(slow: SlowInpainter) -> None
 
 
 def test_the_page(slow: SlowInpainter, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "live.html").write_text("live")
+    (tmp_path / "index.html").write_text("page")
     monkeypatch.setattr(pages, "FOLDER", tmp_path)
 
     async def work() -> None:
         async with running(make(slow, view())) as app:
             call = Call(app, "/live", body=b"", method="GET")
             await call.task
-            assert (call.status, call.body) == (200, b"live")
+            assert (call.status, call.body) == (200, b"page")
             info = Call(app, "/v1/info", body=b"", method="GET")
             assert (await info.answer())["live"] is True
 
