@@ -12,11 +12,11 @@ from benchmarks import server
 
 
 def test_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, value in {"WIDTH": 96, "HEIGHT": 64, "BEFORE_THE_END": 0.5, "ROUNDS_OF_LOAD": 1}.items():
+    for name, value in {"WIDTH": 96, "HEIGHT": 64, "BEFORE_THE_END": 0.3, "ROUNDS_OF_LOAD": 1}.items():
         monkeypatch.setattr(server, name, value)
     told = ["--out", str(tmp_path / "server.json"), "--backend", "onnxruntime", "--repeats", "2", "--clients", "3"]
     command = [sys.executable, "-m", "tests.cli.small_server"]
-    assert server.main([*told, "--images", "6", "--minutes", "0.02"], command=command) == 0
+    assert server.main([*told, "--images", "6", "--minutes", "0.01"], command=command) == 0
     record = json.loads((tmp_path / "server.json").read_text())
     assert record["bundle"]["weights_sha256"]
     assert record["size"] == [96, 64]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from iic_rt.errors import InputError
 from iic_rt.server import live, live_routes, pages
 from iic_rt.server.app import Application, create_app
 from iic_rt.server.live import LiveView
+from iic_rt.video.frame_masks import open_masks
 from iic_rt.video.media_frames import Look
 from iic_rt.video.places import Source
 from iic_rt.video.reader import Facts, Stamp
@@ -73,11 +75,16 @@ def jpegs(body: bytes) -> list[np.ndarray]:
     found = []
     for part in body.split(b"--frame\r\n")[1:]:
         head, _, content = part.partition(b"\r\n\r\n")
-        assert head.startswith(b"Content-Type: image/jpeg\r\nContent-Length: ")
+        assert re.fullmatch(rb"Content-Type: image/jpeg\r\nContent-Length: \d+", head)
         length = int(head.rpartition(b" ")[2])
         if len(content) >= length:
             found.append(np.asarray(cv2.imdecode(np.frombuffer(content[:length], np.uint8), cv2.IMREAD_COLOR)))
     return found
+
+
+def newest(call: Call) -> np.ndarray:
+    """The last whole image of a stream."""
+    return jpegs(call.body[-20_000:])[-1]
 
 
 async def ask(app: Application, path: str, body: bytes = b"", method: str = "GET") -> tuple[int, Any]:
@@ -105,18 +112,37 @@ def test_viewers_stats_and_a_drawn_mask(slow: SlowInpainter) -> None:
             mask = np.zeros((HEIGHT, WIDTH), np.uint8)
             mask[:, :32] = 255
             assert await ask(app, "/live/mask", encoded(mask), "PUT") == (204, None)
-            await until(lambda: jpegs(watching[0].body)[-1][:, :24].mean() < 135 and _split(watching[0]))
+            await until(lambda: app.live.stats()["filled"] > 3)
             assert (await ask(app, "/live/stats"))[1]["mask_drawn"]
             assert await ask(app, "/live/mask", b"", "PUT") == (204, None)
-            await until(lambda: not _split(watching[0]))
+            untouched = app.live.stats()["untouched"]
+            await until(lambda: app.live.stats()["untouched"] > untouched + 3)
             for call in watching:
                 call.go()
                 await call.task
             assert (await ask(app, "/live/stats"))[1]["viewers"] == 0
 
-    def _split(call: Call) -> bool:
-        newest = jpegs(call.body)[-1]
-        return bool(abs(newest[:, :24].mean() - newest[:, 40:].mean()) > 2)
+    run(work())
+
+
+def test_the_mask_of_the_command_holds_until_one_is_drawn(slow: SlowInpainter) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[:, 32:] = 255
+
+    async def work() -> None:
+        shown = view(open_mask=lambda: open_masks(mask))
+        async with running(make(slow, shown)) as app:
+            watching = Call(app, "/live/stream.mjpeg", body=b"", method="GET")
+            await until(lambda: len(jpegs(watching.body)) > 3)
+            left, right = newest(watching)[:, :24].mean(), newest(watching)[:, 40:].mean()
+            assert right - left > 15  # what is filled is grey
+            shown.draw(np.zeros((HEIGHT, WIDTH), np.uint8))
+            await until(lambda: shown.stats()["untouched"] > 3)
+            filled = shown.stats()["filled"]
+            shown.draw(None)
+            await until(lambda: shown.stats()["filled"] > filled + 3)
+            watching.go()
+            await watching.task
 
     run(work())
 

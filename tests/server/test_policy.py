@@ -29,9 +29,7 @@ def test_known_hosts(host: str) -> None:
     assert status(Policy(ServerSettings(hosts=("Kiosk.org",))), host=host) == 0
 
 
-@pytest.mark.parametrize(
-    "host", ["", "evil.example", "evil.example:8080", "localhost.evil.example", "kiosk.org", "[::1"]
-)
+@pytest.mark.parametrize("host", ["", "evil.example", "evil.example:8080", "localhost.evil.example", "kiosk.org"])
 def test_unknown_hosts(host: str) -> None:
     """A name that somebody else lets lead here, which a browser cannot tell from its own site."""
     policy = Policy(ServerSettings())
