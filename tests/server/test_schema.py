@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -15,10 +17,15 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from iic_rt.server.app import create_app
-from tests.server.conftest import open_small
+from tests.server.conftest import encoded, open_small
 
 EXAMPLES = 15  # of each route and way of making them up
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+# Files are images and masks as often as not.
+FILES = [encoded(np.full((9, 12, 3), 90, np.uint8), suffix) for suffix in (".png", ".jpg", ".webp")]
+FILES.append(encoded(np.eye(9, 12, dtype=np.uint8) * 255))
+schemathesis.openapi.format("binary", st.sampled_from(FILES) | st.binary(max_size=100))
 
 DOCUMENT = create_app(open_small).routes.openapi()
 OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()]
