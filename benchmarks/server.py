@@ -6,6 +6,7 @@ its own and measures, at 768x512 with one object:
 - one client: whole requests in turn with the direct call, on arrays and with decoding and encoding;
 - many clients: images a second in turn with a direct loop, and the time a request takes against the time that the
   images before it take;
+- two workers, each with half of the cores, in turn with one;
 - ``--minutes`` of load: how the memory of the server goes;
 - SIGTERM under load: how many requests were accepted, and how many answered.
 
@@ -217,6 +218,26 @@ def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int
     }
 
 
+def measure_workers(one: Served, two: Served, clients: int, images: int) -> dict[str, Any]:
+    """Images a second of a server with two workers, in turn with that of one; the cores are the same."""
+    image, mask = scene()
+    body = form(encode_image(image, ".jpg"), encode_image(mask, ".png"))
+    loads = {name: Load(server.address, body, clients) for name, server in (("one", one), ("two", two))}
+    found: dict[str, list[float]] = {name: [] for name in loads}
+    for load in loads.values():
+        load.run(2)
+        load.seconds.clear()
+    for _ in range(ROUNDS_OF_LOAD):
+        for name, load in loads.items():
+            found[name].append(load.run(max(2, images // clients)))
+    ratios = np.array(found["two"]) / np.array(found["one"])
+    return {
+        "images_a_second": {name: [round(value, 3) for value in values] for name, values in found.items()},
+        "throughput": round(float(np.median(ratios)), 4),
+        "ms": {name: summary([1e3 * seconds for seconds in load.seconds]) for name, load in loads.items()},
+    }
+
+
 def measure_memory(server: Served, clients: int, minutes: float) -> dict[str, Any]:
     """How the memory of the server goes under load."""
     image, mask = scene()
@@ -296,8 +317,10 @@ def main(argv: list[str] | None = None, *, command: list[str] | None = None) -> 
                 suffix[1:]: measure_overhead(server, inpainter, suffix, arguments.repeats) for suffix in SUFFIXES
             },
             "load": measure_load(server, inpainter, arguments.clients, arguments.images),
-            "memory": measure_memory(server, arguments.clients, arguments.minutes),
         }
+        with serving([*told, "--workers", "2"], command) as other:
+            record["two_workers"] = measure_workers(server, other, arguments.clients, arguments.images)
+        record["memory"] = measure_memory(server, arguments.clients, arguments.minutes)
     with serving(told, command) as server:
         record["end"] = measure_end(server, arguments.clients)
     write_record(arguments.out, record)
@@ -307,6 +330,7 @@ def main(argv: list[str] | None = None, *, command: list[str] | None = None) -> 
     load, memory, end = record["load"], record["memory"], record["end"]
     print(f"{load['clients']} clients: {load['throughput']:.3f} x the images of the direct loop")
     print(f"p99 {load['ms']['p99']:.0f} ms, {load['p99_share_of_queue']:.3f} x clients x service time")
+    print(f"two workers: {record['two_workers']['throughput']:.3f} x the images of one")
     print(f"{memory['minutes']} minutes: {memory['requests']} requests, grown by {memory['grown_mib']} MiB")
     print(f"SIGTERM: {end['accepted']} accepted, {end['answered']} answered, {end['answers_received']} received")
     return 0

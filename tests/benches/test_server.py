@@ -24,6 +24,7 @@ def test_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert record["one_client"][kind]["ratios"]["direct"]["p50"] > 0
     assert record["load"]["statuses"] == {"200": 6}
     assert record["load"]["p99_share_of_queue"] > 0
+    assert record["two_workers"]["throughput"] > 0
     assert record["memory"]["requests"] > 2
     assert record["memory"]["statuses"].keys() == {"200"}
     end = record["end"]
