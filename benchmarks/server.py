@@ -301,7 +301,7 @@ def main(argv: list[str] | None = None, *, command: list[str] | None = None) -> 
     parser.add_argument("--minutes", type=float, default=10.0, help="of load, for the memory")
     arguments = parser.parse_args(argv)
     command = command or [sys.executable, "-m", "iic_rt", "serve"]
-    options = InpaintOptions(channel_order="bgr", outputs=("confidence",))
+    options = InpaintOptions(channel_order="bgr")
     told = ["--backend", arguments.backend]
     if arguments.precision is not None:
         told += ["--precision", arguments.precision]

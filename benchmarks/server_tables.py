@@ -22,7 +22,8 @@ def server_table(record: dict[str, Any]) -> str:
     lines += [
         f"| {load['clients']} clients: images a second, of those of a direct loop | {load['throughput']:.2f} × |",
         f"| p99 of a request, of {load['clients']} × the time of an image | {load['p99_share_of_queue']:.2f} × |",
-        f"| two workers of half the cores: images a second, of those of one | {record['two_workers']['throughput']:.2f} × |",
+        f"| two workers, each on half of the cores: images a second, of those of one | "
+        f"{record['two_workers']['throughput']:.2f} × |",
         f"| growth of memory in {memory['minutes']:g} minutes, {memory['requests']} requests | "
         f"{memory['grown_mib']:.1f} MiB |",
         f"| SIGTERM under load: accepted, answered, received | {end['accepted']}, {end['answered']}, "
