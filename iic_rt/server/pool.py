@@ -31,9 +31,9 @@ START_AGAIN, DRAIN_AGAIN = 3, 10  # seconds after which clients may try again
 class Pool:
     """Takes work in turn and bounds it.
 
-    A request first gets a place (:meth:`place`); then its image is decoded, filled by a worker and encoded
-    (:meth:`run`). One image more is decoded than there are workers, so that none of them waits for the next; encoding
-    runs beside the next fill. All methods belong to the event loop's thread.
+    A request gets a place in the queue; in its turn the image is decoded, filled by a worker and encoded. One image
+    more is decoded than there are workers, so that none of them waits for the next; encoding runs beside the next fill.
+    All methods belong to the event loop's thread.
 
     Args:
         open_inpainter: makes an inpainter; each worker has its own.
@@ -44,6 +44,8 @@ class Pool:
     Attributes:
         failure: why the workers could not be started; None where they could, or are not yet.
         under_way: requests that came before :meth:`drain` and are not over.
+        accepted: requests that got a place.
+        answered: of those, the ones that are over: answered, or their client went.
     """
 
     def __init__(self, open_inpainter: Callable[[], Inpainter], *, workers: int, queue: int, metrics: Metrics) -> None:
@@ -172,15 +174,15 @@ class Pool:
     async def _fill(self, worker: Worker, fill: Callable[[Inpainter], B]) -> B:
         loop, began = asyncio.get_running_loop(), time.perf_counter()
 
-        def free(_done: object) -> None:
+        def free() -> None:
             seconds = time.perf_counter() - began
             self._metrics.observe("fill", seconds)
             self._service += SMOOTHING * (seconds - self._service)
             self._free.put_nowait(worker)
 
-        def tell(done: object) -> None:
+        def tell(_done: object) -> None:
             with suppress(RuntimeError):  # the loop has ended, and nobody needs the worker any more
-                loop.call_soon_threadsafe(free, done)
+                loop.call_soon_threadsafe(free)
 
         # Not when the request is over, whose client may go earlier: the thread is busy until it is done.
         future = worker.submit(fill)

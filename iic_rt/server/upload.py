@@ -80,7 +80,7 @@ async def read_upload(request: Request, images: Sequence[str]) -> Upload:
     if kind not in (b"multipart/form-data", b"application/json"):
         raise ApiError(415, "type", "send multipart/form-data or application/json")
     try:
-        body = await request.body()
+        body = b"".join([chunk async for chunk in request.stream()])  # not kept by the request, as its body() is
     except ClientDisconnect:
         raise ApiError(499, "gone", "the client closed the connection") from None
     if kind == b"application/json":
