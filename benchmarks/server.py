@@ -48,6 +48,7 @@ HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 ROUNDS_OF_LOAD = 4
 BEFORE_THE_END = 5.0  # seconds of load before SIGTERM
 SUFFIXES = (".jpg", ".png")
+IN_SERVICE = ("decode", "fill", "encode")  # stages of a request, without the wait
 WARM = 0.1  # share of the time after which memory is compared: pools and buffers have their sizes by then
 
 
@@ -83,13 +84,16 @@ class Served:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * 4096 / 2**20
 
-    def metric(self, name: str) -> float:
-        """A number of ``/metrics``."""
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Seconds and requests of each stage so far, as ``/metrics`` has them."""
         with closing(HTTPConnection(self.address)) as client:
             client.request("GET", "/metrics")
             text = client.getresponse().read().decode()
-        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        sums, counts = (
+            dict(re.findall(rf'^iic_rt_stage_seconds_{kind}{{stage="(\w+)"}} (\S+)$', text, re.MULTILINE))
+            for kind in ("sum", "count")
+        )
+        return {name: (float(sums[name]), float(counts[name])) for name in sums}
 
 
 @contextmanager
@@ -194,7 +198,7 @@ def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int
     load.run(2)
     load.seconds.clear()
     load.statuses.clear()
-    before = {name: server.metric(f'iic_rt_stage_seconds_{name}{{stage="fill"}}') for name in ("sum", "count")}
+    before = server.stages()
     direct, served = [], []
     for _ in range(ROUNDS_OF_LOAD):
         began = time.perf_counter()
@@ -202,8 +206,9 @@ def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int
             inpainter.inpaint(image, mask)
         direct.append(images / (time.perf_counter() - began))
         served.append(load.run(max(2, images // clients)))
-    after = {name: server.metric(f'iic_rt_stage_seconds_{name}{{stage="fill"}}') for name in before}
-    service = (after["sum"] - before["sum"]) / (after["count"] - before["count"])
+    after = server.stages()
+    stages = {name: (after[name][0] - before[name][0]) / (after[name][1] - before[name][1]) for name in after}
+    service = sum(stages[name] for name in IN_SERVICE)
     times = summary([1e3 * seconds for seconds in load.seconds])
     return {
         "clients": clients,
@@ -214,6 +219,7 @@ def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int
         "throughput": round(float(np.median(np.array(served) / np.array(direct))), 4),
         "ms": times,
         "service_ms": round(1e3 * service, 2),
+        "stages_ms": {name: round(1e3 * seconds, 2) for name, seconds in stages.items()},
         "p99_share_of_queue": round(times["p99"] / (1e3 * clients * service), 4),
     }
 

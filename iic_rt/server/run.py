@@ -18,6 +18,7 @@ __all__ = ["Server", "run_server"]
 logger = logging.getLogger("iic_rt.server")
 
 BACKLOG = 512  # connections that the system holds before they are taken
+LAST_QUESTIONS = 0.2  # seconds between the last connection and the end
 LAST_ANSWERS = 20  # seconds that clients have to read what was answered, at the end
 MOST_CONNECTIONS = 900  # a process may have 1024 files open on most systems
 
@@ -57,6 +58,12 @@ class Server(uvicorn.Server):
         elif self._asked and self._app.pool.under_way == 0:
             return True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_QUESTIONS)  # what was on its way is still told to come back later
+        await super().shutdown(sockets)
 
 
 def run_server(app: Application, *, host: str, port: int) -> None:
