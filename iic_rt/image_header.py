@@ -119,10 +119,20 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += 12 + length
 
 
-def plain_png(content: bytes) -> bytes:
-    """A PNG with nothing but its pixels: no text, profile or animation for a decoder to stumble over."""
-    kept = [content[begin - 8 : end + 4] for kind, begin, end in _png_chunks(content) if kind in PNG_PIXELS]
-    return b"".join((PNG, *kept))
+def plain_png(content: bytes) -> bytes | None:
+    """A PNG with nothing but its pixels: no text, profile or animation for a decoder to stumble over.
+
+    None where it is cut, or a chunk says that it is longer than the file: OpenCV takes as much memory as that says.
+    """
+    kept = [PNG]
+    for kind, begin, end in _png_chunks(content):
+        if end + 4 > len(content):
+            return None
+        if kind in PNG_PIXELS:
+            kept.append(content[begin - 8 : end + 4])
+        if kind == b"IEND":
+            return b"".join(kept)
+    return None
 
 
 def _unpacked(packed: bytes) -> bytes:

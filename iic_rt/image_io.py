@@ -106,11 +106,10 @@ def _check_header(content: bytes, name: str, max_megapixels: float) -> ImageHead
 def _decode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDArray[Any]:
     """The pixels, upright."""
     image = None
-    if not _is_truncated(content, header):
-        if header.format == "png":
-            content = plain_png(content)
+    whole = plain_png(content) if header.format == "png" else content
+    if whole is not None and not _is_truncated(whole, header):
         try:
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
+            image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error:  # raised or None, as the decoder likes
             image = None
     if image is None:
@@ -126,13 +125,11 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDA
 
 
 def _is_truncated(content: bytes, header: ImageHeader) -> bool:
-    """Whether the end of a JPEG, PNG or WebP file is missing: decoders fill the rest with grey and say nothing."""
+    """Whether the end of a JPEG or WebP file is missing: decoders fill the rest with grey and say nothing."""
     if header.format == "jpeg":
         # Compressed data never holds an end marker, so one behind the last start of scan closes the image itself
         # and not its embedded thumbnail.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    if header.format == "png":
-        return b"IEND" not in content[-64:] and b"IEND" not in content
     if header.format == "webp":
         return len(content) < int.from_bytes(content[4:8], "little") + 8
     return False

@@ -251,6 +251,20 @@ def test_the_decoder_gets_nothing_but_pixels() -> None:
     np.testing.assert_array_equal(decode_image(cluttered, "a"), palette)
 
 
+def test_a_chunk_that_says_it_is_longer_than_the_file_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV 5 would take 2.8 GB for this one before it finds that its input ends."""
+    content = encoded(".png")
+    for kind in (b"IDAT", b"IEND"):
+        at = content.rindex(kind) - 4
+        longer = content[:at] + b"\xa7" + content[at + 1 :]
+        assert plain_png(longer) is None
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+        with pytest.raises(InputError, match="a is truncated or damaged"):
+            decode_image(longer, "a")
+    assert plain_png(content[:-1]) is None
+    assert plain_png(content) == content
+
+
 def test_damaged_exif_is_ignored() -> None:
     image = np.random.default_rng(2).integers(1, 256, (6, 9, 3), np.uint8)
     content = cv2.imencode(".png", image)[1].tobytes()
