@@ -223,13 +223,12 @@ def scaling_table() -> str:
 def training_table() -> str:
     facts = json.loads((ROOT / "training" / "weights" / "edge.json").read_text())
     config, v = facts["config"], facts["validation"][str(facts["confidence_offset"])]
-    crops = ", then ".join(f"{steps} of {size}²" for size, steps in facts["steps_by_size"].items())
     return two_columns(
         {
             "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
             "cost of one iteration at 256×256": f"{facts['gmac_per_step_256']:.2f} GMAC",
-            "steps": f"{crops} pixels, of up to {config['iterations']} iterations each",
-            "training time": f"{facts['minutes'] / 60:.1f} hours on {facts['device']}",
+            "images seen": f"{facts['samples']:,}, in {facts['steps']:,} steps",
+            "iterations of a step": f"up to {config['iterations']}",
             "adversarial weight": f"{config['adversarial_weight']:g}",
             "λ of Eq. 3": f"{config['lambda_']:g}",
             "offset of the confidence's logit": f"{facts['confidence_offset']:+g}",

@@ -48,7 +48,7 @@ def test_imports_run_one_way(part: str) -> None:
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
     ("_version", "errors", "geometry", "resampling"),
-    ("components", "image_header", "patches"),
+    ("components", "image_header", "patches", "pixels"),
     ("image_io", "image_profile"),
     ("masks",),
     ("options", "result"),

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -81,6 +81,10 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     masks.add_argument(
         "--when-lost", choices=get_args(WhenLost), default="stop", help="of track: (default %(default)s)"
     )
+    for name, what in (("avoid", "never fill from here"), ("prefer", "copy from here only")):
+        masks.add_argument(
+            f"--{name}", type=Path, metavar="MASKS", help=f"white = {what}: an image, a folder, a video or a .json file"
+        )
     masks.add_argument("--save-masks", type=Path, metavar="FOLDER", help="write every mask in use")
     add_filling(video.add_argument_group("filling"))
     stream = video.add_argument_group("frames that are late")
@@ -190,7 +194,14 @@ def _run_source(
     stop: threading.Event,
     warnings: WarningsAboveBar,
 ) -> Report:
-    with closing(_open_reader(source, output, arguments)) as reader, _open_masks(source, reader, arguments) as masks:
+    with ExitStack() as opened:
+        reader = opened.enter_context(closing(_open_reader(source, output, arguments)))
+        masks = opened.enter_context(_open_masks(source, arguments))
+        steering = {
+            name: opened.enter_context(open_masks(path, frames=len(source.files) or None))
+            for name in ("avoid", "prefer")
+            if (path := getattr(arguments, name)) is not None
+        }
         video = VideoInpainter(inpainter, **stream_settings(arguments, source))
         # The last to be opened: what is wrong with anything else leaves no unfinished file behind.
         with video, closing_early(_open_writer(source, output, encoding, reader, arguments)) as writer:
@@ -203,6 +214,7 @@ def _run_source(
                     masks,
                     video,
                     writer,
+                    steering=steering,
                     live=source.live,
                     paced=not source.live and output.address.startswith(("udp://", "rtp://")),
                     flicker=Flicker() if arguments.flicker else None,
@@ -260,7 +272,7 @@ def _open_writer(
     return MediaWriter(output, reader.facts, encoding, resume=arguments.resume)
 
 
-def _open_masks(source: Source, reader: Reader, arguments: argparse.Namespace) -> FrameMasks:
+def _open_masks(source: Source, arguments: argparse.Namespace) -> FrameMasks:
     return open_masks(
         parse_masks(arguments.mask, mask_hole=arguments.mask_hole, when_lost=arguments.when_lost),
         hold_frames=arguments.hold_frames,
