@@ -1,0 +1,41 @@
+// Kiosk mode: no text to select, no menus, and everything is wiped when nobody is there any more.
+
+import { $ } from "./dom.js";
+import { put } from "./words.js";
+
+const LONGEST_WARNING = 20; // seconds
+const stop = (event) => event.preventDefault();
+
+// idleSeconds: 0 for no reset. isAtWork(): whether a person waits for the page. isEmpty(): whether there is nothing to lose.
+// wipe(): deletes all.
+export function setUpKiosk({ idleSeconds, isAtWork, isEmpty, wipe }) {
+	document.body.classList.add("kiosk");
+	for (const name of ["contextmenu", "selectstart", "dragstart"]) addEventListener(name, stop);
+	if (!idleSeconds) return;
+	const dialog = $.idleDialog;
+	const warning = Math.min(LONGEST_WARNING, idleSeconds / 2);
+	let last;
+	const stay = () => {
+		last = performance.now();
+		dialog.close();
+	};
+	for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(name, stay, true);
+	stay();
+	setInterval(() => {
+		if (isAtWork()) last = performance.now();
+		const left = idleSeconds - (performance.now() - last) / 1000;
+		if (left <= 0) {
+			stay();
+			wipe();
+		} else if (left <= warning && !isEmpty()) {
+			put($.idleText, "idle_text", { seconds: Math.ceil(left) });
+			if (!dialog.open) dialog.showModal();
+		}
+	}, 250);
+}
+
+export function setUpFullScreen() {
+	$.full.hidden = !document.fullscreenEnabled;
+	$.full.onclick = () =>
+		document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
+}

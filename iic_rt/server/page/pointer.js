@@ -1,0 +1,83 @@
+// Mouse, pen and fingers on the stage: one draws with the tool in hand; two fingers, the middle button or Space move and
+// enlarge; the right button and the pen's other end unpaint.
+
+import { pan, place, scene, view, zoom } from "./stage.js";
+import { $ } from "./dom.js";
+
+const { stage } = $;
+const MIDDLE = 1;
+const RIGHT = 2;
+const PEN_ERASER = 32;
+const LIGHTEST = 0.3; // share of the brush that a pen draws without pressure
+
+export const held = { space: false, over: false }; // whether Space is down, and the pointer over the stage
+
+// hand(): the tool now, {start(point), move(points), end(), cancel()}, or null. A point is {x, y} in pixels of the image,
+// with `pressure` from 0 to 1 and `isErasing`.
+export function listen(hand) {
+	const down = new Map();
+	let tool = null; // that draws now
+	let pinch = null;
+
+	const at = (event) => {
+		const [left, top] = place(event);
+		const isPen = event.pointerType === "pen";
+		return {
+			x: (left - view.left) / view.scale,
+			y: (top - view.top) / view.scale,
+			pressure: isPen ? LIGHTEST + (1 - LIGHTEST) * event.pressure : 1,
+			isErasing: event.button === RIGHT || (isPen && event.buttons & PEN_ERASER),
+		};
+	};
+	const between = () => {
+		const [[ax, ay], [bx, by]] = [...down.values()].map(place);
+		return { x: (ax + bx) / 2, y: (ay + by) / 2, distance: Math.max(1, Math.hypot(ax - bx, ay - by)) };
+	};
+	const up = (event) => {
+		if (!down.delete(event.pointerId)) return;
+		if (event.type === "pointercancel") tool?.cancel();
+		tool = null;
+		if (!down.size) pinch = null;
+	};
+	const handlers = {
+		pointerdown(event) {
+			if (!scene.image) return;
+			stage.setPointerCapture(event.pointerId);
+			down.set(event.pointerId, event);
+			if (down.size === 2) {
+				tool?.cancel();
+				tool = null;
+				pinch = between();
+			} else if (down.size === 1 && event.button !== MIDDLE && !held.space) {
+				tool = hand();
+				tool?.start(at(event));
+			}
+		},
+		pointermove(event) {
+			const before = down.get(event.pointerId);
+			if (!before) return;
+			down.set(event.pointerId, event);
+			if (tool) {
+				const all = event.getCoalescedEvents();
+				tool.move((all.length ? all : [event]).map(at));
+			} else if (!pinch) pan(event.clientX - before.clientX, event.clientY - before.clientY);
+			else if (down.size === 2) {
+				const now = between();
+				pan(now.x - pinch.x, now.y - pinch.y);
+				zoom(now.distance / pinch.distance, [now.x, now.y]);
+				pinch = now;
+			}
+		},
+		pointerup: up,
+		pointercancel: up,
+		pointerenter: () => (held.over = true),
+		pointerleave: () => (held.over = false),
+		contextmenu: (event) => event.preventDefault(),
+		wheel(event) {
+			event.preventDefault();
+			const lines = event.deltaMode ? 16 : 1;
+			if (scene.image) zoom(Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 120 : 400)), place(event));
+		},
+	};
+	for (const name in handlers) stage.addEventListener(name, handlers[name], { passive: false });
+}

@@ -1,0 +1,67 @@
+// Requests to the server. One that is busy is asked again, after the time it names. Errors have a `kind`: the server's
+// word for it, or "dead" when nothing answers.
+
+import { word } from "./words.js";
+
+const BUSY = [429, 503];
+const failure = (kind, detail = "") => Object.assign(new Error(detail), { kind });
+
+// A kiosk is given its token in the address, behind the #, which no server sees.
+let token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) history.replaceState(null, "", location.pathname + location.search);
+
+export const fetchInfo = async () => (await ask("v1/info")).json();
+
+// files: {image, mask, avoid, prefer}, of which null ones are left out. Gives {image, confidence, iterations, info}.
+export async function requestRemoval(files, fields, calls) {
+	const answer = await post("v1/remove", files, fields, calls);
+	return whole(async () => {
+		if (answer.headers.get("Content-Type").startsWith("multipart/")) {
+			const { info, ...parts } = Object.fromEntries(await answer.formData());
+			return { ...parts, info: JSON.parse(info.text ? await info.text() : info) };
+		}
+		const [iterations, time_ms] = ["X-Iterations", "X-Time-Ms"].map((name) => Number(answer.headers.get(name)));
+		return { image: await answer.blob(), info: { iterations, time_ms, warnings: [] } };
+	});
+}
+
+// box: [x0, y0, x1, y1] in pixels. Gives the mask of the object in it, a PNG file.
+export async function requestObject(image, box, calls) {
+	const answer = await post("v1/object", { image }, { box: box.join() }, calls);
+	return whole(() => answer.blob());
+}
+
+// calls: {signal, waiting(seconds left, attempt)}.
+function post(path, files, fields, { signal, waiting }) {
+	const body = new FormData();
+	for (const name in files) if (files[name]) body.append(name, files[name], name); // its own name is nobody's business
+	for (const name in fields) body.append(name, fields[name]);
+	return ask(path, { method: "POST", body, signal }, waiting);
+}
+
+export async function ask(path, request, waiting) {
+	for (let attempt = 1; ; attempt++) {
+		const headers = token ? { Authorization: `Bearer ${token}` } : {};
+		const answer = await whole(() => fetch(path, { ...request, headers, cache: "no-store" }));
+		if (answer.ok) return answer;
+		if (answer.status === 401 && (token = prompt(word("token")))) continue;
+		if (!waiting || !BUSY.includes(answer.status)) {
+			const { error = "failed", detail } = await answer.json().catch(() => ({}));
+			throw failure(error, detail);
+		}
+		for (let left = Math.ceil(Number(answer.headers.get("Retry-After")) || 2); left > 0; left--) {
+			waiting(left, attempt);
+			await new Promise((done) => setTimeout(done, 1000));
+			request.signal?.throwIfAborted();
+		}
+	}
+}
+
+// A connection that breaks, before the answer or in it, is a server that is gone.
+async function whole(receive) {
+	try {
+		return await receive();
+	} catch (error) {
+		throw error.name === "AbortError" ? error : failure("dead");
+	}
+}
