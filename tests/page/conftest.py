@@ -26,9 +26,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-BROKEN_POLICY = (
-    "addEventListener('securitypolicyviolation', (event) => console.error('policy', event.violatedDirective))"
-)
+BROKEN_POLICY = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective))"
 LONGEST_WAIT = 10_000  # milliseconds
 
 OpenPage = Callable[..., Any]

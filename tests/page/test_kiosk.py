@@ -23,8 +23,15 @@ window.createImageBitmap = async (...how) => {
     return bitmap;
 };
 const { createObjectURL, revokeObjectURL } = URL;
-URL.createObjectURL = (file) => { const made = createObjectURL.call(URL, file); alive.addresses.add(made); return made; };
-URL.revokeObjectURL = (made) => { alive.addresses.delete(made); revokeObjectURL.call(URL, made); };
+URL.createObjectURL = (file) => {
+    const made = createObjectURL.call(URL, file);
+    alive.addresses.add(made);
+    return made;
+};
+URL.revokeObjectURL = (made) => {
+    alive.addresses.delete(made);
+    revokeObjectURL.call(URL, made);
+};
 """
 LARGE = {"viewport": {"width": 1280, "height": 800}}
 

@@ -220,10 +220,8 @@ def test_large_images_are_painted_small_and_sent_whole(page: Any, site: StandIn,
     page.wait_for_selector("#notice[data-kind=error]")
     mask = site.asked[-1].mask()
     assert mask.shape == (1500, 2600)
-    width = float(page.input_value("#size")) / page.evaluate(
-        "import('/page/stage.js').then((stage) => stage.view.scale)"
-    )
-    assert mask[:, 1400].sum() == pytest.approx(width, abs=3)
+    scale = page.evaluate("import('/page/stage.js').then(({ view }) => view.scale)")
+    assert mask[:, 1400].sum() == pytest.approx(float(page.input_value("#size")) / scale, abs=3)
     assert layer(page, "marksLayer").shape[1] < 1000
 
 
@@ -233,7 +231,6 @@ def test_dropped_and_pasted(open_page: OpenPage, photo: Path) -> None:
     give = """([content, type, name, kind]) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(content)], name, { type }));
-        const event = type === "drop" ? 0 : 0;
         const made = kind === "drop"
             ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
             : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
