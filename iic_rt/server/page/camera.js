@@ -5,10 +5,7 @@ import { redrawn } from "./image.js";
 
 const SIZE = { width: { ideal: 1920 }, height: { ideal: 1080 } };
 
-export const hasCamera = Boolean(navigator.mediaDevices);
-
-// Gives a PNG file of the frame that was snapped, or null when the dialog was closed. Throws when there is no camera or
-// it may not be used.
+// A PNG file of the frame that was snapped, nothing when the dialog was closed. Throws where no camera may be used.
 export async function takePhoto() {
 	const { cameraClose, cameraDialog: dialog, snap, video } = $;
 	const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", ...SIZE } });
@@ -22,5 +19,5 @@ export async function takePhoto() {
 	const file = dialog.returnValue && (await redrawn(video, video.videoWidth, video.videoHeight));
 	for (const track of stream.getTracks()) track.stop();
 	video.srcObject = null;
-	return file || null;
+	return file;
 }

@@ -28,7 +28,7 @@ export function setUpKiosk({ idleSeconds, isAtWork, isEmpty, wipe }) {
 			stay();
 			wipe();
 		} else if (left <= warning && !isEmpty()) {
-			put($.idleText, "idle_text", { seconds: Math.ceil(left) });
+			put($.idleText, "idle", { seconds: Math.ceil(left) });
 			if (!dialog.open) dialog.showModal();
 		}
 	}, 250);

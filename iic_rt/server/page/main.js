@@ -1,7 +1,7 @@
 // The page from opening an image to saving the result: what follows what.
 
 import { followPointer, larger, makeBrush, smaller } from "./brush.js";
-import { hasCamera, takePhoto } from "./camera.js";
+import { takePhoto } from "./camera.js";
 import { $ } from "./dom.js";
 import { closeImage, openImage, stencil } from "./image.js";
 import { listenToKeys } from "./keys.js";
@@ -14,13 +14,13 @@ import { clearResults, dividerTool, saveResult, setUpResult, showResults, takeRe
 import { fetchInfo, requestObject, requestRemoval } from "./server.js";
 import { fit, pan, redraw, scene, zoom } from "./stage.js";
 import { choose, chosen, requests, resetTools, setUpTools } from "./tools.js";
-import { loadWords, number, setLanguage } from "./words.js";
+import { loadWords, setLanguage } from "./words.js";
 
 const { body } = document;
 const STEP = 48; // CSS pixels by which an arrow key moves the image
 
 let state; // "start", "mark" or "result"
-let limits = { megapixels: Infinity, bytes: Infinity };
+let limits;
 let isKiosk = new URLSearchParams(location.search).has("kiosk");
 let work = null; // AbortController of the request under way
 
@@ -33,28 +33,20 @@ function enter(next) {
 	redraw();
 }
 
-// Images
-
-async function open(file, name = "image") {
+async function open(file, name) {
 	if (!file || work) return;
-	let image;
-	try {
-		image = await openImage(file, name);
-	} catch {
-		return tell("not_an_image", { kind: "error" });
-	}
-	const size = [(image.width * image.height) / 1e6, image.file.size / 1e6];
-	const most = [limits.megapixels, limits.bytes / 1e6];
-	if (size.some((value, i) => value > most[i])) {
+	const image = await openImage(file, name).catch(() => tell("not_an_image", { kind: "error" }));
+	if (!image) return;
+	const { megapixels, bytes } = limits ?? {};
+	if (image.width * image.height > megapixels * 1e6 || image.file.size > bytes) {
 		closeImage(image);
-		const [megapixels, megabytes, mostPixels, mostBytes] = [...size, ...most].map((value) => number(value, 1));
-		return tell("too_large", { kind: "error", filling: { megapixels, megabytes, mostPixels, mostBytes } });
+		return tell("too_large", { kind: "error", filling: { megapixels, megabytes: Math.floor(bytes / 1e6) } });
 	}
 	forget();
 	scene.image = scene.original = image;
 	fit();
 	enter("mark");
-	tell("opened", { filling: image });
+	tell("paint");
 }
 
 // Lets go of the images and all that was made of them.
@@ -78,15 +70,13 @@ function wipe() {
 	enter("start");
 }
 
-// Requests
-
 // Does one thing at a time, which can be stopped, and says what became of it.
 async function busy(key, task) {
 	if (work) return;
 	work = new AbortController();
 	const { signal } = work;
 	const working = (word, filling) => tell(word, { kind: "busy", filling, offer: ["cancel", () => work.abort()] });
-	const waiting = (seconds, attempt) => working("server_busy", { seconds, attempt });
+	const waiting = (seconds, attempt) => working("busy", { seconds, attempt });
 	working(key);
 	body.classList.add("busy");
 	try {
@@ -102,47 +92,44 @@ async function busy(key, task) {
 }
 
 function explain({ kind, message }, retry) {
-	const key = kind === "dead" ? "server_dead" : "failed";
+	const key = kind === "dead" ? kind : "failed";
 	tell(key, { kind: "error", said: message, offer: retry && ["try_again", retry] });
 }
 
 function remove() {
-	if (!isMarked("remove")) return tell("mark_first");
+	if (!isMarked("remove")) return tell("paint");
 	busy("removing", async ({ signal, waiting, working }) => {
 		const { image } = scene;
 		const [mask, avoid, prefer] = await Promise.all(KINDS.map((kind) => maskFile(kind, image)));
 		const answers = [];
 		for (const fields of requests(isKiosk)) {
-			if (answers.length) working("removing_second");
+			if (answers.length) working("removing_b");
 			const answer = await requestRemoval({ image: image.file, mask, avoid, prefer }, fields, { signal, waiting });
 			answers.push({ ...answer, fields });
 		}
 		await showResults(answers, image.name);
 		signal.throwIfAborted();
 		enter("result");
-		tell("removed");
+		tell("done");
 		$.resultTitle.focus({ preventScroll: true });
 	});
+}
+
+function mark(how) {
+	add({ kind: chosen("kind"), box: rectangle(), ...how });
+	choose("tool", "brush");
+	tell("marked");
 }
 
 const findObject = () =>
 	busy("finding", async (calls) => {
 		const box = rectangle();
 		const [x, y, width, height] = box;
-		const mask = await requestObject(scene.image.file, [x, y, x + width, y + height], calls);
-		const kind = chosen("kind");
-		const shape = await stencil(mask, box, hatching(kind));
+		const found = await requestObject(scene.image.file, [x, y, x + width, y + height], calls);
+		const shape = await stencil(found, box, hatching(chosen("kind")));
 		calls.signal.throwIfAborted();
-		add({ kind, box, shape });
-		choose("tool", "brush");
-		tell("found");
+		mark({ shape });
 	});
-
-function markRectangle() {
-	add({ kind: chosen("kind"), box: rectangle() });
-	choose("tool", "brush");
-	tell("marked");
-}
 
 function goOn() {
 	const image = takeResult();
@@ -151,61 +138,48 @@ function goOn() {
 	if (scene.image !== scene.original) closeImage(scene.image);
 	scene.image = image;
 	enter("mark");
-	tell("going_on");
+	tell("paint");
 }
 
 function back() {
 	clearResults();
 	enter("mark");
-	tell("marks_kept");
+	hush();
 }
-
-// Hands
 
 const brush = makeBrush(() => (chosen("tool") === "erase" ? "erase" : chosen("kind")));
 const isMarking = () => state === "mark" && !work;
+const isRectangle = () => chosen("tool") === "rectangle";
 
 function hand() {
 	if (state === "result") return dividerTool;
-	return isMarking() ? (chosen("tool") === "rectangle" ? rectangleTool : brush) : null;
+	return isMarking() && (isRectangle() ? rectangleTool : brush);
 }
 
-function onTool(tool) {
-	const isRectangle = tool === "rectangle";
-	$.rectanglePanel.hidden = !isRectangle;
-	$.sizeLabel.hidden = isRectangle;
-	$.stage.dataset.tool = tool;
-	if (isRectangle && scene.image) placeRectangle();
+function onTool() {
+	$.rectanglePanel.hidden = !isRectangle();
+	$.sizeLabel.hidden = isRectangle();
+	if (isRectangle() && scene.image) placeRectangle();
 	else removeRectangle();
 }
 
-function sayRectangle() {
-	const [x, y, width, height] = rectangle();
-	tell("rectangle_at", { filling: { x, y, width, height } });
-}
-
 const whileMarking = (act) => () => isMarking() && act();
-const withImage = (act) => () => scene.image && act();
-const views = {
-	nearer: withImage(() => zoom(1.25)),
-	farther: withImage(() => zoom(0.8)),
-	fit,
-};
-
 const keyActions = {
-	...views,
 	larger,
 	smaller,
+	fit,
+	nearer: () => zoom(1.25),
+	farther: () => zoom(0.8),
 	undo: whileMarking(undo),
 	redo: whileMarking(redo),
 	rectangle: whileMarking(() => {
 		choose("tool", "rectangle");
 		$.stage.focus();
 	}),
-	enter: whileMarking(() => rectangle() && markRectangle()),
+	enter: whileMarking(() => rectangle() && mark()),
 	arrow(direction, isSize, isFine) {
 		if (isMarking() && rectangle()) nudge(direction, isSize, isFine);
-		else if (scene.image) pan(...direction.map((value) => -value * STEP));
+		else pan(...direction.map((value) => -value * STEP));
 	},
 	peek(isOn) {
 		scene.peek = isOn;
@@ -220,35 +194,23 @@ const keyActions = {
 	},
 };
 
-// Set-up
-
-function openFrom([file]) {
-	if (file) open(file, file.name.replace(/\.\w+$/, ""));
-}
-
-async function snap() {
-	try {
-		await open((await takePhoto()) ?? undefined, "photo");
-	} catch {
-		tell("no_camera", { kind: "error" });
-	}
-}
+const openFrom = ([file]) => file && open(file, file.name.replace(/\.\w+$/, ""));
 
 function setUpButtons() {
-	const clicks = { ...views, run: remove, markRectangle, findObject, back, goOn, save: saveResult, done: wipe, again: wipe };
+	const { farther, nearer } = keyActions;
+	const clicks = { again: wipe, back, done: wipe, farther, findObject, fit, goOn, nearer, run: remove, save: saveResult };
 	for (const id in clicks) $[id].onclick = clicks[id];
-	for (const button of document.querySelectorAll(".open")) button.onclick = () => $.file.click();
-	for (const button of document.querySelectorAll(".snap")) {
-		button.hidden = !hasCamera;
-		button.onclick = snap;
-	}
+	$.markRectangle.onclick = () => mark();
+	$.open.onclick = () => $.file.click();
 	$.file.onchange = () => openFrom($.file.files);
+	$.camera.hidden = !navigator.mediaDevices;
+	$.camera.onclick = async () => open(await takePhoto().catch(() => tell("no_camera", { kind: "error" })), "photo");
 	body.ondragover = (event) => event.preventDefault();
 	body.ondrop = (event) => {
 		event.preventDefault(); // or the browser would go to the file
 		if (!isKiosk) openFrom(event.dataTransfer.files);
 	};
-	addEventListener("paste", (event) => !isKiosk && openFrom(event.clipboardData.files));
+	body.onpaste = (event) => !isKiosk && openFrom(event.clipboardData.files);
 }
 
 const asked = fetchInfo().catch((error) => ({ error }));
@@ -257,19 +219,19 @@ setUpTools(onTool);
 setUpResult();
 setUpButtons();
 setUpFullScreen();
-onRectangle(sayRectangle);
-followPointer(() => isMarking() && chosen("tool") !== "rectangle");
+onRectangle(([x, y, width, height]) => tell("rectangle_at", { filling: { x, y, width, height } }));
+followPointer(() => isMarking() && !isRectangle());
 listen(hand);
 listenToKeys(keyActions);
 resetTools();
 enter("start");
 performance.mark("interactive");
 
-const { defaults, error, idle_seconds: idleSeconds, kiosk, ...info } = await asked;
-if (error) explain(error);
-limits = info.limits ?? limits;
-resetTools(defaults);
-isKiosk ||= kiosk;
+const info = await asked;
+if (info.error) explain(info.error);
+limits = info.limits;
+resetTools(info.defaults);
+isKiosk ||= info.kiosk;
 const isEmpty = () => state === "start" && !$.cameraDialog.open;
-if (isKiosk) setUpKiosk({ idleSeconds, isAtWork: () => work, isEmpty, wipe });
+if (isKiosk) setUpKiosk({ idleSeconds: info.idle_seconds, isAtWork: () => work, isEmpty, wipe });
 body.dataset.ready = "";

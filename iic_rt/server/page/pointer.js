@@ -41,7 +41,6 @@ export function listen(hand) {
 	};
 	const handlers = {
 		pointerdown(event) {
-			if (!scene.image) return;
 			stage.setPointerCapture(event.pointerId);
 			down.set(event.pointerId, event);
 			if (down.size === 2) {
@@ -49,7 +48,7 @@ export function listen(hand) {
 				tool = null;
 				pinch = between();
 			} else if (down.size === 1 && event.button !== MIDDLE && !held.space) {
-				tool = hand();
+				tool = hand() || null;
 				tool?.start(at(event));
 			}
 		},
@@ -76,7 +75,7 @@ export function listen(hand) {
 		wheel(event) {
 			event.preventDefault();
 			const lines = event.deltaMode ? 16 : 1;
-			if (scene.image) zoom(Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 120 : 400)), place(event));
+			zoom(Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 120 : 400)), place(event));
 		},
 	};
 	for (const name in handlers) stage.addEventListener(name, handlers[name], { passive: false });

@@ -38,12 +38,15 @@ export function nudge(direction, isSize, isFine) {
 	else set(moved(corner), extent);
 }
 
+const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
+const inside = ({ x, y }) => [clamp(x, 0, scene.image.width), clamp(y, 0, scene.image.height)];
+
 let fixed = null; // the corner where drawing began
 export const rectangleTool = {
-	start: ({ x, y }) => (fixed = [x, y]),
+	start: (point) => (fixed = inside(point)),
 	move(points) {
-		const point = [points.at(-1).x, points.at(-1).y];
-		set(point.map((value, i) => Math.min(value, fixed[i])), point.map((value, i) => Math.abs(value - fixed[i])));
+		const [from, to] = [fixed, inside(points.at(-1))];
+		set(to.map((value, i) => Math.min(value, from[i])), to.map((value, i) => Math.abs(value - from[i])));
 	},
 	cancel() {},
 };
@@ -51,10 +54,10 @@ export const rectangleTool = {
 // Keeps it inside the image.
 function set(wantedCorner, wantedExtent) {
 	const sides = [scene.image.width, scene.image.height];
-	extent = wantedExtent.map((value, i) => Math.min(Math.max(value, SMALLEST), sides[i]));
-	corner = wantedCorner.map((value, i) => Math.min(Math.max(value, 0), sides[i] - extent[i]));
+	extent = wantedExtent.map((value, i) => clamp(value, SMALLEST, sides[i]));
+	corner = wantedCorner.map((value, i) => clamp(value, 0, sides[i] - extent[i]));
 	show();
-	changed();
+	changed(rectangle());
 }
 
 function show() {

@@ -3,20 +3,20 @@
 import { $ } from "./dom.js";
 import { closeImage, openImage, stencil } from "./image.js";
 import { redraw, scene } from "./stage.js";
-import { choose, chosen, nameOf } from "./tools.js";
-import { number, put } from "./words.js";
+import { choose, chosen } from "./tools.js";
+import { number, put, word } from "./words.js";
 
 const UNSURE = "#d618c8";
 const SAVED_FOR = 60_000; // milliseconds that a download may take to begin
 
-let results = []; // {image, overlay, iterations, info, fields}
+let results = []; // of answers {image, confidence, iterations, info, fields}, opened
 const addresses = new Set(); // of files that are shown or saved
 
 // What is on the two sides of the divider: "before", "a" or "b". The right one is kept.
 const sides = () => chosen("sides").split("-");
 const kept = () => results[sides()[1] === "b" ? 1 : 0];
 
-// answers: {image, confidence, iterations, info, fields}, one or two.
+// answers: one or two.
 export async function showResults(answers, name) {
 	clearResults();
 	for (const answer of answers) {
@@ -25,14 +25,17 @@ export async function showResults(answers, name) {
 		const overlay = answer.confidence && (await stencil(answer.confidence, whole, UNSURE, true));
 		results.push({ ...answer, image, overlay });
 	}
-	const [first, second] = results;
-	$.sides.hidden = !second;
-	$.pairNames.textContent = second ? `A: ${nameOf(first.fields)} B: ${nameOf(second.fields)}` : "";
-	$.overlayLabel.hidden = !first.overlay;
+	const isPair = results.length > 1;
+	$.sides.hidden = !isPair;
+	$.pairNames.textContent = isPair ? results.map(({ fields }, i) => `${"AB"[i]}: ${nameOf(fields)}`).join("\n") : "";
+	$.overlayLabel.hidden = !results[0].overlay;
 	$.overlay.checked = false;
 	setDivider(50);
-	choose("sides", second ? "a-b" : "before-a");
+	choose("sides", isPair ? "a-b" : "before-a");
 }
+
+const nameOf = ({ iterations, grow }) =>
+	word("option_name", { iterations, grow: grow === "auto" ? word(grow) : `${grow} px` });
 
 // The image to go on from: it is the caller's from then on.
 export function takeResult() {
@@ -52,10 +55,10 @@ export function clearResults() {
 	redraw();
 }
 
-function address(file) {
-	const made = URL.createObjectURL(file);
-	addresses.add(made);
-	return made;
+function addressOf(file) {
+	const address = URL.createObjectURL(file);
+	addresses.add(address);
+	return address;
 }
 
 function show() {
@@ -67,14 +70,12 @@ function show() {
 	scene.overlay = $.overlay.checked ? overlay : null;
 	put($.leftTag, left);
 	put($.rightTag, left === "a" ? right : "after");
-	put($.facts, info.confidence === undefined ? "facts_short" : "facts", {
-		iterations: info.iterations,
-		seconds: number(info.time_ms / 1000, 1),
-		confidence: number(100 * info.confidence),
-	});
-	$.warnings.textContent = info.warnings.join(" ");
+	const { iterations: count, time_ms, confidence, warnings = [] } = info ?? {};
+	const filling = { count, seconds: number(time_ms / 1000, 1), confidence: number(100 * confidence) };
+	put($.facts, info ? "facts" : "", filling);
+	$.warnings.textContent = warnings.join(" ");
 	$.stripBox.hidden = !iterations;
-	if (iterations) $.strip.src = address(iterations);
+	if (iterations) $.strip.src = addressOf(iterations);
 	redraw();
 }
 
@@ -93,7 +94,7 @@ export const dividerTool = { start: drag, move: (points) => drag(points.at(-1)),
 export function saveResult() {
 	const { file, name } = kept().image;
 	const link = document.createElement("a");
-	link.href = address(file);
+	link.href = addressOf(file);
 	link.download = `${name}-removed.${file.type.slice(6).replace("jpeg", "jpg")}`;
 	link.click();
 	setTimeout(() => URL.revokeObjectURL(link.href), SAVED_FOR);

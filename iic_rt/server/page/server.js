@@ -12,16 +12,14 @@ if (token) history.replaceState(null, "", location.pathname + location.search);
 
 export const fetchInfo = async () => (await ask("v1/info")).json();
 
-// files: {image, mask, avoid, prefer}, of which null ones are left out. Gives {image, confidence, iterations, info}.
+// files: {image, mask, avoid, prefer}, of which null ones are left out. Gives {image}, and where the fields ask for outputs
+// also {confidence, iterations, info}.
 export async function requestRemoval(files, fields, calls) {
 	const answer = await post("v1/remove", files, fields, calls);
 	return whole(async () => {
-		if (answer.headers.get("Content-Type").startsWith("multipart/")) {
-			const { info, ...parts } = Object.fromEntries(await answer.formData());
-			return { ...parts, info: JSON.parse(info.text ? await info.text() : info) };
-		}
-		const [iterations, time_ms] = ["X-Iterations", "X-Time-Ms"].map((name) => Number(answer.headers.get(name)));
-		return { image: await answer.blob(), info: { iterations, time_ms, warnings: [] } };
+		if (!fields.outputs) return { image: await answer.blob() };
+		const parts = Object.fromEntries(await answer.formData());
+		return { ...parts, info: JSON.parse(parts.info) };
 	});
 }
 

@@ -1,9 +1,9 @@
-// The stage: which part of the image is seen, and what is drawn of it. Its two layers have the resolution of the screen,
-// so that a stroke costs the same on an image of any size.
+// The stage: which part of the image is seen, and what is drawn of it. Its layers have the resolution of the screen, so
+// that a stroke costs the same on an image of any size.
 
 import { $ } from "./dom.js";
 
-const { stage, imageLayer, marksLayer } = $;
+const { handle, imageLayer, marksLayer, stage } = $;
 const LARGEST = 16; // CSS pixels for one of the image
 const SMALLEST = 0.02;
 const MARGIN = 12;
@@ -19,9 +19,7 @@ let isFitted = true;
 let isDue = false;
 let isMoved = false;
 const listeners = [];
-
-// Called when another part of the image is to be seen.
-export const onView = (listener) => listeners.push(listener);
+export const onView = (listener) => listeners.push(listener); // called when another part of the image is to be seen
 
 // From the corner of the stage.
 export function place({ clientX, clientY }) {
@@ -55,6 +53,7 @@ export function fit() {
 }
 
 export function pan(across, down) {
+	if (!scene.image) return;
 	isFitted = false;
 	const keep = (offset, size, room) => Math.min(Math.max(offset, room / 2 - size * view.scale), room / 2); // in sight
 	const left = keep(view.left + across, scene.image.width, stage.clientWidth);
@@ -75,12 +74,14 @@ function draw() {
 	const context = imageLayer.getContext("2d");
 	context.resetTransform();
 	context.clearRect(0, 0, imageLayer.width, imageLayer.height);
+	handle.hidden = !scene.after || scene.peek;
 	if (!scene.image) return;
 	useView(context);
 	drawImage(context, scene.peek ? scene.original : (scene.before ?? scene.image));
-	if (!scene.after || scene.peek) return;
+	if (handle.hidden) return;
 	const { width, height } = scene.image;
 	const from = width * scene.split;
+	handle.style.translate = `${view.left + from * view.scale}px`;
 	context.save();
 	context.beginPath();
 	context.rect(from, 0, width - from, height);
@@ -88,28 +89,11 @@ function draw() {
 	drawImage(context, scene.after);
 	if (scene.overlay) context.drawImage(scene.overlay, 0, 0, width, height);
 	context.restore();
-	drawDivider(context, from, height);
 }
 
 function drawImage(context, { full, preview, width, height }) {
 	context.imageSmoothingQuality = "medium";
 	context.drawImage(view.scale * view.ratio * width > preview.width ? full : preview, 0, 0, width, height);
-}
-
-function drawDivider(context, from, height) {
-	context.translate(from, height / 2);
-	context.scale(1 / view.scale, 1 / view.scale);
-	const reach = (height / 2) * view.scale;
-	context.shadowColor = "#000a";
-	context.shadowBlur = 6 * view.ratio;
-	context.fillStyle = "#fff";
-	context.fillRect(-1, -reach, 2, 2 * reach);
-	context.beginPath();
-	context.arc(0, 0, 18, 0, 7);
-	context.fill();
-	context.shadowBlur = 0;
-	context.lineWidth = 2.5;
-	context.stroke(new Path2D("M-5-6-11 0-5 6M5-6 11 0 5 6"));
 }
 
 new ResizeObserver(() => {

@@ -3,7 +3,7 @@
 import { setSize } from "./brush.js";
 import { $ } from "./dom.js";
 import { canRedo, canUndo, clear, isMarked, KINDS, onMarks, redo, undo } from "./marks.js";
-import { put, word } from "./words.js";
+import { put } from "./words.js";
 
 const GROWTHS = [0, 2, 4, 8, 16, 32, 64];
 const defaults = { iterations: 4, grow: "auto" };
@@ -16,33 +16,30 @@ export function choose(name, value) {
 	input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-// onTool(tool): called when another one is taken in hand.
+// onTool: called when another one is taken in hand.
 export function setUpTools(onTool) {
 	for (const list of [$.grow, $.growB]) {
 		list.append(new Option("", "auto"), ...GROWTHS.map((pixels) => new Option(`${pixels} px`, pixels)));
 		put(list.options[0], "auto");
 	}
-	document.onchange = ({ target }) => {
-		if (target.name === "kind") {
-			put($.kindHelp, `help_${target.value}`);
+	document.onchange = ({ target: { name, value } }) => {
+		if (name === "kind") {
+			put($.kindHelp, `help_${value}`);
 			if (chosen("tool") === "erase") choose("tool", "brush");
 		}
-		if (target.name === "tool") onTool(target.value);
+		if (name === "tool") onTool();
 		$.second.hidden = !$.compare.checked;
 	};
 	$.undo.onclick = undo;
 	$.redo.onclick = redo;
 	$.clear.onclick = clear;
-	onMarks(showWhatCanBeDone);
-	showWhatCanBeDone();
-}
-
-// Not `disabled`: a button that was just pressed would lose the focus.
-function showWhatCanBeDone() {
-	$.undo.ariaDisabled = !canUndo();
-	$.redo.ariaDisabled = !canRedo();
-	$.clear.ariaDisabled = !KINDS.some(isMarked);
-	$.run.ariaDisabled = !isMarked("remove");
+	onMarks(() => {
+		// Not `disabled`: a button that was just pressed would lose the focus.
+		$.undo.ariaDisabled = !canUndo();
+		$.redo.ariaDisabled = !canRedo();
+		$.clear.ariaDisabled = !KINDS.some(isMarked);
+		$.run.ariaDisabled = !isMarked("remove");
+	});
 }
 
 export function resetTools(found) {
@@ -68,11 +65,8 @@ export function requests(isKiosk) {
 	return $.compare.checked ? [first, second] : [first];
 }
 
-export const nameOf = ({ iterations, grow }) =>
-	word("option_name", { iterations, grow: grow === "auto" ? word("auto") : `${grow} px` });
-
 // The number in a field, put right where it is none of those allowed.
 function whole(field) {
-	field.value = Math.min(Math.max(Math.round(field.valueAsNumber) || defaults.iterations, field.min), field.max);
+	field.value = Math.min(Math.max(Math.round(field.value) || defaults.iterations, field.min), field.max);
 	return field.value;
 }
