@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from benchmarks.record import environment, write_record
-from iic_rt.bundle.manifest import load_bundle
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 
 __all__ = ["main"]
 
@@ -107,7 +107,7 @@ def loads(browser: Any, url: str, repeats: int) -> dict[str, Any]:
 
 
 def strokes(browser: Any, url: str, seconds: float, folder: Path) -> dict[str, Any]:
-    """Intervals of frames while strokes are drawn without a pause, over an image that is seen whole and one enlarged."""
+    """Intervals of frames while nothing and while strokes are drawn, on the image seen whole and enlarged."""
     rng = np.random.default_rng(1)
     path = folder / "large.jpg"
     cv2.imwrite(str(path), cv2.resize(rng.integers(0, 256, (60, 80, 3), np.uint8), SIZE, interpolation=cv2.INTER_CUBIC))
@@ -171,7 +171,7 @@ def main(argv: list[str] | None = None) -> int:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         loads(browser, url, 2)  # until the server and the browser have warmed up
         record = {
-            **environment(load_bundle()),
+            **environment(load_bundle(DEFAULT_BUNDLE)),
             "command": f"python -m benchmarks.page --repeats {options.repeats} --seconds {options.seconds:g}",
             "chromium": browser.version,
             "window": WINDOW,
