@@ -128,8 +128,7 @@ class StandIn:
         elif path == "/live/stream.mjpeg":
             self._stream(request)
         else:
-            names = {"/": "index.html", "/live": "live.html"}
-            file = PAGE / names.get(path, Path(path).name)
+            file = PAGE / ("index.html" if path in ("/", "/live") else Path(path).name)
             send(request, file.read_bytes(), TYPES[file.suffix], headers=HEADERS)
 
     def _stream(self, request: BaseHTTPRequestHandler) -> None:

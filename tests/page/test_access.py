@@ -77,7 +77,7 @@ def test_kiosk(open_page: OpenPage, site: StandIn, photo: Path, check: Callable[
 
 
 def test_camera_dialog(page: Any, check: Callable[[Any], None]) -> None:
-    page.click("#start .snap")
+    page.click("#camera")
     page.wait_for_function("document.querySelector('#video').videoWidth > 0")
     check(page)
     page.click("#cameraClose")
@@ -91,7 +91,7 @@ def test_phone(open_page: OpenPage, photo: Path, check: Callable[[Any], None]) -
 
 def test_live(open_page: OpenPage, check: Callable[[Any], None]) -> None:
     page = open_page("live", allowed="Failed to load")
-    page.wait_for_function("document.querySelector('#facts').textContent !== ''")
+    page.wait_for_function("document.querySelector('#counts').textContent !== ''")
     check(page)
 
 

@@ -123,7 +123,7 @@ def test_a_refusal_is_shown_with_its_reason(open_page: OpenPage, site: StandIn, 
 def test_nothing_marked(page: Any, site: StandIn, photo: Path) -> None:
     open_image(page, photo)
     page.click("#run")
-    assert message(page).inner_text() == "First paint over what should go."
+    assert message(page).inner_text() == "Paint over what should go."
     assert site.asked == []
 
 
@@ -141,7 +141,7 @@ def test_too_large(open_page: OpenPage, site: StandIn, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((800, 1000), np.uint8))
     page.set_input_files("#file", str(tmp_path / "a.png"))
     page.wait_for_selector("#notice[data-kind=error]")
-    assert message(page).inner_text() == "Too large: 0.8 megapixels and 0 MB. The server takes 0.5 and 1."
+    assert message(page).inner_text() == "The image is too large: at most 0.5 megapixels and 1 MB."
 
 
 def test_a_token_is_asked_for_once(open_page: OpenPage, site: StandIn, photo: Path) -> None:

@@ -20,7 +20,7 @@ def tab_to(page: Any, selector: str) -> None:
 
 
 def test_from_opening_to_saving(page: Any, site: StandIn, photo: Path, tmp_path: Path, shoot: Any) -> None:
-    tab_to(page, "#start .open")
+    tab_to(page, "#open")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(str(photo))
@@ -64,7 +64,7 @@ def test_kinds_tools_and_object_by_keyboard(page: Any, site: StandIn, photo: Pat
     assert page.is_visible("#box")
     tab_to(page, "#findObject")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#message').textContent.includes('Found')")
+    page.wait_for_function("document.querySelector('#message').textContent === 'Marked.'")
     assert marked(page) > 0
     assert page.is_hidden("#box")
     page.keyboard.press("Control+z")

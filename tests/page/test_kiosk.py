@@ -37,7 +37,7 @@ LARGE = {"viewport": {"width": 1280, "height": 800}}
 
 
 def snap(page: Any) -> None:
-    page.click("#start .snap")
+    page.click("#camera")
     page.wait_for_function("document.querySelector('#video').videoWidth > 0")
     page.click("#snap")
     page.wait_for_selector("body[data-state=mark]")
@@ -62,7 +62,7 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
     page = open_page("?kiosk", **LARGE)
     page.evaluate(COUNT)
     shoot(page, "kiosk-start")
-    page.click("#start .snap")
+    page.click("#camera")
     page.wait_for_function("document.querySelector('#video').videoWidth > 0")
     shoot(page, "kiosk-camera")
     page.click("#snap")
@@ -83,7 +83,7 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
 
 def test_the_camera_can_be_closed(open_page: OpenPage) -> None:
     page = open_page("?kiosk")
-    page.click("#start .snap")
+    page.click("#camera")
     page.wait_for_function("document.querySelector('#video').videoWidth > 0")
     page.click("#cameraClose")
     page.wait_for_function("document.querySelector('#video').srcObject === null")
@@ -93,7 +93,7 @@ def test_the_camera_can_be_closed(open_page: OpenPage) -> None:
 def test_no_camera(open_page: OpenPage) -> None:
     page = open_page()
     page.evaluate("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); }")
-    page.click("#start .snap")
+    page.click("#camera")
     page.wait_for_selector("#notice[data-kind=error]")
     assert "no camera" in message(page).inner_text()
 
@@ -108,7 +108,7 @@ def test_targets_are_large_and_nothing_leads_out(open_page: OpenPage, photo: Pat
         remove(page)
     assert page.locator("a[href]").count() == 0
     if state == "start":
-        assert page.is_hidden("#start .open")  # a file dialog would show the machine's files
+        assert page.is_hidden("#open")  # a file dialog would show the machine's files
     targets = page.locator("button:visible, .choice label:visible, input[type=range]:visible")
     assert targets.count() > 2
     for target in targets.all():
@@ -144,7 +144,7 @@ def test_idle_wipes_everything(open_page: OpenPage, site: StandIn, photo: Path, 
     page = open_page()
     page.evaluate(COUNT)
     if state == "camera":
-        page.click("#start .snap")
+        page.click("#camera")
     else:
         open_image(page, photo)
         stroke(page, [(100, 90), (140, 90)])

@@ -24,8 +24,8 @@ def test_frames_and_counts(open_page: OpenPage, shoot: Any) -> None:
     first = layer(page, "imageLayer")
     page.wait_for_timeout(200)
     assert (layer(page, "imageLayer") != first).any()
-    page.wait_for_function("document.querySelector('#facts').textContent !== ''")
-    assert page.inner_text("#facts") == "24.5 frames/s, 31 ms; of 9: 7 filled, 1 late, 0 failed, 1 dropped"
+    page.wait_for_function("document.querySelector('#counts').textContent !== ''")
+    assert page.inner_text("#counts") == "24.5 frames/s, 31 ms; of 9: 7 filled, 1 late, 0 failed, 1 dropped"
     shoot(page, "live")
 
 
@@ -35,14 +35,14 @@ def test_a_mask_is_drawn_and_taken_away(open_page: OpenPage, site: StandIn) -> N
     stroke(page, [(80, 40), (80, 80)], button="right")
     assert marked(page) > 0
     page.click("#run")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Done.'")
+    page.wait_for_function("document.querySelector('#message').textContent === 'Done'")
     content = site.asked[-1].files["mask"]
     mask = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE))
     assert mask.shape == (120, 160)
     assert mask[60, 40:70].all()
     assert not mask[60, 80]
     assert marked(page) == 0
-    page.click("#clear")
+    page.click("#stop")
     page.wait_for_timeout(100)
     assert site.asked[-1].path == "/live/mask"
     assert site.asked[-1].files["mask"] == b""
@@ -57,7 +57,7 @@ def test_keyboard_alone(open_page: OpenPage, site: StandIn) -> None:
     assert marked(page) > 0
     page.focus("#run")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Done.'")
+    page.wait_for_function("document.querySelector('#message').textContent === 'Done'")
     assert len(site.asked) == 1
 
 

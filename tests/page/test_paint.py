@@ -200,7 +200,7 @@ def test_box_to_object(page: Any, site: StandIn, photo: Path, shoot: Any) -> Non
     stroke(page, [(92, 62), (148, 118)])
     shoot(page, "rectangle")
     page.click("#findObject")
-    page.wait_for_function("document.querySelector('#message').textContent.includes('Found')")
+    page.wait_for_function("document.querySelector('#message').textContent === 'Marked.'")
     assert site.asked[-1].fields == {"box": "92,62,148,118"}
     shoot(page, "object")
     remove(page)

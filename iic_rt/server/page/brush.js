@@ -1,11 +1,11 @@
-// Brush and eraser: the tool that draws strokes, its size, and the ring around the pointer.
+// Brush and eraser, their size, and the ring around the pointer.
 
 import { $ } from "./dom.js";
 import { add, extend, forget } from "./marks.js";
 import { place, view } from "./stage.js";
 
 const { ring, size, stage } = $;
-const STEP = 1.2; // by which one press of a key changes the size
+const STEP = 1.2; // of one press of a key
 
 export function setSize(pixels) {
 	size.value = pixels;
@@ -15,7 +15,7 @@ export function setSize(pixels) {
 export const larger = () => setSize(size.value * STEP);
 export const smaller = () => setSize(size.value / STEP);
 
-// kind(): what to draw, one of the kinds of marks or "erase".
+// kind(): of the marks to draw.
 export function makeBrush(kind) {
 	let stroke;
 	const point = ({ x, y, pressure }) => [x, y, (size.value / 2 / view.scale) * pressure];
@@ -30,7 +30,6 @@ export function makeBrush(kind) {
 	};
 }
 
-// The ring shows where and how wide the brush draws, where there is a brush.
 export function followPointer(isBrush) {
 	const follow = (event) => {
 		ring.hidden = event.pointerType === "touch" || event.type === "pointerleave" || !isBrush();

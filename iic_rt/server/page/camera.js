@@ -1,11 +1,10 @@
-// The camera: a live image in a dialog, and one of its frames as a file.
+// The camera in a dialog: gives a PNG file of the frame that was snapped, nothing when it was closed.
 
 import { $ } from "./dom.js";
 import { redrawn } from "./image.js";
 
 const SIZE = { width: { ideal: 1920 }, height: { ideal: 1080 } };
 
-// A PNG file of the frame that was snapped, nothing when the dialog was closed. Throws where no camera may be used.
 export async function takePhoto() {
 	const { cameraClose, cameraDialog: dialog, snap, video } = $;
 	const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", ...SIZE } });

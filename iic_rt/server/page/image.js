@@ -17,8 +17,8 @@ export function closeImage(image) {
 	image?.preview.close();
 }
 
-// Every browser and the server turn a JPEG alike. Of other formats the server gets the pixels that are seen, as PNG, if
-// they are turned or it may not know them.
+// Every browser and the server turn a JPEG alike. Other files that are turned, or that the server may not know, are drawn
+// and sent as PNG.
 async function isReadAlike(file) {
 	const mark = TURNED[file.type];
 	return file.type === "image/jpeg" || (mark && !new TextDecoder("latin1").decode(await file.arrayBuffer()).includes(mark));
@@ -35,7 +35,7 @@ function smaller(width, height) {
 	return [Math.ceil(width * factor), Math.ceil(height * factor)];
 }
 
-// A canvas of one colour, as opaque as the part in the box of a grey image is bright, or dark.
+// A canvas of one colour, as opaque as a part of a grey image is bright, or dark.
 export async function stencil(file, [x, y, width, height], colour, isDark) {
 	const found = await createImageBitmap(file, x, y, width, height);
 	const canvas = new OffscreenCanvas(...smaller(width, height));

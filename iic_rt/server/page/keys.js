@@ -1,5 +1,5 @@
-// Keys. Those without Ctrl are for whoever uses the mouse or has the stage in focus, so that no key does two things for
-// people who go from button to button.
+// Keys. Those without Ctrl are for whoever uses the mouse or has the stage in focus, so that none does two things for people
+// who go from button to button.
 
 import { $ } from "./dom.js";
 import { held } from "./pointer.js";
@@ -8,10 +8,9 @@ const { stage } = $;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const NAMES = { "[": "smaller", "]": "larger", "+": "nearer", "-": "farther", 0: "fit", r: "rectangle" };
 
-// actions: what keys do, by the names used here.
 export function listenToKeys(actions) {
-	let byKeyboard = false; // whether a key put the focus where it is
-	let focusBefore = null; // what had it when Tab went down
+	let byKeyboard = false; // put the focus where it is
+	let focusBefore = null; // Tab went down
 	let isPeeking = false;
 
 	addEventListener("pointerdown", () => (byKeyboard = false), true);
@@ -20,7 +19,7 @@ export function listenToKeys(actions) {
 		const isControl = event.ctrlKey || event.metaKey;
 		if (document.querySelector("dialog[open]")) return;
 		if (key === "Tab") return tab(event);
-		if (target.matches("select, [type=number]")) return;
+		if (target.matches("select")) return;
 		if (isControl && !(target === stage && key in ARROWS)) {
 			const name = { z: "undo", Z: "redo", y: "redo" }[key];
 			if (name) event.preventDefault();
@@ -54,7 +53,7 @@ export function listenToKeys(actions) {
 		stage.classList.toggle("panning", isDown);
 	}
 
-	// A short press goes to the next element, as everywhere; held down, Tab shows the original and goes nowhere.
+	// A short press goes to the next element, as everywhere; held down, it shows the original.
 	function tab(event) {
 		byKeyboard = true;
 		if (!event.repeat) return (focusBefore = document.activeElement);

@@ -6,12 +6,10 @@ import { put } from "./words.js";
 const LONGEST_WARNING = 20; // seconds
 const stop = (event) => event.preventDefault();
 
-// idleSeconds: 0 for no reset. isAtWork(): whether a person waits for the page. isEmpty(): whether there is nothing to lose.
-// wipe(): deletes all.
+// isAtWork(): whether a person waits for the page; isEmpty(): whether there is nothing to lose; wipe(): deletes all.
 export function setUpKiosk({ idleSeconds, isAtWork, isEmpty, wipe }) {
 	document.body.classList.add("kiosk");
 	for (const name of ["contextmenu", "selectstart", "dragstart"]) addEventListener(name, stop);
-	if (!idleSeconds) return;
 	const dialog = $.idleDialog;
 	const warning = Math.min(LONGEST_WARNING, idleSeconds / 2);
 	let last;

@@ -6,20 +6,23 @@ import { $ } from "./dom.js";
 import { closeImage, openImage, stencil } from "./image.js";
 import { listenToKeys } from "./keys.js";
 import { setUpFullScreen, setUpKiosk } from "./kiosk.js";
+import { startLive } from "./live.js";
 import { add, hatching, isMarked, KINDS, maskFile, redo, reset, undo } from "./marks.js";
 import { hush, tell } from "./notice.js";
 import { listen } from "./pointer.js";
 import { nudge, onRectangle, placeRectangle, rectangle, rectangleTool, removeRectangle } from "./rectangle.js";
 import { clearResults, dividerTool, saveResult, setUpResult, showResults, takeResult } from "./result.js";
-import { fetchInfo, requestObject, requestRemoval } from "./server.js";
+import { ask, fetchInfo, requestObject, requestRemoval } from "./server.js";
 import { fit, pan, redraw, scene, zoom } from "./stage.js";
 import { choose, chosen, requests, resetTools, setUpTools } from "./tools.js";
-import { loadWords, setLanguage } from "./words.js";
+import { loadWords, put, setLanguage } from "./words.js";
 
 const { body } = document;
 const STEP = 48; // CSS pixels by which an arrow key moves the image
 
-let state; // "start", "mark" or "result"
+const isLive = location.pathname.endsWith("/live");
+
+let state; // "start", "mark", "result" or "live"
 let limits;
 let isKiosk = new URLSearchParams(location.search).has("kiosk");
 let work = null; // AbortController of the request under way
@@ -27,14 +30,16 @@ let work = null; // AbortController of the request under way
 function enter(next) {
 	state = body.dataset.state = next;
 	$.start.hidden = state !== "start";
-	$.markPanel.hidden = $.marksLayer.hidden = state !== "mark";
+	$.markPanel.hidden = $.marksLayer.hidden = !hasMarks();
 	$.resultPanel.hidden = state !== "result";
 	if (state === "mark") $.stage.focus({ preventScroll: true });
 	redraw();
 }
 
+const hasMarks = () => state === "mark" || state === "live";
+
 async function open(file, name) {
-	if (!file || work) return;
+	if (!file || work || isLive) return;
 	const image = await openImage(file, name).catch(() => tell("not_an_image", { kind: "error" }));
 	if (!image) return;
 	const { megapixels, bytes } = limits ?? {};
@@ -70,7 +75,7 @@ function wipe() {
 	enter("start");
 }
 
-// Does one thing at a time, which can be stopped, and says what became of it.
+// Does one thing at a time, which can be stopped.
 async function busy(key, task) {
 	if (work) return;
 	work = new AbortController();
@@ -96,8 +101,9 @@ function explain({ kind, message }, retry) {
 	tell(key, { kind: "error", said: message, offer: retry && ["try_again", retry] });
 }
 
-function remove() {
+async function remove() {
 	if (!isMarked("remove")) return tell("paint");
+	if (isLive) return setMask(await maskFile("remove", scene.image));
 	busy("removing", async ({ signal, waiting, working }) => {
 		const { image } = scene;
 		const [mask, avoid, prefer] = await Promise.all(KINDS.map((kind) => maskFile(kind, image)));
@@ -114,6 +120,14 @@ function remove() {
 		$.resultTitle.focus({ preventScroll: true });
 	});
 }
+
+// Of the live view; an empty one removes nothing.
+const setMask = (body) =>
+	busy("removing", async ({ signal }) => {
+		await ask("live/mask", { method: "PUT", body, signal });
+		reset();
+		tell("done");
+	});
 
 function mark(how) {
 	add({ kind: chosen("kind"), box: rectangle(), ...how });
@@ -148,7 +162,7 @@ function back() {
 }
 
 const brush = makeBrush(() => (chosen("tool") === "erase" ? "erase" : chosen("kind")));
-const isMarking = () => state === "mark" && !work;
+const isMarking = () => hasMarks() && scene.image && !work;
 const isRectangle = () => chosen("tool") === "rectangle";
 
 function hand() {
@@ -183,7 +197,7 @@ const keyActions = {
 	},
 	peek(isOn) {
 		scene.peek = isOn;
-		$.marksLayer.hidden = isOn || state !== "mark";
+		$.marksLayer.hidden = isOn || !hasMarks();
 		redraw();
 	},
 	escape() {
@@ -201,6 +215,7 @@ function setUpButtons() {
 	const clicks = { again: wipe, back, done: wipe, farther, findObject, fit, goOn, nearer, run: remove, save: saveResult };
 	for (const id in clicks) $[id].onclick = clicks[id];
 	$.markRectangle.onclick = () => mark();
+	$.stop.onclick = () => setMask("");
 	$.open.onclick = () => $.file.click();
 	$.file.onchange = () => openFrom($.file.files);
 	$.camera.hidden = !navigator.mediaDevices;
@@ -219,12 +234,13 @@ setUpTools(onTool);
 setUpResult();
 setUpButtons();
 setUpFullScreen();
+if (isLive) put($.run, "live_set");
 onRectangle(([x, y, width, height]) => tell("rectangle_at", { filling: { x, y, width, height } }));
 followPointer(() => isMarking() && !isRectangle());
 listen(hand);
 listenToKeys(keyActions);
 resetTools();
-enter("start");
+enter(isLive ? "live" : "start");
 performance.mark("interactive");
 
 const info = await asked;
@@ -233,5 +249,6 @@ limits = info.limits;
 resetTools(info.defaults);
 isKiosk ||= info.kiosk;
 const isEmpty = () => state === "start" && !$.cameraDialog.open;
-if (isKiosk) setUpKiosk({ idleSeconds: info.idle_seconds, isAtWork: () => work, isEmpty, wipe });
+if (isLive) startLive();
+else if (isKiosk) setUpKiosk({ idleSeconds: info.idle_seconds, isAtWork: () => work, isEmpty, wipe });
 body.dataset.ready = "";

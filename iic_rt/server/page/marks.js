@@ -1,5 +1,4 @@
-// What was marked, as a list: drawn with hatching on the screen, and again at the full size of the image for the masks. To
-// undo is to take the last mark off the list.
+// What was marked, as a list: drawn with hatching on the screen, and again at the size of the image for the masks.
 
 import { $ } from "./dom.js";
 import { onView, useView, view } from "./stage.js";
@@ -20,20 +19,20 @@ export const onMarks = (listener) => (changed = listener);
 export const canUndo = () => done.length > 0;
 export const canRedo = () => undone.length > 0;
 
-// Whether anything of a kind was marked since all was cleared; what was erased counts.
+// Whether anything of a kind was marked since all was cleared.
 export function isMarked(kind) {
 	const cleared = done.findLastIndex((mark) => mark.box === EVERYTHING);
 	return done.slice(cleared + 1).some((mark) => mark.kind === kind);
 }
 
-// mark: {kind, points}, {kind, box} or {kind, box, shape}. kind: one of KINDS or "erase". points: [x, y, radius, ...] in
-// pixels of the image; box: [x, y, width, height]; shape: a canvas that fills the box.
+// mark: {kind, points}, {kind, box} or {kind, box, shape}. kind: one of KINDS or "erase". points: [x, y, radius, ...]; box:
+// [x, y, width, height]; shape: a canvas that fills it. All in pixels of the image.
 export function add(mark) {
 	undoneBefore = undone;
 	replace([...done, mark], []);
 }
 
-export const forget = () => replace(done.slice(0, -1), undoneBefore); // as if the last mark had never been
+export const forget = () => replace(done.slice(0, -1), undoneBefore); // as if it had never been
 export const undo = () => canUndo() && replace(done.slice(0, -1), [...undone, done.at(-1)]);
 export const redo = () => canRedo() && replace([...done, undone.at(-1)], undone.slice(0, -1));
 export const clear = () => KINDS.some(isMarked) && add({ kind: "erase", box: EVERYTHING });
@@ -48,14 +47,13 @@ function replace(nextDone, nextUndone) {
 	changed();
 }
 
-// Adds to the points of the last mark.
 export function extend(mark, points) {
 	const from = mark.points.length;
 	mark.points.push(...points);
 	drawMark(mark, from);
 }
 
-// The mask of one kind as a PNG file, white on black; null when nothing of it was marked.
+// A PNG file, white on black; null when nothing of the kind was marked.
 export function maskFile(kind, { width, height }) {
 	if (!isMarked(kind)) return null;
 	const canvas = new OffscreenCanvas(width, height);
@@ -84,7 +82,7 @@ function drawMark(mark, from) {
 	fill(context, mark, isKind, from);
 }
 
-// Draws a mark, a stroke from a place in its points on, or takes what it covers away.
+// Draws a mark, of a stroke what comes from a place on, or takes away what it covers.
 function fill(pen, { box, shape, points }, isDrawn, from = 0) {
 	pen.globalCompositeOperation = isDrawn ? "source-over" : "destination-out";
 	if (shape) return pen.drawImage(shape, ...box);
@@ -102,7 +100,7 @@ function fill(pen, { box, shape, points }, isDrawn, from = 0) {
 
 const patterns = {};
 
-// The colour of a kind with lines or dots, which keep their size on the screen however far the image is enlarged.
+// The colour of a kind with lines or dots, which keep their size on the screen.
 export function hatching(kind) {
 	patterns[kind] ??= context.createPattern(tile(kind), "repeat");
 	patterns[kind].setTransform(new DOMMatrix().scale(0.5 / view.scale));

@@ -1,4 +1,4 @@
-// The line that says what goes on, read out as it changes, with a button for what can be done about it.
+// The line that says what goes on, with a button for what can be done about it.
 
 import { $ } from "./dom.js";
 import { put } from "./words.js";
@@ -7,7 +7,7 @@ const { action, detail, elapsed, message, notice, progress } = $;
 let clock;
 let started;
 
-// kind: "busy", "error" or "" for a hint. said: more of it, in the server's words. offer: [key, what the button does].
+// kind: "busy", "error" or "". said: more, in the server's words. offer: [key, what the button does].
 export function tell(key, { filling, kind = "", said = "", offer } = {}) {
 	const isBusy = kind === "busy";
 	if (isBusy && notice.dataset.kind !== kind) started = performance.now();

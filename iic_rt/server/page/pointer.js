@@ -1,5 +1,5 @@
-// Mouse, pen and fingers on the stage: one draws with the tool in hand; two fingers, the middle button or Space move and
-// enlarge; the right button and the pen's other end unpaint.
+// Mouse, pen and fingers on the stage: two fingers, the middle button or Space move and enlarge, the right button and the
+// pen's other end erase, all else is for the tool in hand.
 
 import { pan, place, scene, view, zoom } from "./stage.js";
 import { $ } from "./dom.js";
@@ -8,12 +8,12 @@ const { stage } = $;
 const MIDDLE = 1;
 const RIGHT = 2;
 const PEN_ERASER = 32;
-const LIGHTEST = 0.3; // share of the brush that a pen draws without pressure
+const LIGHTEST = 0.3; // share of the brush without pressure
 
-export const held = { space: false, over: false }; // whether Space is down, and the pointer over the stage
+export const held = { space: false, over: false };
 
-// hand(): the tool now, {start(point), move(points), end(), cancel()}, or null. A point is {x, y} in pixels of the image,
-// with `pressure` from 0 to 1 and `isErasing`.
+// hand(): the tool {start(point), move(points), cancel()} if there is one. point: {x, y} in pixels of the image, `pressure`
+// from 0 to 1, `isErasing`.
 export function listen(hand) {
 	const down = new Map();
 	let tool = null; // that draws now

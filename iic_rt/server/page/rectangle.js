@@ -4,7 +4,7 @@ import { $ } from "./dom.js";
 import { onView, scene, view } from "./stage.js";
 
 const { box } = $;
-const STEP = 12; // CSS pixels by which an arrow key moves it
+const STEP = 12; // CSS pixels
 const SMALLEST = 2; // pixels of the image
 
 let corner = null; // upper left, in pixels of the image
@@ -30,7 +30,7 @@ export function removeRectangle() {
 	show();
 }
 
-// Moves it, or with `isSize` its lower right corner; fine steps are single pixels of the image.
+// Moves it, or its lower right corner; fine steps are single pixels of the image.
 export function nudge(direction, isSize, isFine) {
 	const step = isFine ? 1 : Math.max(1, STEP / view.scale);
 	const moved = (values) => values.map((value, i) => value + direction[i] * step);

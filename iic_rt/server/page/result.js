@@ -4,19 +4,18 @@ import { $ } from "./dom.js";
 import { closeImage, openImage, stencil } from "./image.js";
 import { redraw, scene } from "./stage.js";
 import { choose, chosen } from "./tools.js";
-import { number, put, word } from "./words.js";
+import { number, put } from "./words.js";
 
 const UNSURE = "#d618c8";
 const SAVED_FOR = 60_000; // milliseconds that a download may take to begin
 
-let results = []; // of answers {image, confidence, iterations, info, fields}, opened
-const addresses = new Set(); // of files that are shown or saved
+let results = []; // the answers, opened
+const addresses = new Set(); // of files shown or saved
 
-// What is on the two sides of the divider: "before", "a" or "b". The right one is kept.
+// Of the divider: "before", "a" or "b". The right one is kept.
 const sides = () => chosen("sides").split("-");
 const kept = () => results[sides()[1] === "b" ? 1 : 0];
 
-// answers: one or two.
 export async function showResults(answers, name) {
 	clearResults();
 	for (const answer of answers) {
@@ -27,17 +26,16 @@ export async function showResults(answers, name) {
 	}
 	const isPair = results.length > 1;
 	$.sides.hidden = !isPair;
-	$.pairNames.textContent = isPair ? results.map(({ fields }, i) => `${"AB"[i]}: ${nameOf(fields)}`).join("\n") : "";
+	put($.pairNames, isPair ? "pair" : "", { a: nameOf(answers[0]), b: nameOf(answers.at(-1)) });
 	$.overlayLabel.hidden = !results[0].overlay;
 	$.overlay.checked = false;
 	setDivider(50);
 	choose("sides", isPair ? "a-b" : "before-a");
 }
 
-const nameOf = ({ iterations, grow }) =>
-	word("option_name", { iterations, grow: grow === "auto" ? word(grow) : `${grow} px` });
+const nameOf = ({ fields }) => `${fields.iterations}, ${fields.grow}`;
 
-// The image to go on from: it is the caller's from then on.
+// It is the caller's from then on.
 export function takeResult() {
 	const { image } = kept();
 	kept().image = null;
@@ -87,7 +85,6 @@ function setDivider(percent) {
 	redraw();
 }
 
-// Dragging on the stage moves the divider.
 const drag = ({ x }) => setDivider((100 * x) / scene.image.width);
 export const dividerTool = { start: drag, move: (points) => drag(points.at(-1)), cancel() {} };
 

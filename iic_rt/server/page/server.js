@@ -1,5 +1,4 @@
-// Requests to the server. One that is busy is asked again, after the time it names. Errors have a `kind`: the server's
-// word for it, or "dead" when nothing answers.
+// Requests to the server, asked again when it is busy. Errors have a `kind`: the server's word, or "dead" if none answers.
 
 import { word } from "./words.js";
 
@@ -12,8 +11,7 @@ if (token) history.replaceState(null, "", location.pathname + location.search);
 
 export const fetchInfo = async () => (await ask("v1/info")).json();
 
-// files: {image, mask, avoid, prefer}, of which null ones are left out. Gives {image}, and where the fields ask for outputs
-// also {confidence, iterations, info}.
+// files: {image, mask, avoid, prefer}, some null. Gives {image}, and {confidence, iterations, info} if there are outputs.
 export async function requestRemoval(files, fields, calls) {
 	const answer = await post("v1/remove", files, fields, calls);
 	return whole(async () => {
@@ -23,13 +21,13 @@ export async function requestRemoval(files, fields, calls) {
 	});
 }
 
-// box: [x0, y0, x1, y1] in pixels. Gives the mask of the object in it, a PNG file.
+// box: [x0, y0, x1, y1]. Gives a mask.
 export async function requestObject(image, box, calls) {
 	const answer = await post("v1/object", { image }, { box: box.join() }, calls);
 	return whole(() => answer.blob());
 }
 
-// calls: {signal, waiting(seconds left, attempt)}.
+// calls: {signal, waiting(seconds, attempt)}.
 function post(path, files, fields, { signal, waiting }) {
 	const body = new FormData();
 	for (const name in files) if (files[name]) body.append(name, files[name], name); // its own name is nobody's business
@@ -55,7 +53,7 @@ export async function ask(path, request, waiting) {
 	}
 }
 
-// A connection that breaks, before the answer or in it, is a server that is gone.
+// A connection that breaks is a server that is gone.
 async function whole(receive) {
 	try {
 		return await receive();

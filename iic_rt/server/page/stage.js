@@ -1,5 +1,5 @@
-// The stage: which part of the image is seen, and what is drawn of it. Its layers have the resolution of the screen, so
-// that a stroke costs the same on an image of any size.
+// Which part of the image is seen, and what is drawn of it. Layers have the resolution of the screen, so that a stroke costs
+// the same on an image of any size.
 
 import { $ } from "./dom.js";
 
@@ -19,15 +19,15 @@ let isFitted = true;
 let isDue = false;
 let isMoved = false;
 const listeners = [];
-export const onView = (listener) => listeners.push(listener); // called when another part of the image is to be seen
+export const onView = (listener) => listeners.push(listener); // of another part to be seen
 
-// From the corner of the stage.
+// Of an event, from the corner of the stage.
 export function place({ clientX, clientY }) {
 	const { left, top } = stage.getBoundingClientRect();
 	return [clientX - left, clientY - top];
 }
 
-// Makes a context draw in pixels of the image.
+// In pixels of the image from then on.
 export function useView(context) {
 	const { scale, left, top, ratio } = view;
 	context.setTransform(scale * ratio, 0, 0, scale * ratio, left * ratio, top * ratio);

@@ -1,12 +1,12 @@
-// The panel of tools: which one is in hand, and the options of a request.
+// Which tool is in hand, and the options of a request.
 
 import { setSize } from "./brush.js";
 import { $ } from "./dom.js";
 import { canRedo, canUndo, clear, isMarked, KINDS, onMarks, redo, undo } from "./marks.js";
 import { put } from "./words.js";
 
-const GROWTHS = [0, 2, 4, 8, 16, 32, 64];
-const defaults = { iterations: 4, grow: "auto" };
+const CHOICES = { iterations: [1, 2, 3, 4, 6, 8, 12, 20], grow: ["auto", 0, 2, 4, 8, 16, 32, 64] };
+const defaults = { iterations: 4, grow: "auto", iterationsB: 1, growB: "auto" };
 
 export const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
 
@@ -16,12 +16,9 @@ export function choose(name, value) {
 	input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-// onTool: called when another one is taken in hand.
 export function setUpTools(onTool) {
-	for (const list of [$.grow, $.growB]) {
-		list.append(new Option("", "auto"), ...GROWTHS.map((pixels) => new Option(`${pixels} px`, pixels)));
-		put(list.options[0], "auto");
-	}
+	for (const id in defaults) for (const value of CHOICES[id.replace("B", "")]) $[id].append(new Option(value, value));
+	for (const list of [$.grow, $.growB]) put(list.options[0], "auto");
 	document.onchange = ({ target: { name, value } }) => {
 		if (name === "kind") {
 			put($.kindHelp, `help_${value}`);
@@ -42,6 +39,7 @@ export function setUpTools(onTool) {
 	});
 }
 
+// found: the server's defaults {iterations, grow}.
 export function resetTools(found) {
 	Object.assign(defaults, found);
 	choose("kind", "remove");
@@ -49,9 +47,10 @@ export function resetTools(found) {
 	$.options.reset();
 	$.second.hidden = true;
 	setSize($.size.defaultValue);
-	$.iterations.value = defaults.iterations;
-	$.grow.value = defaults.grow;
-	if (!$.grow.value) $.grow.append(new Option(`${defaults.grow} px`, defaults.grow, true, true));
+	for (const id in defaults) {
+		$[id].value = defaults[id];
+		if (!$[id].value) $[id].append(new Option(defaults[id], defaults[id], true, true));
+	}
 	for (const details of document.querySelectorAll("details")) details.open = false;
 }
 
@@ -60,13 +59,6 @@ export function requests(isKiosk) {
 	const common = {};
 	if ($.format.value) common.format = $.format.value;
 	if (!isKiosk) common.outputs = $.wantStrip.checked ? "confidence,iterations" : "confidence";
-	const first = { iterations: whole($.iterations), grow: $.grow.value, ...common };
-	const second = { iterations: whole($.iterationsB), grow: $.growB.value, ...common };
-	return $.compare.checked ? [first, second] : [first];
-}
-
-// The number in a field, put right where it is none of those allowed.
-function whole(field) {
-	field.value = Math.min(Math.max(Math.round(field.value) || defaults.iterations, field.min), field.max);
-	return field.value;
+	const set = (end) => ({ iterations: $[`iterations${end}`].value, grow: $[`grow${end}`].value, ...common });
+	return ($.compare.checked ? ["", "B"] : [""]).map(set);
 }

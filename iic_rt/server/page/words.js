@@ -4,7 +4,7 @@ import { $ } from "./dom.js";
 
 let all = {};
 let language = 0; // which of the words of each list
-const fillings = new WeakMap(); // what is put into the gaps of an element's words
+const fillings = new WeakMap(); // of the gaps in words
 
 export const word = (key, filling) => all[key][language].replace(/\{(\w+)\}/g, (_, name) => filling[name]);
 export const number = (value, maximumFractionDigits = 0) => value.toLocaleString(all.codes[language], { maximumFractionDigits });
@@ -15,7 +15,7 @@ export async function loadWords() {
 	setLanguage();
 }
 
-// Puts words into an element, which change with the language from then on.
+// Words that change with the language from then on.
 export function put(element, key, filling) {
 	element.dataset.word = key;
 	fillings.set(element, filling);
