@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +15,23 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 Point = tuple[float, float]
+LONGEST_WAIT = 5.0  # seconds
 
 VIEW = "async () => { const { view } = await import('/page/stage.js'); return view; }"
-PIXELS = """(id) => {
-    const layer = document.getElementById(id);
-    const { width, height } = layer;
-    return [width, height, Array.from(layer.getContext("2d").getImageData(0, 0, width, height).data)];
-}"""
+PIXELS = "(id) => document.getElementById(id).toDataURL().split(',')[1]"
 
 
 def settle(page: Page) -> None:
     """Waits until what was asked to be drawn is drawn."""
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def until(page: Page, expression: str) -> None:
+    """Waits for something to become true; the browser's own way to wait would need what the content policy forbids."""
+    ends = time.monotonic() + LONGEST_WAIT
+    while not page.evaluate(expression):
+        assert time.monotonic() < ends, f"{expression} did not become true"
+        time.sleep(0.01)
 
 
 def open_image(page: Page, path: Path) -> None:
@@ -60,8 +67,8 @@ def pick(page: Page, name: str, value: str) -> None:
 def layer(page: Page, name: str) -> np.ndarray:
     """The pixels of a layer of the stage, uint8 [H, W, 4], RGBA."""
     settle(page)
-    width, height, values = page.evaluate(PIXELS, name)
-    return np.array(values, np.uint8).reshape(height, width, 4)
+    png = np.frombuffer(b64decode(page.evaluate(PIXELS, name)), np.uint8)
+    return np.asarray(cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA))
 
 
 def marked(page: Page) -> int:

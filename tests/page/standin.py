@@ -138,7 +138,7 @@ class StandIn:
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         request.end_headers()
         for i in range(12):
-            frame = np.roll(background(3, (160, 120)), i, 1)
+            frame = np.roll(background(3, (120, 160)), i, 1)
             jpeg = cv2.imencode(".jpg", frame)[1].tobytes()
             head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
             request.wfile.write(head + jpeg + b"\r\n")

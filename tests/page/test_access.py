@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.page.conftest import OpenPage
-from tests.page.hand import open_image, pick, remove, stroke
+from tests.page.hand import open_image, pick, remove, stroke, until
 from tests.page.standin import StandIn
 
 AXE = Path(sys.prefix) / "npm/node_modules/axe-core/axe.min.js"
@@ -78,7 +78,7 @@ def test_kiosk(open_page: OpenPage, site: StandIn, photo: Path, check: Callable[
 
 def test_camera_dialog(page: Any, check: Callable[[Any], None]) -> None:
     page.click("#camera")
-    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    until(page, "document.querySelector('#video').videoWidth > 0")
     check(page)
     page.click("#cameraClose")
 
@@ -91,7 +91,7 @@ def test_phone(open_page: OpenPage, photo: Path, check: Callable[[Any], None]) -
 
 def test_live(open_page: OpenPage, check: Callable[[Any], None]) -> None:
     page = open_page("live", allowed="Failed to load")
-    page.wait_for_function("document.querySelector('#counts').textContent !== ''")
+    until(page, "document.querySelector('#counts').textContent !== ''")
     check(page)
 
 

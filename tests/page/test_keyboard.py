@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.hand import marked, message, open_image
+from tests.page.hand import marked, message, open_image, until
 from tests.page.standin import StandIn
 
 
@@ -64,7 +64,7 @@ def test_kinds_tools_and_object_by_keyboard(page: Any, site: StandIn, photo: Pat
     assert page.is_visible("#box")
     tab_to(page, "#findObject")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Marked.'")
+    until(page, "document.querySelector('#message').textContent === 'Marked.'")
     assert marked(page) > 0
     assert page.is_hidden("#box")
     page.keyboard.press("Control+z")

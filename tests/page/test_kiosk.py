@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.page.conftest import OpenPage
-from tests.page.hand import layer, marked, message, open_image, remove, stroke
+from tests.page.hand import layer, marked, message, open_image, remove, stroke, until
 from tests.page.standin import StandIn
 
 # Counts what is made and what is let go of.
@@ -38,7 +38,7 @@ LARGE = {"viewport": {"width": 1280, "height": 800}}
 
 def snap(page: Any) -> None:
     page.click("#camera")
-    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    until(page, "document.querySelector('#video').videoWidth > 0")
     page.click("#snap")
     page.wait_for_selector("body[data-state=mark]")
 
@@ -63,7 +63,7 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
     page.evaluate(COUNT)
     shoot(page, "kiosk-start")
     page.click("#camera")
-    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    until(page, "document.querySelector('#video').videoWidth > 0")
     shoot(page, "kiosk-camera")
     page.click("#snap")
     page.wait_for_selector("body[data-state=mark]")
@@ -84,15 +84,15 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
 def test_the_camera_can_be_closed(open_page: OpenPage) -> None:
     page = open_page("?kiosk")
     page.click("#camera")
-    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    until(page, "document.querySelector('#video').videoWidth > 0")
     page.click("#cameraClose")
-    page.wait_for_function("document.querySelector('#video').srcObject === null")
+    until(page, "document.querySelector('#video').srcObject === null")
     assert page.get_attribute("body", "data-state") == "start"
 
 
 def test_no_camera(open_page: OpenPage) -> None:
     page = open_page()
-    page.evaluate("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); }")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException(); }; }")
     page.click("#camera")
     page.wait_for_selector("#notice[data-kind=error]")
     assert "no camera" in message(page).inner_text()
@@ -194,7 +194,7 @@ def test_start_again_stops_what_is_under_way(open_page: OpenPage, site: StandIn,
     stroke(page, [(100, 90), (140, 90)])
     site.script.append("wait")
     page.click("#run")
-    page.wait_for_function("document.querySelector('#elapsed').textContent === '0 s'")
+    until(page, "document.querySelector('#elapsed').textContent === '0 s'")
     page.click("#again")
     assert site.gone.wait(5)
     is_wiped(page)
@@ -202,6 +202,6 @@ def test_start_again_stops_what_is_under_way(open_page: OpenPage, site: StandIn,
 
 def test_full_screen(page: Any) -> None:
     page.click("#full")
-    page.wait_for_function("document.fullscreenElement !== null")
+    until(page, "document.fullscreenElement !== null")
     page.click("#full")
-    page.wait_for_function("document.fullscreenElement === null")
+    until(page, "document.fullscreenElement === null")

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from tests.page.conftest import OpenPage
-from tests.page.hand import layer, marked, message, on_screen, settle, stroke
+from tests.page.hand import layer, marked, message, on_screen, settle, stroke, until
 from tests.page.standin import StandIn
 
 
 def live(open_page: OpenPage) -> Any:
     page = open_page("live", allowed="Failed to load resource")
-    page.wait_for_function("import('/page/stage.js').then(({ scene }) => scene.image?.width === 160)")
+    until(page, "import('/page/stage.js').then(({ scene }) => scene.image?.width === 160)")
     settle(page)
     return page
 
@@ -24,7 +24,7 @@ def test_frames_and_counts(open_page: OpenPage, shoot: Any) -> None:
     first = layer(page, "imageLayer")
     page.wait_for_timeout(200)
     assert (layer(page, "imageLayer") != first).any()
-    page.wait_for_function("document.querySelector('#counts').textContent !== ''")
+    until(page, "document.querySelector('#counts').textContent !== ''")
     assert page.inner_text("#counts") == "24.5 frames/s, 31 ms; of 9: 7 filled, 1 late, 0 failed, 1 dropped"
     shoot(page, "live")
 
@@ -35,7 +35,7 @@ def test_a_mask_is_drawn_and_taken_away(open_page: OpenPage, site: StandIn) -> N
     stroke(page, [(80, 40), (80, 80)], button="right")
     assert marked(page) > 0
     page.click("#run")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Done'")
+    until(page, "document.querySelector('#message').textContent === 'Done'")
     content = site.asked[-1].files["mask"]
     mask = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE))
     assert mask.shape == (120, 160)
@@ -57,7 +57,7 @@ def test_keyboard_alone(open_page: OpenPage, site: StandIn) -> None:
     assert marked(page) > 0
     page.focus("#run")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Done'")
+    until(page, "document.querySelector('#message').textContent === 'Done'")
     assert len(site.asked) == 1
 
 
@@ -67,7 +67,7 @@ def test_an_interruption(open_page: OpenPage, site: StandIn) -> None:
     page.wait_for_selector("#notice[data-kind=error]")
     assert message(page).inner_text() == "The stream is interrupted. Trying again …"
     site.start()
-    page.wait_for_function("!document.querySelector('#notice').classList.contains('shown')")
+    until(page, "!document.querySelector('#notice').classList.contains('shown')")
     assert site.streams > 1
     [(x, y)] = on_screen(page, [(80, 60)])
     assert x > 0

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.page.conftest import OpenPage
-from tests.page.hand import layer, marked, message, on_screen, open_image, pick, remove, saved, settle, stroke
+from tests.page.hand import layer, marked, message, on_screen, open_image, pick, remove, saved, settle, stroke, until
 from tests.page.standin import StandIn
 
-RED = [(100, 82), (140, 82), (140, 98), (100, 98)]  # a stroke over the red thing
+RED = [(100, 84), (140, 84), (140, 96), (100, 96)]  # a stroke over the red thing
 HELD = "() => document.querySelector('#stage').classList.contains('panning')"
 
 
@@ -31,7 +31,7 @@ def test_paint_and_remove(page: Any, site: StandIn, photo: Path, tmp_path: Path,
     assert asked.fields == {"iterations": "2", "grow": "0", "outputs": "confidence"}
     mask = asked.mask()
     assert mask.shape == (180, 240)
-    assert mask[74:106, 104:137].all()
+    assert mask[78:102, 104:137].all()
     assert not mask[:60].any()
     assert not mask[:, :80].any()
     name, result = saved(page, tmp_path)
@@ -67,7 +67,7 @@ def test_a_stroke_of_another_kind_takes_the_place_of_what_is_below(page: Any, si
     open_image(page, photo)
     stroke(page, RED)
     pick(page, "kind", "avoid")
-    stroke(page, [(140, 82), (140, 98)])
+    stroke(page, [(140, 84), (140, 96)])
     remove(page)
     asked = site.asked[-1]
     assert not (asked.mask() & asked.mask("avoid")).any()
@@ -79,7 +79,8 @@ def test_kinds_are_told_apart_by_hatching(page: Any, photo: Path) -> None:
     found = {}
     for kind in ("remove", "avoid", "prefer"):
         pick(page, "kind", kind)
-        page.click("#clear")
+        if kind != "remove":
+            page.click("#clear")
         page.locator("#size").fill("160")
         stroke(page, [(60, 90), (180, 90)])
         pixels = layer(page, "marksLayer")
@@ -116,15 +117,15 @@ def test_undo_and_redo(page: Any, photo: Path) -> None:
     assert marked(page) == 0
     for expected in reversed(counts):
         page.keyboard.press("Control+z")
-        assert marked(page) == expected
+        assert marked(page) == pytest.approx(expected, rel=2e-3)  # drawn as one path, not as it grew
     assert page.get_attribute("#undo", "aria-disabled") == "true"
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+Shift+z")
     page.keyboard.press("Control+y")
-    assert marked(page) == counts[2]
+    assert marked(page) == pytest.approx(counts[2], rel=2e-3)
     page.click("#redo")
     page.click("#undo")
-    assert marked(page) == counts[2]
+    assert marked(page) == pytest.approx(counts[2], rel=2e-3)
     stroke(page, [(60, 10), (180, 10)])
     assert page.get_attribute("#redo", "aria-disabled") == "true"
 
@@ -200,7 +201,7 @@ def test_box_to_object(page: Any, site: StandIn, photo: Path, shoot: Any) -> Non
     stroke(page, [(92, 62), (148, 118)])
     shoot(page, "rectangle")
     page.click("#findObject")
-    page.wait_for_function("document.querySelector('#message').textContent === 'Marked.'")
+    until(page, "document.querySelector('#message').textContent === 'Marked.'")
     assert site.asked[-1].fields == {"box": "92,62,148,118"}
     shoot(page, "object")
     remove(page)
@@ -210,7 +211,8 @@ def test_box_to_object(page: Any, site: StandIn, photo: Path, shoot: Any) -> Non
     assert (mask & disk).sum() / (mask | disk).sum() > 0.85
 
 
-def test_large_images_are_painted_small_and_sent_whole(page: Any, site: StandIn, tmp_path: Path) -> None:
+def test_large_images_are_painted_small_and_sent_whole(open_page: OpenPage, site: StandIn, tmp_path: Path) -> None:
+    page = open_page(allowed="Failed to load resource")
     image = np.full((1500, 2600, 3), 120, np.uint8)
     cv2.imwrite(str(tmp_path / "large.png"), image)
     site.script.append("refuse")
@@ -241,7 +243,7 @@ def test_dropped_and_pasted(open_page: OpenPage, photo: Path) -> None:
     page.wait_for_selector("body[data-state=mark]")
     page.evaluate("import('/page/marks.js').then((marks) => marks.add({ kind: 'remove', box: [0, 0, 9, 9] }))")
     page.evaluate(give, [content, "image/png", "b.png", "paste"])
-    page.wait_for_function("document.querySelector('#undo').ariaDisabled === 'true'")
+    until(page, "document.querySelector('#undo').ariaDisabled === 'true'")
     page.evaluate(give, [[1, 2, 3], "text/plain", "c.txt", "drop"])
     page.wait_for_selector("#notice[data-kind=error]")
     assert "cannot open" in message(page).inner_text()

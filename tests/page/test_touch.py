@@ -13,6 +13,16 @@ from tests.page.standin import StandIn
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SCALE = "import('/page/stage.js').then(({ view }) => view.scale)"
+# The browser's protocol knows no pen with an eraser.
+ERASE = """(path) => {
+    const stage = document.querySelector("#stage");
+    stage.setPointerCapture = () => {};
+    const [[x0, y0], [x1, y1]] = path;
+    const pen = { pointerType: "pen", pointerId: 7, button: 5, buttons: 32, pressure: 0.9 };
+    stage.dispatchEvent(new PointerEvent("pointerdown", { ...pen, clientX: x0, clientY: y0 }));
+    stage.dispatchEvent(new PointerEvent("pointermove", { ...pen, clientX: x1, clientY: y1, button: -1 }));
+    stage.dispatchEvent(new PointerEvent("pointerup", { ...pen, clientX: x1, clientY: y1, buttons: 0 }));
+}"""
 
 
 class Fingers:
@@ -25,9 +35,9 @@ class Fingers:
         where = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
         self._session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": where})
 
-    def pen(self, kind: str, point: Point, *, force: float, buttons: int = 1) -> None:
+    def pen(self, kind: str, point: Point, *, force: float) -> None:
         event = {"type": f"mouse{kind}", "x": point[0], "y": point[1], "force": force, "pointerType": "pen"}
-        pressed = {"button": "none" if kind == "Moved" else "left", "buttons": buttons, "clickCount": 1}
+        pressed = {"button": "none" if kind == "Moved" else "left", "buttons": 1, "clickCount": 1}
         self._session.send("Input.dispatchMouseEvent", event | pressed)
 
 
@@ -86,14 +96,13 @@ def test_a_pen_draws_wider_under_pressure_and_erases_with_its_end(page: Any, pho
     pen = Fingers(page)
     counts = []
     for force in (0.1, 0.9):
-        page.click("#clear")
+        if counts:
+            page.click("#clear")
         path = on_screen(page, [(80, 90), (160, 90)])
         pen.pen("Pressed", path[0], force=force)
         pen.pen("Moved", path[1], force=force)
         pen.pen("Released", path[1], force=0)
         counts.append(marked(page))
     assert counts[1] > 1.8 * counts[0] > 0
-    pen.pen("Pressed", path[0], force=0.9, buttons=33)
-    pen.pen("Moved", path[1], force=0.9, buttons=33)
-    pen.pen("Released", path[1], force=0, buttons=0)
+    page.evaluate(ERASE, path)
     assert marked(page) < 0.2 * counts[1]

@@ -21,7 +21,7 @@ export function listenToKeys(actions) {
 		if (key === "Tab") return tab(event);
 		if (target.matches("select")) return;
 		if (isControl && !(target === stage && key in ARROWS)) {
-			const name = { z: "undo", Z: "redo", y: "redo" }[key];
+			const name = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[key.toLowerCase()];
 			if (name) event.preventDefault();
 			return actions[name]?.();
 		}

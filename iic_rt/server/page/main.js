@@ -80,12 +80,12 @@ async function busy(key, task) {
 	if (work) return;
 	work = new AbortController();
 	const { signal } = work;
-	const working = (word, filling) => tell(word, { kind: "busy", filling, offer: ["cancel", () => work.abort()] });
-	const waiting = (seconds, attempt) => working("busy", { seconds, attempt });
-	working(key);
+	const offer = ["cancel", () => work.abort()];
+	const waiting = (seconds, attempt) => tell("busy", { kind: "busy", filling: { seconds, attempt }, offer });
+	tell(key, { kind: "busy", offer });
 	body.classList.add("busy");
 	try {
-		await task({ signal, waiting, working });
+		await task({ signal, waiting });
 	} catch (error) {
 		if (!signal.aborted) return explain(error, () => busy(key, task));
 		clearResults();
@@ -104,12 +104,11 @@ function explain({ kind, message }, retry) {
 async function remove() {
 	if (!isMarked("remove")) return tell("paint");
 	if (isLive) return setMask(await maskFile("remove", scene.image));
-	busy("removing", async ({ signal, waiting, working }) => {
+	busy("removing", async ({ signal, waiting }) => {
 		const { image } = scene;
 		const [mask, avoid, prefer] = await Promise.all(KINDS.map((kind) => maskFile(kind, image)));
 		const answers = [];
 		for (const fields of requests(isKiosk)) {
-			if (answers.length) working("removing_b");
 			const answer = await requestRemoval({ image: image.file, mask, avoid, prefer }, fields, { signal, waiting });
 			answers.push({ ...answer, fields });
 		}

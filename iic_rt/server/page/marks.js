@@ -1,7 +1,7 @@
 // What was marked, as a list: drawn with hatching on the screen, and again at the size of the image for the masks.
 
 import { $ } from "./dom.js";
-import { onView, useView, view } from "./stage.js";
+import { onView, scene, useView, view } from "./stage.js";
 
 export const KINDS = ["remove", "avoid", "prefer"];
 const EVERYTHING = [-1e5, -1e5, 2e5, 2e5];
@@ -70,6 +70,9 @@ export function maskFile(kind, { width, height }) {
 }
 
 function redrawMarks() {
+	const { left, top, scale } = view;
+	const { width = 0, height = 0 } = scene.image ?? {};
+	context.canvas.style.clipPath = `xywh(${left}px ${top}px ${width * scale}px ${height * scale}px)`;
 	context.resetTransform();
 	context.clearRect(0, 0, context.canvas.width, context.canvas.height);
 	for (const mark of done) drawMark(mark);

@@ -4,6 +4,7 @@ import { $ } from "./dom.js";
 import { put } from "./words.js";
 
 const { action, detail, elapsed, message, notice, progress } = $;
+const HINT = 6000; // milliseconds that one is shown
 let clock;
 let started;
 
@@ -22,6 +23,7 @@ export function tell(key, { filling, kind = "", said = "", offer } = {}) {
 	action.onclick = offer?.[1];
 	clearInterval(clock);
 	if (isBusy) clock = setInterval(() => (elapsed.textContent = `${Math.floor((performance.now() - started) / 1000)} s`), 500);
+	else if (key && !kind) clock = setTimeout(hush, HINT);
 }
 
 export const hush = () => tell("");

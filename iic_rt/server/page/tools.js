@@ -42,8 +42,8 @@ export function setUpTools(onTool) {
 // found: the server's defaults {iterations, grow}.
 export function resetTools(found) {
 	Object.assign(defaults, found);
-	choose("kind", "remove");
 	choose("tool", "brush");
+	choose("kind", "remove");
 	$.options.reset();
 	$.second.hidden = true;
 	setSize($.size.defaultValue);

@@ -7,7 +7,7 @@ let language = 0; // which of the words of each list
 const fillings = new WeakMap(); // of the gaps in words
 
 export const word = (key, filling) => all[key][language].replace(/\{(\w+)\}/g, (_, name) => filling[name]);
-export const number = (value, maximumFractionDigits = 0) => value.toLocaleString(all.codes[language], { maximumFractionDigits });
+export const number = (value, digits = 0) => value.toLocaleString(all.codes[language], { maximumFractionDigits: digits });
 
 export async function loadWords() {
 	all = await (await fetch(new URL("words.json", import.meta.url))).json();
