@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,7 +60,8 @@ class StandIn:
         self.script: list[Answer] = []
         self.token = ""
         self.go = threading.Event()  # ends the wait of requests that are to wait
-        self.gone = threading.Event()  # a client closed its connection while it waited
+        self.got = threading.Event()  # one of them is there
+        self.gone = threading.Event()  # its client closed the connection
         self.streams = 0
         self.info: dict[str, Any] = {
             "version": "0",
@@ -70,6 +73,7 @@ class StandIn:
             "defaults": {"iterations": 2, "grow": 0},
         }
         self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
 
@@ -90,7 +94,17 @@ class StandIn:
                 """Clients that go away are part of the tests."""
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.0"  # one request a connection, so that a server that ends is gone at once
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                site._connections.add(self.connection)
+
+            def finish(self) -> None:
+                site._connections.discard(self.connection)
+                super().finish()
 
             def do_GET(self) -> None:
                 site._get(self)
@@ -101,8 +115,7 @@ class StandIn:
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 site.asked.append(Asked(self.path, files={"mask": body}))
-                self.send_response(204)
-                self.end_headers()
+                send(self, b"", "text/plain")
 
             def log_message(self, *arguments: Any) -> None:
                 """Says nothing."""
@@ -117,6 +130,9 @@ class StandIn:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _get(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
@@ -136,12 +152,14 @@ class StandIn:
         self.streams += 1
         request.send_response(200)
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        request.send_header("Connection", "close")
         request.end_headers()
         for i in range(12):
             frame = np.roll(background(3, (120, 160)), i, 1)
             jpeg = cv2.imencode(".jpg", frame)[1].tobytes()
             head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
             request.wfile.write(head + jpeg + b"\r\n")
+            request.wfile.flush()
             if self.go.wait(0.05):
                 return
 
@@ -157,10 +175,16 @@ class StandIn:
             send_error(request, 429, "busy", "all workers have enough to do", {"Retry-After": "1"})
         elif answer == "refuse":
             send_error(request, 400, "bad_input", "the mask marks nothing that could be removed")
-        elif answer != "die" and not (answer == "wait" and self._client_goes(request)):
+        elif answer == "die":  # in the middle of its answer
+            request.close_connection = True
+            send(request, b"half of", "image/png", headers={"Content-Length": "1000"})
+        elif answer == "wait" and self._client_goes(request):
+            request.close_connection = True
+        else:
             self._fill(request, asked)
 
     def _client_goes(self, request: BaseHTTPRequestHandler) -> bool:
+        self.got.set()
         request.connection.settimeout(0.02)
         for _ in range(int(LONGEST_WAIT / 0.02)):
             if self.go.is_set():

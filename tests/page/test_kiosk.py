@@ -194,7 +194,7 @@ def test_start_again_stops_what_is_under_way(open_page: OpenPage, site: StandIn,
     stroke(page, [(100, 90), (140, 90)])
     site.script.append("wait")
     page.click("#run")
-    until(page, "document.querySelector('#elapsed').textContent === '0 s'")
+    assert site.got.wait(5)
     page.click("#again")
     assert site.gone.wait(5)
     is_wiped(page)

@@ -1,11 +1,11 @@
-// Brush and eraser, their size, and the ring around the pointer.
+// Brush and eraser, and the ring around the pointer.
 
 import { $ } from "./dom.js";
 import { add, extend, forget } from "./marks.js";
 import { place, view } from "./stage.js";
 
 const { ring, size, stage } = $;
-const STEP = 1.2; // of one press of a key
+const STEP = 1.2;
 
 export function setSize(pixels) {
 	size.value = pixels;
@@ -15,7 +15,6 @@ export function setSize(pixels) {
 export const larger = () => setSize(size.value * STEP);
 export const smaller = () => setSize(size.value / STEP);
 
-// kind(): of the marks to draw.
 export function makeBrush(kind) {
 	let stroke;
 	const point = ({ x, y, pressure }) => [x, y, (size.value / 2 / view.scale) * pressure];

@@ -1,4 +1,4 @@
-// The camera in a dialog: gives a PNG file of the frame that was snapped, nothing when it was closed.
+// A photo from the camera: a PNG file, or nothing.
 
 import { $ } from "./dom.js";
 import { redrawn } from "./image.js";

@@ -1,9 +1,9 @@
-// Opens an image, so that the browser and the server see the same pixels the same way up.
+// Opens an image so that the server gets what is seen, the same way up.
 
 const SIDE = 2048; // of the preview, which is drawn while the image is not enlarged
-const TURNED = { "image/png": "eXIf", "image/webp": "EXIF" }; // mark an orientation in such files
+const TURNED = { "image/png": "eXIf", "image/webp": "EXIF" }; // of an orientation
 
-// {file, name, width, height, full, preview}: what the server gets, and bitmaps to draw.
+// The file is for the server, the bitmaps to draw.
 export async function openImage(file, name) {
 	const full = await createImageBitmap(file, { imageOrientation: "from-image" });
 	const { width, height } = full;
@@ -17,8 +17,7 @@ export function closeImage(image) {
 	image?.preview.close();
 }
 
-// Every browser and the server turn a JPEG alike. Other files that are turned, or that the server may not know, are drawn
-// and sent as PNG.
+// Every browser and the server turn a JPEG alike. Other files that are turned, or not sure to be known, are sent as drawn.
 async function isReadAlike(file) {
 	const mark = TURNED[file.type];
 	return file.type === "image/jpeg" || (mark && !new TextDecoder("latin1").decode(await file.arrayBuffer()).includes(mark));
@@ -35,7 +34,7 @@ function smaller(width, height) {
 	return [Math.ceil(width * factor), Math.ceil(height * factor)];
 }
 
-// A canvas of one colour, as opaque as a part of a grey image is bright, or dark.
+// A canvas of one colour, as opaque as a part of an image is bright, or dark.
 export async function stencil(file, [x, y, width, height], colour, isDark) {
 	const found = await createImageBitmap(file, x, y, width, height);
 	const canvas = new OffscreenCanvas(...smaller(width, height));

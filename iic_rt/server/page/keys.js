@@ -1,5 +1,4 @@
-// Keys. Those without Ctrl are for whoever uses the mouse or has the stage in focus, so that none does two things for people
-// who go from button to button.
+// Keys. Without Ctrl they work with the mouse or on the stage, so that none does two things.
 
 import { $ } from "./dom.js";
 import { held } from "./pointer.js";

@@ -1,4 +1,4 @@
-// Kiosk mode: no text to select, no menus, and everything is wiped when nobody is there any more.
+// Kiosk mode: nothing to select, no menus, and all is wiped when nobody is there.
 
 import { $ } from "./dom.js";
 import { put } from "./words.js";
@@ -6,9 +6,8 @@ import { put } from "./words.js";
 const LONGEST_WARNING = 20; // seconds
 const stop = (event) => event.preventDefault();
 
-// isAtWork(): whether a person waits for the page; isEmpty(): whether there is nothing to lose; wipe(): deletes all.
-export function setUpKiosk({ idleSeconds, isAtWork, isEmpty, wipe }) {
-	document.body.classList.add("kiosk");
+export function setUpKiosk(idleSeconds, wipe) {
+	document.documentElement.classList.add("kiosk");
 	for (const name of ["contextmenu", "selectstart", "dragstart"]) addEventListener(name, stop);
 	const dialog = $.idleDialog;
 	const warning = Math.min(LONGEST_WARNING, idleSeconds / 2);
@@ -20,12 +19,12 @@ export function setUpKiosk({ idleSeconds, isAtWork, isEmpty, wipe }) {
 	for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(name, stay, true);
 	stay();
 	setInterval(() => {
-		if (isAtWork()) last = performance.now();
+		if (!$.progress.hidden) last = performance.now(); // it is the person who waits
 		const left = idleSeconds - (performance.now() - last) / 1000;
 		if (left <= 0) {
 			stay();
 			wipe();
-		} else if (left <= warning && !isEmpty()) {
+		} else if (left <= warning && (document.body.dataset.state !== "start" || $.cameraDialog.open)) {
 			put($.idleText, "idle", { seconds: Math.ceil(left) });
 			if (!dialog.open) dialog.showModal();
 		}

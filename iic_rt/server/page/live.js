@@ -1,4 +1,4 @@
-// The live view: a camera's stream as it is filled, and its counts.
+// A camera's stream as it is filled, and its counts.
 
 import { $ } from "./dom.js";
 import { hush, tell } from "./notice.js";
@@ -8,13 +8,12 @@ import { number, put } from "./words.js";
 
 const RETRY = 2000; // milliseconds
 const HEAD = /Content-Length: *(\d+)[^]*?\r\n\r\n/i;
-const text = new TextDecoder("latin1");
 
-// Shows each JPEG file of a stream of such parts.
+// Each JPEG file of a stream of such parts.
 async function read(stream, show) {
 	const reader = stream.getReader();
 	for (let bytes = new Uint8Array(); ; ) {
-		const head = HEAD.exec(text.decode(bytes.subarray(0, 300)));
+		const head = HEAD.exec(new TextDecoder().decode(bytes.subarray(0, 300)));
 		const start = head?.index + head?.[0].length;
 		const end = start + Number(head?.[1]);
 		if (bytes.length >= end) {

@@ -1,4 +1,4 @@
-// The page from opening an image to saving the result: what follows what.
+// From opening an image to saving the result: what follows what.
 
 import { followPointer, larger, makeBrush, smaller } from "./brush.js";
 import { takePhoto } from "./camera.js";
@@ -15,13 +15,12 @@ import { clearResults, dividerTool, saveResult, setUpResult, showResults, takeRe
 import { ask, fetchInfo, requestObject, requestRemoval } from "./server.js";
 import { fit, pan, redraw, scene, zoom } from "./stage.js";
 import { choose, chosen, requests, resetTools, setUpTools } from "./tools.js";
-import { loadWords, put, setLanguage } from "./words.js";
+import { loadWords, setLanguage } from "./words.js";
 
 const { body } = document;
 const STEP = 48; // CSS pixels by which an arrow key moves the image
 
 const isLive = location.pathname.endsWith("/live");
-
 let state; // "start", "mark", "result" or "live"
 let limits;
 let isKiosk = new URLSearchParams(location.search).has("kiosk");
@@ -54,7 +53,6 @@ async function open(file, name) {
 	tell("paint");
 }
 
-// Lets go of the images and all that was made of them.
 function forget() {
 	clearResults();
 	reset();
@@ -76,53 +74,46 @@ function wipe() {
 }
 
 // Does one thing at a time, which can be stopped.
-async function busy(key, task) {
+async function busy(task) {
 	if (work) return;
 	work = new AbortController();
 	const { signal } = work;
 	const offer = ["cancel", () => work.abort()];
 	const waiting = (seconds, attempt) => tell("busy", { kind: "busy", filling: { seconds, attempt }, offer });
-	tell(key, { kind: "busy", offer });
-	body.classList.add("busy");
+	tell("working", { kind: "busy", offer });
 	try {
 		await task({ signal, waiting });
 	} catch (error) {
-		if (!signal.aborted) return explain(error, () => busy(key, task));
+		if (!signal.aborted) return explain(error, () => busy(task));
 		clearResults();
 		if (scene.image) tell("cancelled");
 	} finally {
 		work = null;
-		body.classList.remove("busy");
 	}
 }
 
-function explain({ kind, message }, retry) {
-	const key = kind === "dead" ? kind : "failed";
-	tell(key, { kind: "error", said: message, offer: retry && ["try_again", retry] });
-}
+const explain = ({ kind, message }, retry) =>
+	tell(kind === "dead" ? kind : "failed", { kind: "error", said: message, offer: retry && ["try_again", retry] });
 
 async function remove() {
 	if (!isMarked("remove")) return tell("paint");
 	if (isLive) return setMask(await maskFile("remove", scene.image));
-	busy("removing", async ({ signal, waiting }) => {
+	busy(async (calls) => {
 		const { image } = scene;
 		const [mask, avoid, prefer] = await Promise.all(KINDS.map((kind) => maskFile(kind, image)));
+		const files = { image: image.file, mask, avoid, prefer };
 		const answers = [];
-		for (const fields of requests(isKiosk)) {
-			const answer = await requestRemoval({ image: image.file, mask, avoid, prefer }, fields, { signal, waiting });
-			answers.push({ ...answer, fields });
-		}
+		for (const fields of requests(isKiosk)) answers.push(await requestRemoval(files, fields, calls));
 		await showResults(answers, image.name);
-		signal.throwIfAborted();
+		calls.signal.throwIfAborted();
 		enter("result");
 		tell("done");
 		$.resultTitle.focus({ preventScroll: true });
 	});
 }
 
-// Of the live view; an empty one removes nothing.
 const setMask = (body) =>
-	busy("removing", async ({ signal }) => {
+	busy(async ({ signal }) => {
 		await ask("live/mask", { method: "PUT", body, signal });
 		reset();
 		tell("done");
@@ -135,13 +126,11 @@ function mark(how) {
 }
 
 const findObject = () =>
-	busy("finding", async (calls) => {
-		const box = rectangle();
-		const [x, y, width, height] = box;
-		const found = await requestObject(scene.image.file, [x, y, x + width, y + height], calls);
-		const shape = await stencil(found, box, hatching(chosen("kind")));
+	busy(async (calls) => {
+		const [kind, box] = [chosen("kind"), rectangle()];
+		const shape = await stencil(await requestObject(scene.image.file, box, calls), box, hatching(kind));
 		calls.signal.throwIfAborted();
-		mark({ shape });
+		mark({ kind, box, shape });
 	});
 
 function goOn() {
@@ -233,7 +222,6 @@ setUpTools(onTool);
 setUpResult();
 setUpButtons();
 setUpFullScreen();
-if (isLive) put($.run, "live_set");
 onRectangle(([x, y, width, height]) => tell("rectangle_at", { filling: { x, y, width, height } }));
 followPointer(() => isMarking() && !isRectangle());
 listen(hand);
@@ -247,7 +235,6 @@ if (info.error) explain(info.error);
 limits = info.limits;
 resetTools(info.defaults);
 isKiosk ||= info.kiosk;
-const isEmpty = () => state === "start" && !$.cameraDialog.open;
 if (isLive) startLive();
-else if (isKiosk) setUpKiosk({ idleSeconds: info.idle_seconds, isAtWork: () => work, isEmpty, wipe });
+else if (isKiosk) setUpKiosk(info.idle_seconds, wipe);
 body.dataset.ready = "";

@@ -1,4 +1,4 @@
-// What was marked, as a list: drawn with hatching on the screen, and again at the size of the image for the masks.
+// What was marked, as a list: drawn on the screen with hatching, and again at the size of the image for the masks.
 
 import { $ } from "./dom.js";
 import { onView, scene, useView, view } from "./stage.js";
@@ -15,11 +15,11 @@ let undone = [];
 let undoneBefore = []; // the last mark was made
 let changed = () => {};
 
-export const onMarks = (listener) => (changed = listener);
+export const onMarks = (listener) => (changed = listener)();
 export const canUndo = () => done.length > 0;
 export const canRedo = () => undone.length > 0;
 
-// Whether anything of a kind was marked since all was cleared.
+// Since all was cleared.
 export function isMarked(kind) {
 	const cleared = done.findLastIndex((mark) => mark.box === EVERYTHING);
 	return done.slice(cleared + 1).some((mark) => mark.kind === kind);
@@ -53,9 +53,9 @@ export function extend(mark, points) {
 	drawMark(mark, from);
 }
 
-// A PNG file, white on black; null when nothing of the kind was marked.
+// A PNG file, white on black, if anything was marked.
 export function maskFile(kind, { width, height }) {
-	if (!isMarked(kind)) return null;
+	if (!isMarked(kind)) return;
 	const canvas = new OffscreenCanvas(width, height);
 	const mask = canvas.getContext("2d");
 	const cover = (how, colour) => {
@@ -85,7 +85,7 @@ function drawMark(mark, from) {
 	fill(context, mark, isKind, from);
 }
 
-// Draws a mark, of a stroke what comes from a place on, or takes away what it covers.
+// Draws a mark, or takes away what it covers; of a stroke what comes from a place on.
 function fill(pen, { box, shape, points }, isDrawn, from = 0) {
 	pen.globalCompositeOperation = isDrawn ? "source-over" : "destination-out";
 	if (shape) return pen.drawImage(shape, ...box);

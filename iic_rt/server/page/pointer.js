@@ -1,7 +1,6 @@
-// Mouse, pen and fingers on the stage: two fingers, the middle button or Space move and enlarge, the right button and the
-// pen's other end erase, all else is for the tool in hand.
+// Mouse, pen and fingers on the stage: they move, enlarge or use a tool.
 
-import { pan, place, scene, view, zoom } from "./stage.js";
+import { pan, place, view, zoom } from "./stage.js";
 import { $ } from "./dom.js";
 
 const { stage } = $;
@@ -12,8 +11,8 @@ const LIGHTEST = 0.3; // share of the brush without pressure
 
 export const held = { space: false, over: false };
 
-// hand(): the tool {start(point), move(points), cancel()} if there is one. point: {x, y} in pixels of the image, `pressure`
-// from 0 to 1, `isErasing`.
+// hand(): the tool {start(point), move(points), cancel()} if there is one. point: {x, y, pressure, isErasing}, in pixels of
+// the image.
 export function listen(hand) {
 	const down = new Map();
 	let tool = null; // that draws now
@@ -35,7 +34,7 @@ export function listen(hand) {
 	};
 	const up = (event) => {
 		if (!down.delete(event.pointerId)) return;
-		if (event.type === "pointercancel") tool?.cancel();
+		if (event.type === "pointercancel") tool?.cancel?.();
 		tool = null;
 		if (!down.size) pinch = null;
 	};
@@ -44,7 +43,7 @@ export function listen(hand) {
 			stage.setPointerCapture(event.pointerId);
 			down.set(event.pointerId, event);
 			if (down.size === 2) {
-				tool?.cancel();
+				tool?.cancel?.();
 				tool = null;
 				pinch = between();
 			} else if (down.size === 1 && event.button !== MIDDLE && !held.space) {

@@ -1,4 +1,4 @@
-// The rectangle: drawn with a pointer, or placed with the arrow keys by people who cannot draw.
+// The rectangle, also for people who cannot draw.
 
 import { $ } from "./dom.js";
 import { onView, scene, view } from "./stage.js";
@@ -13,7 +13,7 @@ let changed = () => {};
 
 export const onRectangle = (listener) => (changed = listener);
 
-// [x, y, width, height] in whole pixels of the image, or null.
+// [x, y, width, height] in whole pixels, or null.
 export function rectangle() {
 	if (!corner) return null;
 	const [x, y] = corner.map(Math.round);
@@ -48,7 +48,6 @@ export const rectangleTool = {
 		const [from, to] = [fixed, inside(points.at(-1))];
 		set(to.map((value, i) => Math.min(value, from[i])), to.map((value, i) => Math.abs(value - from[i])));
 	},
-	cancel() {},
 };
 
 // Keeps it inside the image.

@@ -1,4 +1,4 @@
-// The result beside what it was made from: divider, confidence, iterations, and which of two is kept.
+// What came of the marks, beside the image.
 
 import { $ } from "./dom.js";
 import { closeImage, openImage, stencil } from "./image.js";
@@ -6,11 +6,10 @@ import { redraw, scene } from "./stage.js";
 import { choose, chosen } from "./tools.js";
 import { number, put } from "./words.js";
 
-const UNSURE = "#d618c8";
-const SAVED_FOR = 60_000; // milliseconds that a download may take to begin
+const UNSURE = "#d618c8"; // --unsure
 
-let results = []; // the answers, opened
-const addresses = new Set(); // of files shown or saved
+let results = []; // answers, opened
+const addresses = new Set();
 
 // Of the divider: "before", "a" or "b". The right one is kept.
 const sides = () => chosen("sides").split("-");
@@ -26,14 +25,11 @@ export async function showResults(answers, name) {
 	}
 	const isPair = results.length > 1;
 	$.sides.hidden = !isPair;
-	put($.pairNames, isPair ? "pair" : "", { a: nameOf(answers[0]), b: nameOf(answers.at(-1)) });
 	$.overlayLabel.hidden = !results[0].overlay;
 	$.overlay.checked = false;
 	setDivider(50);
 	choose("sides", isPair ? "a-b" : "before-a");
 }
-
-const nameOf = ({ fields }) => `${fields.iterations}, ${fields.grow}`;
 
 // It is the caller's from then on.
 export function takeResult() {
@@ -86,7 +82,7 @@ function setDivider(percent) {
 }
 
 const drag = ({ x }) => setDivider((100 * x) / scene.image.width);
-export const dividerTool = { start: drag, move: (points) => drag(points.at(-1)), cancel() {} };
+export const dividerTool = { start: drag, move: (points) => drag(points.at(-1)) };
 
 export function saveResult() {
 	const { file, name } = kept().image;
@@ -94,7 +90,6 @@ export function saveResult() {
 	link.href = addressOf(file);
 	link.download = `${name}-removed.${file.type.slice(6).replace("jpeg", "jpg")}`;
 	link.click();
-	setTimeout(() => URL.revokeObjectURL(link.href), SAVED_FOR);
 }
 
 export function setUpResult() {

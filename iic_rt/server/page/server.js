@@ -1,8 +1,7 @@
-// Requests to the server, asked again when it is busy. Errors have a `kind`: the server's word, or "dead" if none answers.
+// Requests, repeated while the server is busy. Errors have a `kind`: its word, or "dead" if it does not answer.
 
 import { word } from "./words.js";
 
-const BUSY = [429, 503];
 const failure = (kind, detail = "") => Object.assign(new Error(detail), { kind });
 
 // A kiosk is given its token in the address, behind the #, which no server sees.
@@ -11,7 +10,7 @@ if (token) history.replaceState(null, "", location.pathname + location.search);
 
 export const fetchInfo = async () => (await ask("v1/info")).json();
 
-// files: {image, mask, avoid, prefer}, some null. Gives {image}, and {confidence, iterations, info} if there are outputs.
+// files: {image, mask, avoid, prefer}. Gives {image}, and {confidence, iterations, info} if there are outputs.
 export async function requestRemoval(files, fields, calls) {
 	const answer = await post("v1/remove", files, fields, calls);
 	return whole(async () => {
@@ -21,9 +20,9 @@ export async function requestRemoval(files, fields, calls) {
 	});
 }
 
-// box: [x0, y0, x1, y1]. Gives a mask.
-export async function requestObject(image, box, calls) {
-	const answer = await post("v1/object", { image }, { box: box.join() }, calls);
+// Gives a mask of the object in a box [x, y, width, height].
+export async function requestObject(image, [x, y, width, height], calls) {
+	const answer = await post("v1/object", { image }, { box: [x, y, x + width, y + height].join() }, calls);
 	return whole(() => answer.blob());
 }
 
@@ -38,10 +37,10 @@ function post(path, files, fields, { signal, waiting }) {
 export async function ask(path, request, waiting) {
 	for (let attempt = 1; ; attempt++) {
 		const headers = token ? { Authorization: `Bearer ${token}` } : {};
-		const answer = await whole(() => fetch(path, { ...request, headers, cache: "no-store" }));
+		const answer = await whole(() => fetch(path, { ...request, headers }));
 		if (answer.ok) return answer;
 		if (answer.status === 401 && (token = prompt(word("token")))) continue;
-		if (!waiting || !BUSY.includes(answer.status)) {
+		if (!waiting || ![429, 503].includes(answer.status)) {
 			const { error = "failed", detail } = await answer.json().catch(() => ({}));
 			throw failure(error, detail);
 		}
@@ -53,7 +52,6 @@ export async function ask(path, request, waiting) {
 	}
 }
 
-// A connection that breaks is a server that is gone.
 async function whole(receive) {
 	try {
 		return await receive();

@@ -1,5 +1,5 @@
-// Which part of the image is seen, and what is drawn of it. Layers have the resolution of the screen, so that a stroke costs
-// the same on an image of any size.
+// Which part of the image is seen, and drawing it. Layers have the resolution of the screen, so that a stroke costs the same
+// on an image of any size.
 
 import { $ } from "./dom.js";
 
@@ -11,23 +11,22 @@ const MARGIN = 12;
 // A pixel of the image lies at scale * (x, y) + (left, top), in CSS pixels from the corner of the stage.
 export const view = { scale: 1, left: 0, top: 0, ratio: 1 };
 
-// What is shown: an image {full, preview, width, height}, or `before` in its place; right of `split` (0 to 1) the image
-// `after`, under an overlay; and nothing but the original while `peek` is set.
+// What is shown: `image`, or `before` in its place; right of `split` (0 to 1) `after` under `overlay`; only `original` while
+// there is a `peek`.
 export const scene = { split: 0.5 };
 
 let isFitted = true;
 let isDue = false;
 let isMoved = false;
 const listeners = [];
-export const onView = (listener) => listeners.push(listener); // of another part to be seen
+export const onView = (listener) => listeners.push(listener);
 
-// Of an event, from the corner of the stage.
+// Of an event on the stage.
 export function place({ clientX, clientY }) {
 	const { left, top } = stage.getBoundingClientRect();
 	return [clientX - left, clientY - top];
 }
 
-// In pixels of the image from then on.
 export function useView(context) {
 	const { scale, left, top, ratio } = view;
 	context.setTransform(scale * ratio, 0, 0, scale * ratio, left * ratio, top * ratio);
@@ -60,7 +59,7 @@ export function pan(across, down) {
 	move(view.scale, left, keep(view.top + down, scene.image.height, stage.clientHeight));
 }
 
-// Enlarges around a point of the stage.
+// Around a point of the stage.
 export function zoom(factor, [x, y] = [stage.clientWidth / 2, stage.clientHeight / 2]) {
 	const change = Math.min(LARGEST, Math.max(SMALLEST, view.scale * factor)) / view.scale;
 	view.scale *= change;
@@ -104,5 +103,5 @@ new ResizeObserver(() => {
 	}
 	if (isFitted) fit();
 	else pan(0, 0);
-	draw(); // now: setting the size wiped the layers
+	draw(); // now: a new size wipes the layers
 }).observe(stage);

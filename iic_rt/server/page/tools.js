@@ -18,7 +18,6 @@ export function choose(name, value) {
 
 export function setUpTools(onTool) {
 	for (const id in defaults) for (const value of CHOICES[id.replace("B", "")]) $[id].append(new Option(value, value));
-	for (const list of [$.grow, $.growB]) put(list.options[0], "auto");
 	document.onchange = ({ target: { name, value } }) => {
 		if (name === "kind") {
 			put($.kindHelp, `help_${value}`);
@@ -32,10 +31,8 @@ export function setUpTools(onTool) {
 	$.clear.onclick = clear;
 	onMarks(() => {
 		// Not `disabled`: a button that was just pressed would lose the focus.
-		$.undo.ariaDisabled = !canUndo();
-		$.redo.ariaDisabled = !canRedo();
-		$.clear.ariaDisabled = !KINDS.some(isMarked);
-		$.run.ariaDisabled = !isMarked("remove");
+		const can = { undo: canUndo(), redo: canRedo(), clear: KINDS.some(isMarked), run: isMarked("remove") };
+		for (const id in can) $[id].ariaDisabled = !can[id];
 	});
 }
 

@@ -1,4 +1,4 @@
-// The words of the page, in the browser's language or the one that was chosen.
+// Words in the browser's language, or the one that was chosen.
 
 import { $ } from "./dom.js";
 
@@ -22,6 +22,7 @@ export function put(element, key, filling) {
 	element.textContent = key && word(key, filling);
 }
 
+const preferred = () => navigator.languages.map((name) => all.codes.indexOf(name.slice(0, 2))).find((place) => place >= 0) ?? 0;
 const next = () => (language + 1) % all.codes.length;
 
 export function setLanguage(chosen = preferred()) {
@@ -36,9 +37,4 @@ export function setLanguage(chosen = preferred()) {
 	}
 	$.language.lang = all.codes[next()];
 	$.language.textContent = all.names[next()];
-}
-
-function preferred() {
-	const found = navigator.languages.map((name) => all.codes.indexOf(name.slice(0, 2))).find((place) => place >= 0);
-	return found ?? 0;
 }
