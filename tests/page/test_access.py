@@ -98,12 +98,9 @@ def test_live(open_page: OpenPage, check: Check) -> None:
     check(page)
 
 
-def test_less_motion(open_page: OpenPage) -> None:
+def test_the_focus_is_seen_and_nothing_moves_for_those_who_want_that(open_page: OpenPage, photo: Path) -> None:
     page = open_page(reduced_motion="reduce")
     assert page.evaluate("getComputedStyle(document.querySelector('#notice')).transitionDuration") == "0s"
-
-
-def test_the_focus_is_seen(page: Any, photo: Path) -> None:
     open_image(page, photo)
     for _ in range(6):
         page.keyboard.press("Tab")

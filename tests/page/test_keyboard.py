@@ -77,10 +77,9 @@ def test_keys_on_buttons_do_one_thing(page: Any, photo: Path) -> None:
     assert page.is_hidden("#box")
 
 
-@pytest.mark.parametrize("start", ["stage", "run"])
-def test_no_keyboard_trap(page: Any, photo: Path, start: str) -> None:
+def test_no_keyboard_trap(page: Any, photo: Path) -> None:
     open_image(page, photo)
-    page.focus(f"#{start}")
+    page.focus("#stage")
     seen = set()
     for _ in range(40):
         page.keyboard.press("Tab")

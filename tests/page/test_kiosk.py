@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.page.conftest import OpenPage
 from tests.page.hand import layer, marked, message, open_image, remove, stroke, until
 from tests.page.standin import StandIn
@@ -34,13 +32,6 @@ URL.revokeObjectURL = (made) => {
 };
 """
 LARGE = {"viewport": {"width": 1280, "height": 800}}
-
-
-def snap(page: Any) -> None:
-    page.click("#camera")
-    until(page, "document.querySelector('#video').videoWidth > 0")
-    page.click("#snap")
-    page.wait_for_selector("body[data-state=mark]")
 
 
 def is_wiped(page: Any) -> None:
@@ -81,40 +72,12 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
     is_wiped(page)
 
 
-def test_the_camera_can_be_closed(open_page: OpenPage) -> None:
-    page = open_page("?kiosk")
-    page.click("#camera")
-    until(page, "document.querySelector('#video').videoWidth > 0")
-    page.click("#cameraClose")
-    until(page, "document.querySelector('#video').srcObject === null")
-    assert page.get_attribute("body", "data-state") == "start"
-
-
 def test_no_camera(open_page: OpenPage) -> None:
     page = open_page()
     page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException(); }; }")
     page.click("#camera")
     page.wait_for_selector("#notice[data-kind=error]")
     assert "no camera" in message(page).inner_text()
-
-
-@pytest.mark.parametrize("state", ["start", "mark", "result"])
-def test_targets_are_large_and_nothing_leads_out(open_page: OpenPage, photo: Path, state: str) -> None:
-    page = open_page("?kiosk", viewport={"width": 1024, "height": 768})
-    if state != "start":
-        open_image(page, photo)
-        stroke(page, [(100, 90), (140, 90)])
-    if state == "result":
-        remove(page)
-    assert page.locator("a[href]").count() == 0
-    if state == "start":
-        assert page.is_hidden("#open")  # a file dialog would show the machine's files
-    targets = page.locator("button:visible, .choice label:visible, input[type=range]:visible")
-    assert targets.count() > 2
-    for target in targets.all():
-        box = target.bounding_box()
-        assert box["height"] >= 64, target
-        assert box["width"] >= 64, target
 
 
 def test_targets_are_large_enough_outside_the_kiosk_too(page: Any, photo: Path) -> None:
@@ -136,42 +99,6 @@ def test_no_menu_and_no_selection(open_page: OpenPage) -> None:
     for name in ("contextmenu", "selectstart", "dragstart", "drop", "dragover"):
         assert page.evaluate(prevented, name), name
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).userSelect") == "none"
-
-
-@pytest.mark.parametrize("state", ["mark", "result", "camera"])
-def test_idle_wipes_everything(open_page: OpenPage, site: StandIn, photo: Path, shoot: Any, state: str) -> None:
-    site.info |= {"kiosk": True, "idle_seconds": 2}
-    page = open_page()
-    page.evaluate(COUNT)
-    if state == "camera":
-        page.click("#camera")
-    else:
-        open_image(page, photo)
-        stroke(page, [(100, 90), (140, 90)])
-    if state == "result":
-        page.click("#language")
-        remove(page)
-    page.wait_for_selector("#idleDialog[open]")
-    if state == "mark":
-        shoot(page, "kiosk-idle")
-    assert page.inner_text("#idleText") in (
-        "Still there? All is deleted in 1 s.",
-        "Noch da? In 1 s wird alles gelöscht.",
-    )
-    page.wait_for_selector("#idleDialog:not([open])", state="attached")
-    is_wiped(page)
-
-
-def test_who_is_still_there_loses_nothing(open_page: OpenPage, site: StandIn, photo: Path) -> None:
-    site.info |= {"kiosk": True, "idle_seconds": 2}
-    page = open_page()
-    open_image(page, photo)
-    stroke(page, [(100, 90), (140, 90)])
-    before = marked(page)
-    page.wait_for_selector("#idleDialog[open]")
-    page.keyboard.press("Enter")
-    assert page.locator("#idleDialog[open]").count() == 0
-    assert marked(page) == before
 
 
 def test_waiting_for_the_server_is_not_idling(open_page: OpenPage, site: StandIn, photo: Path) -> None:
@@ -205,3 +132,59 @@ def test_full_screen(page: Any) -> None:
     until(page, "document.fullscreenElement !== null")
     page.click("#full")
     until(page, "document.fullscreenElement === null")
+
+
+def test_targets_are_large_and_nothing_leads_out(open_page: OpenPage, photo: Path) -> None:
+    page = open_page("?kiosk", viewport={"width": 1024, "height": 768})
+
+    def check() -> None:
+        assert page.locator("a[href]").count() == 0
+        targets = page.locator("button:visible, .choice label:visible, input[type=range]:visible")
+        assert targets.count() > 2
+        for target in targets.all():
+            box = target.bounding_box()
+            assert box["height"] >= 64, target
+            assert box["width"] >= 64, target
+
+    check()
+    assert page.is_hidden("#open")  # a file dialog would show the machine's files
+    open_image(page, photo)
+    stroke(page, [(100, 90), (140, 90)])
+    check()
+    remove(page)
+    check()
+
+
+def test_idle_wipes_everything_unless_somebody_is_there(
+    open_page: OpenPage, site: StandIn, photo: Path, shoot: Any
+) -> None:
+    site.info |= {"kiosk": True, "idle_seconds": 2}
+    page = open_page()
+    page.evaluate(COUNT)
+    page.click("#language")
+    open_image(page, photo)
+    stroke(page, [(100, 90), (140, 90)])
+    before = marked(page)
+    page.wait_for_selector("#idleDialog[open]")
+    assert page.inner_text("#idleText") == "Noch da? In 1 s wird alles gelöscht."
+    shoot(page, "kiosk-idle")
+    page.keyboard.press("Enter")  # on the button that has the focus
+    assert page.locator("#idleDialog[open]").count() == 0
+    assert marked(page) == before
+    remove(page)
+    page.wait_for_selector("body[data-state=start]")
+    assert page.locator("#idleDialog[open]").count() == 0
+    is_wiped(page)
+
+
+def test_idle_closes_the_camera(open_page: OpenPage, site: StandIn) -> None:
+    site.info |= {"kiosk": True, "idle_seconds": 2}
+    page = open_page()
+    page.evaluate(COUNT)
+    for way in ("button", "idle"):
+        page.click("#camera")
+        until(page, "document.querySelector('#video').videoWidth > 0")
+        if way == "button":
+            page.click("#cameraClose")
+        until(page, "document.querySelector('#video').srcObject === null")
+        is_wiped(page)

@@ -19,7 +19,7 @@ def live(open_page: OpenPage) -> Any:
     return page
 
 
-def test_frames_and_counts(open_page: OpenPage, shoot: Any) -> None:
+def test_frames_counts_and_a_mask(open_page: OpenPage, site: StandIn, shoot: Any) -> None:
     page = live(open_page)
     first = layer(page, "imageLayer")
     page.wait_for_timeout(200)
@@ -27,10 +27,6 @@ def test_frames_and_counts(open_page: OpenPage, shoot: Any) -> None:
     until(page, "document.querySelector('#counts').textContent !== ''")
     assert page.inner_text("#counts") == "24.5 frames/s, 31 ms; 7 filled, 1 late, 0 failed, 1 dropped"
     shoot(page, "live")
-
-
-def test_a_mask_is_drawn_and_taken_away(open_page: OpenPage, site: StandIn) -> None:
-    page = live(open_page)
     stroke(page, [(40, 60), (80, 60)])
     stroke(page, [(80, 40), (80, 80)], button="right")
     assert marked(page) > 0
@@ -48,19 +44,6 @@ def test_a_mask_is_drawn_and_taken_away(open_page: OpenPage, site: StandIn) -> N
     assert site.asked[-1].files["mask"] == b""
 
 
-def test_keyboard_alone(open_page: OpenPage, site: StandIn) -> None:
-    page = live(open_page)
-    page.focus("#stage")
-    page.keyboard.press("r")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("Enter")
-    assert marked(page) > 0
-    page.focus("#run")
-    page.keyboard.press("Enter")
-    until(page, "document.querySelector('#message').textContent === 'Done'")
-    assert len(site.asked) == 1
-
-
 def test_an_interruption(open_page: OpenPage, site: StandIn) -> None:
     page = live(open_page)
     site.stop()
@@ -72,3 +55,16 @@ def test_an_interruption(open_page: OpenPage, site: StandIn) -> None:
     [(x, y)] = on_screen(page, [(80, 60)])
     assert x > 0
     assert y > 0
+
+
+def test_keyboard_alone(open_page: OpenPage, site: StandIn) -> None:
+    page = live(open_page)
+    page.focus("#stage")
+    page.keyboard.press("r")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert marked(page) > 0
+    page.focus("#run")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#message').textContent === 'Done'")
+    assert len(site.asked) == 1

@@ -67,7 +67,7 @@ def test_facts_and_confidence(result: Any, shoot: Any) -> None:
     np.testing.assert_array_equal(hole(page), plain)
 
 
-def test_iterations(page: Any, site: StandIn, photo: Path) -> None:
+def test_options(page: Any, site: StandIn, photo: Path, tmp_path: Path) -> None:
     open_image(page, photo)
     stroke(page, [(100, 90), (140, 90)])
     page.click("summary:has-text('Options')")
@@ -85,23 +85,15 @@ def test_iterations(page: Any, site: StandIn, photo: Path) -> None:
     page.click("summary:has-text('Iterations')")
     until(page, "document.querySelector('#strip').naturalWidth === 480")
     assert page.is_visible("#strip")
+    name, image = saved(page, tmp_path)
+    assert name == "things-removed.webp"
+    assert image.shape == (180, 240, 3)
 
 
 def test_defaults_are_those_of_the_server(open_page: OpenPage, site: StandIn) -> None:
     site.info["defaults"] = {"iterations": 7, "grow": 5}
     page = open_page()
     assert (page.input_value("#iterations"), page.input_value("#grow")) == ("7", "5")
-
-
-def test_format_decides_the_file(page: Any, photo: Path, tmp_path: Path) -> None:
-    open_image(page, photo)
-    stroke(page, [(100, 90), (140, 90)])
-    page.click("summary:has-text('Options')")
-    page.select_option("#format", "jpeg")
-    remove(page)
-    name, image = saved(page, tmp_path)
-    assert name == "things-removed.jpg"
-    assert image.shape == (180, 240, 3)
 
 
 def test_compare(page: Any, site: StandIn, photo: Path, tmp_path: Path, shoot: Any) -> None:
@@ -150,17 +142,15 @@ def test_go_on(result: Any, site: StandIn, tmp_path: Path) -> None:
     assert len(site.asked) == 3
 
 
-def test_back_keeps_the_marks(result: Any) -> None:
+def test_back_keeps_the_marks_and_another_image_does_not(result: Any, photo: Path) -> None:
     page = result
     page.keyboard.press("Escape")
     assert page.get_attribute("body", "data-state") == "mark"
     assert page.get_attribute("#run", "aria-disabled") == "false"
     page.keyboard.press("Control+z")
     assert page.get_attribute("#run", "aria-disabled") == "true"
-
-
-def test_another_image_replaces_everything(result: Any, photo: Path) -> None:
-    page = result
+    page.keyboard.press("Control+Shift+z")
+    remove(page)
     open_image(page, photo)
     assert page.get_attribute("#undo", "aria-disabled") == "true"
     assert page.is_hidden("#rightTag")
