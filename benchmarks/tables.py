@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_tables import gpu_table
+from benchmarks.server_tables import server_table
 from benchmarks.video_tables import video_clips_table, video_table
 from iic_rt.bench.table import report
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server")),
     ROOT / "training" / "weights" / "edge.md",
 )
 OURS = "iic-rt"
@@ -39,6 +40,7 @@ RECORDS = (
     "bench",
     "against",
     "video",
+    "server",
 )
 
 
@@ -221,13 +223,12 @@ def scaling_table() -> str:
 def training_table() -> str:
     facts = json.loads((ROOT / "training" / "weights" / "edge.json").read_text())
     config, v = facts["config"], facts["validation"][str(facts["confidence_offset"])]
-    crops = ", then ".join(f"{steps} of {size}²" for size, steps in facts["steps_by_size"].items())
     return two_columns(
         {
             "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
             "cost of one iteration at 256×256": f"{facts['gmac_per_step_256']:.2f} GMAC",
-            "steps": f"{crops} pixels, of up to {config['iterations']} iterations each",
-            "training time": f"{facts['minutes'] / 60:.1f} hours on {facts['device']}",
+            "images seen": f"{facts['samples']:,}, in {facts['steps']:,} steps",
+            "iterations of a step": f"up to {config['iterations']}",
             "adversarial weight": f"{config['adversarial_weight']:g}",
             "λ of Eq. 3": f"{config['lambda_']:g}",
             "offset of the confidence's logit": f"{facts['confidence_offset']:+g}",
@@ -315,6 +316,7 @@ TABLES = {
     "scaling": scaling_table,
     "training": training_table,
     "upsampler": upsampler_table,
+    "server": lambda: server_table(read("server")),
     "video": lambda: video_table(read("video")),
     "video_clips": lambda: video_clips_table(read("video")),
 }

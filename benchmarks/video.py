@@ -35,6 +35,7 @@ Filler = Callable[[Clip], Iterator[tuple[Pixels, float]]]  # filled frames, and 
 
 LOOKAHEAD = 8
 PER_FRAME, MEMORY, AHEAD = "iic-rt, every frame on its own", "iic-rt", f"iic-rt, lookahead {LOOKAHEAD}"
+ONCE = "iic-rt, every frame on its own, one iteration"
 SLOW, FEW = "PyPatchMatch", 4  # a second a frame: the drawn clips alone, and so many frames of each
 WINDOW, SHOWN = 220, (1, 8, 16)  # pixels and frames of the strip
 RED = (60, 60, 230)
@@ -56,7 +57,12 @@ def fillers(inpainter: Inpainter) -> dict[str, Filler]:
         return lambda clip: ((method(f, m), 0.0) for f, m in zip(clip.frames, clip.masks, strict=True))
 
     classical = classical_methods()
-    found = {PER_FRAME: streamed(memory=False), MEMORY: streamed(), AHEAD: streamed(lookahead=LOOKAHEAD)}
+    found = {
+        PER_FRAME: streamed(memory=False),
+        ONCE: streamed(memory=False, options=replace(inpainter.options, iterations=1)),
+        MEMORY: streamed(),
+        AHEAD: streamed(lookahead=LOOKAHEAD),
+    }
     return found | {name: alone(classical[name]) for name in ("OpenCV Telea", SLOW) if name in classical}
 
 

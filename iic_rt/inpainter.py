@@ -244,6 +244,8 @@ class Inpainter:
         source: Iterable[Any],
         masks: Any,
         *,
+        avoid: Any = None,
+        prefer: Any = None,
         slots: int = 4,
         policy: Policy = "block",
         deadline_ms: float | None = None,
@@ -262,7 +264,8 @@ class Inpainter:
 
         Args:
             source: frames as for :meth:`inpaint`, or pairs (frame, pts).
-            masks: as for :meth:`iic_rt.video.VideoInpainter.feed`: one for all, one for each, or a function.
+            masks, avoid, prefer: as for :meth:`iic_rt.video.VideoInpainter.feed`: one for all, one for each, or a
+                function; the last two may be None.
             slots, policy, deadline_ms, late_as, failed_as, dropped_as, blank, memory, lookahead, options: as for the
                 class.
 
@@ -287,7 +290,7 @@ class Inpainter:
 
         def frames() -> Generator[VideoFrame, None, None]:
             with video:
-                yield from video.feed(source, masks)
+                yield from video.feed(source, masks, avoid=avoid, prefer=prefer)
 
         return frames()
 

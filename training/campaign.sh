@@ -76,7 +76,8 @@ finish)
     shift 3
     mkdir -p "$out"
     [[ -f $out/state.safetensors ]] || cp "$run"/{state.safetensors,config.json,log.jsonl} "$out"
-    start "$out" "$data" --stage 256:16:1.0 --end-in "$minutes" "$@"
+    # A thousand steps or fewer: the average must forget the weights it began from.
+    start "$out" "$data" --stage 256:16:1.0 --ema-decay 0.995 --end-in "$minutes" "$@"
     ;;
 *) usage ;;
 esac

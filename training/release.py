@@ -51,19 +51,6 @@ def calibrate(generator: Generator, pictures: Pictures, plan: Plan) -> dict[floa
     return scores
 
 
-def steps_by_size(run: Path, last: int) -> dict[str, int]:
-    """How many steps up to ``last`` were made on crops of each size, by the log: a run may go on with other stages."""
-    counts: dict[str, int] = {}
-    before = 0
-    for line in (run / "log.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        if "size" in row and before < row["step"] <= last:
-            size = str(row["size"])
-            counts[size] = counts.get(size, 0) + row["step"] - before
-            before = row["step"]
-    return counts
-
-
 def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> dict[str, Any]:
     """Writes the released weights of ``run``; returns the facts that were written beside them."""
     config = json.loads((run / "config.json").read_text())
@@ -84,7 +71,7 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
         ),
         "device": config["device"],
         "steps": int(progress["step"]),
-        "steps_by_size": steps_by_size(run, int(progress["step"])),
+        "samples": int(progress["samples"]),
         "minutes": round(progress["minutes"], 1),
         "confidence_offset": offset,
         "validation": {str(o): {k: round(v, 4) for k, v in s.items()} for o, s in scores.items()},

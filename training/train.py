@@ -267,6 +267,7 @@ def main(argv: list[str] | None = None) -> int:
         "--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6"
     )
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--ema-decay", type=float, help="of the averaged weights, a step; less for a short run")
     parser.add_argument("--drawn", type=float, help="share of drawn pictures")
     parser.add_argument("--perceptual-weight", type=float)
     parser.add_argument("--perceptual-from", type=int, help="pictures after which the perceptual loss joins")
@@ -280,8 +281,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--validation", type=int, default=400, help="pictures held out (default %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
-    names = ("learning_rate", "drawn", "perceptual_weight", "perceptual_from", "adversarial_weight", "adversarial_from")
-    given = {name: getattr(options, name) for name in (*names, "seed")}
+    losses = ("perceptual_weight", "perceptual_from", "adversarial_weight", "adversarial_from")
+    given = {name: getattr(options, name) for name in ("learning_rate", "ema_decay", "drawn", *losses, "seed")}
     given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"samples": options.samples, "minutes": options.minutes, "preset": options.preset}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +14,12 @@ from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Backend, Binding, Buffer, Event
 from iic_rt.errors import BackendError
 from iic_rt.patches import SearchOptions, refine, replace_patches, search_patches
+from iic_rt.pixels import close_seam, put_into_hole, take_detail
 
 __all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
 
-IN_NUMPY = frozenset({"search", "refine", "replace"})  # graphs that no engine on the CPU opens
+# Graphs that no engine on the CPU opens, and those that would take it several times as long.
+IN_NUMPY = frozenset({"seam", "search", "refine", "replace", "detail", "add_detail", "composite"})
 
 
 class HostBuffer(Buffer):
@@ -80,6 +82,44 @@ class ReplaceBinding(Binding):
         self._outputs["missing"].host[0, 0] = replace_patches(mixed, inside[0], offset, share)
 
 
+class SeamBinding(Binding):
+    """``seam`` in numpy: only what is near the hole is computed."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._y, self._m, self._low = inputs["y"].host[0], inputs["m"].host[0, 0], outputs["low"].host[0]
+
+    def enqueue(self) -> None:
+        close_seam(self._y, self._m, self._low)
+
+
+class DetailBinding(Binding):
+    """``detail`` in numpy."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    def enqueue(self) -> None:
+        image, visible, low, weights, order = (
+            self._inputs[name].host for name in ("image", "visible", "low", "weights", "order")
+        )
+        detail, inside = (self._outputs[name].host for name in ("detail", "inside"))
+        take_detail(image, visible, low[0], weights, order, detail[0], inside[0, 0])
+
+
+class CompositeBinding(Binding):
+    """``composite`` and ``add_detail`` in numpy: only the pixels of the hole are computed."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    def enqueue(self) -> None:
+        low, weights, image, hole, order, keep = (
+            self._inputs[name].host for name in ("low", "weights", "image", "hole", "order", "keep")
+        )
+        mixed = self._inputs["mixed"].host[0] if "mixed" in self._inputs else None
+        put_into_hole(low[0], weights, mixed, image, hole, order, keep, self._outputs["filled"].host)
+
+
 class HostEvent(Event):
     """The monotonic clock."""
 
@@ -119,10 +159,8 @@ class HostBackend(Backend):
         ins, outs = host_buffers(inputs, self.name), host_buffers(outputs, self.name)
         if graph == "search":
             return SearchBinding(self.bundle.search, ins, outs)
-        if graph == "refine":
-            return RefineBinding(ins, outs)
-        if graph == "replace":
-            return ReplaceBinding(ins, outs)
+        if graph in IN_NUMPY:
+            return BINDINGS[graph](ins, outs)
         return self._bind(graph, ins, outs)
 
     @abstractmethod
@@ -134,6 +172,16 @@ class HostBackend(Backend):
 
     def wait(self) -> None:
         pass
+
+
+BINDINGS: dict[str, Callable[[Mapping[str, HostBuffer], Mapping[str, HostBuffer]], Binding]] = {
+    "seam": SeamBinding,
+    "refine": RefineBinding,
+    "replace": ReplaceBinding,
+    "detail": DetailBinding,
+    "add_detail": CompositeBinding,
+    "composite": CompositeBinding,
+}
 
 
 def host_buffers(buffers: Mapping[str, Buffer], backend: str) -> dict[str, HostBuffer]:

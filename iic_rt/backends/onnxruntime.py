@@ -23,8 +23,8 @@ def _import() -> Any:
     return onnxruntime
 
 
-# They see a whole region, however large, in floats: an arena would keep all of that.
-WHOLE_REGION = frozenset({"prepare", "composite"})
+# It sees a whole region, however large, in floats: an arena would keep all of that.
+WHOLE_REGION = frozenset({"prepare"})
 
 
 @functools.cache  # of the process; it can be registered once

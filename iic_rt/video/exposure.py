@@ -13,7 +13,7 @@ __all__ = ["Exposure", "fit_exposure"]
 Floats = NDArray[np.floating[Any]]
 
 FEWEST = 50  # pixels that anything is said from
-MOST = 20_000
+MOST = 8_000
 OUTLIER = 3.0  # times the typical deviation: what moved, not what became brighter
 LEAST_CONTRAST = 10.0  # grey levels of standard deviation below which a gain cannot be told from an offset
 LEAST_GAIN = 0.02  # by which a gain must differ from 1; a smaller one would be noise

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from iic_rt.errors import IICError, InputError, OutputError, TrackLost
 from iic_rt.video.flicker import Flicker
@@ -15,7 +19,6 @@ from iic_rt.video.frame_masks import FrameMasks
 from iic_rt.video.frames import VideoFrame, VideoStats
 from iic_rt.video.measures import Percentiles, Stages
 from iic_rt.video.picture_writer import Writer
-from iic_rt.video.preview import Preview
 from iic_rt.video.reader import Reader, Stamp
 from iic_rt.video.stream import VideoInpainter
 
@@ -104,10 +107,11 @@ def run_job(
     video: VideoInpainter,
     writer: Writer,
     *,
+    steering: Mapping[str, FrameMasks] = MappingProxyType({}),
     live: bool = False,
     paced: bool = False,
     flicker: Flicker | None = None,
-    preview: Preview | None = None,
+    preview: Shown | None = None,
     stop: threading.Event | None = None,
     shown: Callable[[Report], None] | None = None,
 ) -> Report:
@@ -119,6 +123,7 @@ def run_job(
     Args:
         reader, masks, writer: opened; they stay open.
         video: a new stream, which is closed at the end.
+        steering: the masks to ``"avoid"`` and to ``"prefer"``, where there are any; they stay open.
         live: the source has no end of its own, and is complete when it is stopped.
         paced: give frames out in their own time, for outputs that lose what comes too fast.
         flicker: takes every frame's measure.
@@ -130,14 +135,14 @@ def run_job(
         What became of it; errors of the source, the masks and the output are in it.
     """
     stop = stop or threading.Event()
-    run = _Run(reader, masks, Report(video.stats, resumed=writer.resumed, flicker=flicker))
+    run = _Run(reader, masks, steering, Report(video.stats, resumed=writer.resumed, flicker=flicker))
     report = run.report
     failure: IICError | None = None
     began = time.perf_counter()
     try:
         frames = run.skipped(reader.frames(), writer)
         if frames is not None:
-            video.feed(run.timed(frames, began if paced else None, stop), run.mask)
+            video.feed(run.timed(frames, began if paced else None, stop), run.mask, **run.steering())
             began = time.perf_counter()
             for frame in _until_stopped(video, reader, stop):
                 written = time.perf_counter()
@@ -153,7 +158,8 @@ def run_job(
                     shown(report)
         writer.pass_on(reader.take_packets())
         if not stop.is_set():
-            masks.finish(reader.stamp.index + 1)
+            for each in (masks, *steering.values()):
+                each.finish(reader.stamp.index + 1)
     except IICError as error:
         failure = error
     finally:
@@ -191,11 +197,18 @@ def _until_stopped(video: VideoInpainter, reader: Reader, stop: threading.Event)
         yield frame
 
 
+class Shown(Protocol):
+    """Where filled frames can be looked at."""
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Takes the newest, which is not changed afterwards."""
+
+
 class _Run:
     """The reading side, and what is counted of the other."""
 
-    def __init__(self, reader: Reader, masks: FrameMasks, report: Report) -> None:
-        self._reader, self._masks, self.report = reader, masks, report
+    def __init__(self, reader: Reader, masks: FrameMasks, steering: Mapping[str, FrameMasks], report: Report) -> None:
+        self._reader, self._masks, self._steering, self.report = reader, masks, steering, report
         self._fatal: IICError | None = None
 
     def skipped(self, frames: Iterator[tuple[Any, Stamp]], writer: Writer) -> Iterator[tuple[Any, Stamp]] | None:
@@ -217,7 +230,8 @@ class _Run:
                 return _with(image, stamp, frames)
             before = stamp.time
             if image is not None:
-                self._masks.mask(image, stamp.index, float(stamp.time))
+                for masks in (self._masks, *self._steering.values()):
+                    masks.mask(image, stamp.index, float(stamp.time))
             writer.pass_on(self._reader.take_packets())
         return None
 
@@ -252,6 +266,14 @@ class _Run:
             self.report.whole += 1
             raise InputError("the mask covers the whole frame, so there is nothing to fill it from")
         return mask
+
+    def steering(self) -> dict[str, Callable[[Any, int], Any]]:
+        """Masks of the frame that was read last, by what they are for."""
+
+        def of(masks: FrameMasks) -> Callable[[Any, int], Any]:
+            return lambda frame, _number: masks.mask(frame, self._reader.stamp.index, float(self._reader.stamp.time))
+
+        return {name: of(masks) for name, masks in self._steering.items()}
 
     def count(self, frame: VideoFrame) -> None:
         report = self.report

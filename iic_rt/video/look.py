@@ -38,37 +38,48 @@ class Look:
         image: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]. It is read until the frame's turn is over.
         mask: as for :meth:`iic_rt.Inpainter.inpaint`; None: nothing is to be removed.
         options: of the frame; they say how to read the mask and how far to grow it.
+        avoid, prefer: as for :meth:`iic_rt.Inpainter.inpaint`.
 
     Attributes:
         colours: uint8 [H, W] or [H, W, 3], without alpha.
         hole: uint8 [H, W] in {0, 1}, grown; None where nothing is to be removed.
-        clear: uint8 [H, W] in {0, 1}, pixels that are neither in the hole nor within the guard around it.
-        zone: uint8 [H, W] in {0, 1}, the rest; None where all is clear.
+        clear: uint8 [H, W] in {0, 1}, pixels that are neither in the hole nor within the guard around it, nor avoided.
+        avoided: uint8 [H, W] in {0, 1}, known pixels that nothing may be taken from; None for none.
+        preferred: uint8 [H, W] in {0, 1}, known pixels that alone may be copied; None for all.
+        zone: uint8 [H, W] in {0, 1}, what is not clear; None where all is.
         warnings: what is odd about the mask.
 
     Raises:
-        InputError: the mask cannot be used.
+        InputError: the masks cannot be used.
     """
 
-    def __init__(self, image: Pixels, mask: Any, options: InpaintOptions) -> None:
+    def __init__(
+        self, image: Pixels, mask: Any, options: InpaintOptions, *, avoid: Any = None, prefer: Any = None
+    ) -> None:
         self.image: Pixels | None = image
         self.mask, self.options = mask, options
         self.warnings: tuple[InpaintWarning, ...] = ()
-        hole = None
+        nothing = np.zeros(image.shape[:2], np.uint8)
+        masks, warnings = read_masks(
+            nothing if mask is None else mask,
+            avoid,
+            prefer,
+            shape=image.shape,
+            mask_hole="white" if mask is None else options.mask_hole,
+            grow=options.grow,
+        )
         if mask is not None:
-            masks, self.warnings = read_masks(
-                mask, None, None, shape=image.shape, mask_hole=options.mask_hole, grow=options.grow
-            )
-            hole = masks.hole if cv2.countNonZero(masks.hole) else None
-        self.hole: Pixels | None = hole
+            self.warnings = warnings
+        self.hole: Pixels | None = masks.hole if cv2.countNonZero(masks.hole) else None
+        self.avoided: Pixels | None = None if masks.visible is None else 1 - masks.visible - masks.hole
+        self.preferred: Pixels | None = masks.copyable
         self.colours = colours_of(image)
-        self.zone: Pixels | None = None
-        if hole is None:
-            self.clear: Pixels = np.ones(image.shape[:2], np.uint8)
-        else:
+        self.zone: Pixels | None = self.avoided
+        if self.hole is not None:
             side = 2 * guard_of(image.shape) + 1
-            self.zone = np.asarray(cv2.dilate(hole, np.ones((side, side), np.uint8)), np.uint8)
-            self.clear = 1 - self.zone
+            around = np.asarray(cv2.dilate(self.hole, np.ones((side, side), np.uint8)), np.uint8)
+            self.zone = around if self.avoided is None else around | self.avoided
+        self.clear: Pixels = 1 - (nothing if self.zone is None else self.zone)
 
     def without_hole(self, values: Floats) -> Look:
         """What may be kept when the frame is gone: nothing of what the hole hid.
@@ -105,11 +116,10 @@ class Look:
         clear = _shrunk(self.clear, self._scale, cv2.INTER_NEAREST)
         found = []
         for part in self.parts:
-            window = np.zeros_like(clear)
             near = part.box.grown(max(24, part.box.longest // 2), *self.clear.shape)
-            rows, columns = (slice(int(s.start * self._scale), int(s.stop * self._scale) + 1) for s in near.slices)
-            window[rows, columns] = clear[rows, columns]
-            found.append(_corners(self._grey, window, MOST_POINTS // 2))
+            window = tuple(slice(int(s.start * self._scale), int(s.stop * self._scale) + 1) for s in near.slices)
+            corners = _corners(self._grey[window], clear[window], MOST_POINTS // 2)
+            found.append(corners + np.array([window[1].start, window[0].start], np.float32))
         found.append(_corners(self._grey, clear, MOST_POINTS))
         return np.concatenate(found)
 

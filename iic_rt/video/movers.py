@@ -45,14 +45,14 @@ def own_motion(values: Floats, before: Floats, back: Floats) -> Floats:
         return np.zeros((*now.shape, 2), np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(now, was, NO_GUESS)
     # Where nothing changed that can be seen, as in noise on an even wall, the flow means nothing.
-    change = np.abs(cv2.blur(now.astype(np.float32), (5, 5)) - cv2.blur(was.astype(np.float32), (5, 5)))
-    flow[change < LEAST_CHANGE] = 0
-    return np.asarray(flow / scale, np.float32)
+    change = cv2.absdiff(*(cv2.boxFilter(grey, cv2.CV_32F, (5, 5)) for grey in (now, was)))
+    seen = np.asarray(change >= LEAST_CHANGE, np.uint8)
+    return np.asarray(cv2.copyTo(flow, seen) * np.float32(1 / scale), np.float32)
 
 
 def movers_far(flow: Floats, clear: Pixels) -> Pixels:
     """What moves by itself anywhere in a frame, uint8 [H, W] in {0, 1}; ``clear`` are the pixels asked for."""
-    found = _grown(np.asarray(np.abs(flow).max(2) > FAR_MOTION, np.uint8))
+    found = _grown(_beyond(flow, FAR_MOTION))
     return clear & np.asarray(cv2.resize(found, clear.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
@@ -78,11 +78,16 @@ def movers_near(
     places = np.stack((x, y), 2)
     came_from = cv2.perspectiveTransform((places + moved).reshape(1, -1, 2), back)
     expected = cv2.perspectiveTransform(places.reshape(1, -1, 2), own_back)
-    apart = np.abs(came_from - expected).max(2).reshape(x.shape) > OWN_MOTION
-    change = np.abs(cv2.blur(before, (5, 5)) - cv2.blur(look.colours[window.slices], (5, 5)).astype(np.float32))
-    change = change if change.ndim == 2 else change.max(2)
-    found = np.asarray((apart | (change > OWN_CHANGE)) & ~unknown, np.uint8)
-    return _grown(found)
+    apart = _beyond((came_from - expected).reshape(*x.shape, 2), OWN_MOTION)
+    change = cv2.blur(before, (5, 5)) - cv2.blur(look.colours[window.slices], (5, 5))
+    return _grown((apart | _beyond(change, OWN_CHANGE)) & ~unknown)
+
+
+def _beyond(values: Floats, most: float) -> Pixels:
+    """Where one of the channels is larger than ``most``, or smaller than ``-most``: uint8 [h, w] in {0, 1}."""
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    inside = cv2.inRange(values, np.full(channels, -most), np.full(channels, most))
+    return np.asarray(inside == 0, np.uint8)
 
 
 def _grown(found: Pixels) -> Pixels:

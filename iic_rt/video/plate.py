@@ -138,9 +138,10 @@ class Plate:
         self._values = look.colours.astype(np.float32)
         self._kind = np.where(look.clear > 0, np.uint8(CLEAR), np.uint8(NEAR))
         self._trust = np.where(look.clear > 0, np.float32(1), np.float32(NEAR_TRUST))
-        if look.hole is not None:
-            hidden = look.hole > 0
-            self._values[hidden], self._kind[hidden], self._trust[hidden] = 0, NOTHING, 0
+        for mask in (look.hole, look.avoided):
+            if mask is not None:
+                hidden = mask > 0
+                self._values[hidden], self._kind[hidden], self._trust[hidden] = 0, NOTHING, 0
         self._movers = np.zeros_like(self._kind)
         self._is_blind = True
         self._age = 0
@@ -195,6 +196,8 @@ class Plate:
                 & (self._movers[slices] == 0)
                 & ((self._kind[slices] < CLEAR) | self._faint(slices))
             )
+            if look.avoided is not None:
+                near &= look.avoided[slices] == 0
             self._values[slices][near] = look.colours[slices][near]
             self._kind[slices][near] = NEAR
             self._trust[slices][near] = NEAR_TRUST
@@ -347,5 +350,5 @@ def _warp(array: NDArray[Any], matrix: Floats, window: Box, how: int) -> NDArray
 
 def _fit_in(before: NDArray[Any], both: NDArray[Any], after: Pixels) -> Exposure | None:
     """From the pixels that both show: bool or uint8 [h, w]."""
-    chosen = both > 0
-    return fit_exposure(*(np.reshape(a[chosen], (np.count_nonzero(chosen), -1)) for a in (before, after)))
+    chosen = np.flatnonzero(both)
+    return fit_exposure(*(np.reshape(a, (both.size, -1))[chosen] for a in (before, after)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from iic_rt.errors import InputError
 from iic_rt.options import InpaintOptions
@@ -18,6 +19,7 @@ from iic_rt.video.plate import Plate
 
 __all__ = ["Fill", "Memory"]
 
+Pixels = NDArray[np.uint8]
 Fill = Callable[[Any, Any, Any, InpaintOptions], InpaintResult]
 
 
@@ -32,21 +34,24 @@ class Memory:
         self.lookahead = lookahead
         self._plate = Plate()
 
-    def look(self, image: Any, mask: Any, options: InpaintOptions) -> Look | None:
+    def look(
+        self, image: Any, mask: Any, options: InpaintOptions, *, avoid: Any = None, prefer: Any = None
+    ) -> Look | None:
         """What is to be remembered of a frame.
 
         Args:
             image: uint8 array on the host.
             mask: as for :meth:`iic_rt.Inpainter.inpaint`; None: nothing is to be removed.
             options: of the frame.
+            avoid, prefer: as for :meth:`iic_rt.Inpainter.inpaint`.
 
         Returns:
-            None where the frame is on a device or its mask cannot be used, of which the inpainter says more.
+            None where the frame is on a device or its masks cannot be used, of which the inpainter says more.
         """
         if not isinstance(image, np.ndarray):
             return None
         try:
-            return Look(image, mask, options)
+            return Look(image, mask, options, avoid=avoid, prefer=prefer)
         except InputError:
             return None
 
@@ -81,9 +86,7 @@ class Memory:
         else:
             self._plate.put_into(look, image, grain=False)
             asked = tuple(dict.fromkeys((*options.outputs, "confidence")))
-            result = fill(
-                image, left, self._plate.movers(look), replace(options, grow=0, mask_hole="white", outputs=asked)
-            )
+            result = fill(image, left, self._avoided(look), replace(options, grow=0, mask_hole="white", outputs=asked))
             self._plate.keep(look, result.image, left, result.confidence)
             self._plate.put_into(look, result.image)
         wants = options.outputs
@@ -103,3 +106,12 @@ class Memory:
             timings=replace(result.timings, total_ms=(time.perf_counter() - started) * 1e3),
         )
         return result, 1 - count / total
+
+    def _avoided(self, look: Look) -> Pixels | None:
+        """What nothing may be taken from: what is to be avoided, and what moves by itself, where that leaves enough."""
+        movers = self._plate.movers(look)
+        if movers is not None and look.preferred is not None and not (look.preferred > movers).any():
+            movers = None
+        if movers is None or look.avoided is None:
+            return look.avoided if movers is None else movers
+        return look.avoided | movers

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from iic_rt.pipeline.image import is_on_device
 from iic_rt.result import InpaintResult
 from iic_rt.video.frames import Settings, Status, Substitute, VideoFrame, VideoStats, blank_image, frame_shape
 from iic_rt.video.slots import Entry, Spares
+from iic_rt.video.source import MaskedFrame
 from iic_rt.video.tally import Reason, Tally
 
 __all__ = ["Ring"]
@@ -53,8 +54,9 @@ class Ring:
 
     # The producer
 
-    def put(self, frame: Any, mask: Any, pts: Any, timeout: float | None, error: BaseException | None = None) -> int:
-        """Takes a frame, or with ``error`` one that cannot be filled; its index."""
+    def put(self, given: MaskedFrame, timeout: float | None = None) -> int:
+        """Takes a frame, or with an error one that cannot be filled; its index."""
+        frame, error = given.frame, given.error
         shape: tuple[int, ...] | None
         try:
             shape = frame_shape(frame)
@@ -67,10 +69,11 @@ class Ring:
         with self._lock:
             self._reserve(timeout)
         try:
-            image, own_mask = self._copy(self._images, frame), self._copy(self._masks, mask)
+            image = self._copy(self._images, frame)
+            masks = [self._copy(self._masks, mask) for mask in (given.mask, given.avoid, given.prefer)]
             with self._lock:
                 self._check_open()
-                entry = self._new_entry(image, own_mask, shape, pts, error)
+                entry = self._new_entry(image, masks, shape, given.pts, error)
                 self._shape = shape
                 self._publish(entry)
         except BaseException:
@@ -87,12 +90,15 @@ class Ring:
         np.copyto(own, array)  # outside the lock, since it takes long
         return own
 
-    def _new_entry(self, image: Any, mask: Any, shape: tuple[int, ...], pts: Any, error: BaseException | None) -> Entry:
+    def _new_entry(
+        self, image: Any, masks: Sequence[Any], shape: tuple[int, ...], pts: Any, error: BaseException | None
+    ) -> Entry:
         now, limit_ms = self._clock(), self.settings.deadline_ms
         deadline = None if limit_ms is None else now + limit_ms / 1e3
-        entry = Entry(self._tally.put, pts, shape, image, mask, now, deadline, error=error)
+        mask, avoid, prefer = masks
+        entry = Entry(self._tally.put, pts, shape, image, mask, avoid, prefer, now, deadline, error=error)
         self._tally.put += 1
-        entry.untouched = mask is None and error is None
+        entry.untouched = entry.mask is None and error is None
         if self.remembers is None:
             self.remembers = self.settings.memory and not is_on_device(image)
         if error is not None or (entry.untouched and not self.remembers):  # the memory looks at what is untouched too
@@ -193,8 +199,7 @@ class Ring:
 
     def _finish(self, entry: Entry) -> None:
         entry.state, entry.done_at = "done", self._clock()
-        self._masks.give_back(entry.mask)
-        entry.mask = None
+        self._free_masks(entry)
         if entry.result is not None:
             self._images.give_back(entry.image)
             entry.image = None
@@ -353,9 +358,14 @@ class Ring:
     def _release(self, entry: Entry) -> None:
         """The entry's arrays are free, and so is its slot."""
         self._images.give_back(entry.image)
-        self._masks.give_back(entry.mask)
-        entry.image = entry.mask = None
+        entry.image = None
+        self._free_masks(entry)
         self._free()
+
+    def _free_masks(self, entry: Entry) -> None:
+        for mask in (entry.mask, entry.avoid, entry.prefer):
+            self._masks.give_back(mask)
+        entry.mask = entry.avoid = entry.prefer = None
 
     def _free(self) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ class Entry:
 
     Attributes:
         image: the stream's copy, or the caller's array on the device; None where it is not needed any more.
-        mask: the same.
+        mask, avoid, prefer: the same.
         put_at: by the stream's clock, in seconds, as are the other times.
         state: ``"waiting"``, ``"working"``, ``"done"``, or ``"dropped"``: it has no slot and gets a substitute.
         untouched: there is nothing to remove.
@@ -32,6 +32,8 @@ class Entry:
     shape: tuple[int, ...]
     image: Any
     mask: Any
+    avoid: Any
+    prefer: Any
     put_at: float
     deadline: float | None
     state: Literal["waiting", "working", "done", "dropped"] = "waiting"

@@ -13,7 +13,7 @@ from iic_rt.errors import InputError
 from iic_rt.options import InpaintOptions
 from iic_rt.video.frames import Blank, DroppedAs, FailedAs, LateAs, Policy, Settings, VideoFrame, VideoStats
 from iic_rt.video.ring import Ring
-from iic_rt.video.source import with_masks
+from iic_rt.video.source import MaskedFrame, with_masks
 from iic_rt.video.worker import Fills, fill_stream, read_frames
 
 __all__ = ["VideoInpainter"]
@@ -100,7 +100,16 @@ class VideoInpainter:
         # The threads hold the ring and not this object, so that they end when nobody has it any more.
         weakref.finalize(self, self._ring.stop)
 
-    def put(self, frame: Any, mask: Any, pts: Any = None, *, timeout: float | None = None) -> int:
+    def put(
+        self,
+        frame: Any,
+        mask: Any,
+        pts: Any = None,
+        *,
+        avoid: Any = None,
+        prefer: Any = None,
+        timeout: float | None = None,
+    ) -> int:
         """Takes a frame; under ``"block"`` as soon as there is a slot for it.
 
         Args:
@@ -109,6 +118,8 @@ class VideoInpainter:
                 passes as it is*. Where the mask is not known, call :meth:`put_failed`. A mask that cannot be used makes
                 the frame fail.
             pts: comes out with the frame, whatever it is.
+            avoid, prefer: masks of what not to fill from, and of what to copy from alone, as for
+                :meth:`iic_rt.Inpainter.inpaint`. The memory takes nothing of what is avoided for background.
             timeout: seconds to wait for a slot; None for as long as it takes.
 
         Returns:
@@ -119,7 +130,7 @@ class VideoInpainter:
             TimeoutError: no slot was free in time; the frame was not taken.
             VideoError: the stream was ended or closed, or its worker ended; the message says why.
         """
-        index = self._ring.put(frame, mask, pts, timeout)
+        index = self._ring.put(MaskedFrame(frame, pts, mask, avoid, prefer), timeout)
         self._start()
         return index
 
@@ -131,28 +142,29 @@ class VideoInpainter:
             error: what failed.
             pts, timeout: as for :meth:`put`, and so are the result and what is raised.
         """
-        index = self._ring.put(frame, None, pts, timeout, error)
+        index = self._ring.put(MaskedFrame(frame, pts, error=error), timeout)
         self._start()
         return index
 
-    def feed(self, source: Iterable[Any], masks: Any) -> VideoInpainter:
+    def feed(self, source: Iterable[Any], masks: Any, *, avoid: Any = None, prefer: Any = None) -> VideoInpainter:
         """Puts the frames of a source from a thread of its own, then calls :meth:`end`; once in a stream's life.
 
         Args:
             source: frames, or pairs (frame, pts). A tuple of two is a pair.
             masks: one array for all; an iterable with one for each; or a function of a frame and its index, called in
                 the reading thread. Where it raises, that frame fails.
+            avoid, prefer: the same, or None; for what, see :meth:`put`.
 
         Returns:
             The stream itself, to be looped over. An error of the source, or a number of masks that differs from the
             number of frames, is raised behind the last frame. What is no image fails, other than at the beginning.
 
         Raises:
-            InputError: ``masks`` is none of these, or the stream is fed already.
+            InputError: one of the masks is none of these, or the stream is fed already.
         """
         if self._reader is not None:
             raise InputError("the stream has a source already; open a new one for another source")
-        frames = with_masks(source, masks)
+        frames = with_masks(source, masks, avoid=avoid, prefer=prefer)
         self._start()
         self._reader = threading.Thread(
             target=read_frames, args=(self._ring, frames), name="iic-rt video reader", daemon=True

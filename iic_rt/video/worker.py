@@ -38,7 +38,7 @@ class Fills(Protocol):
     options: InpaintOptions
 
     def submit(
-        self, image: Any, mask: Any, *, avoid: Any = None, options: InpaintOptions | None = None
+        self, image: Any, mask: Any, *, avoid: Any = None, prefer: Any = None, options: InpaintOptions | None = None
     ) -> Submitted: ...
 
     def collect(self, ticket: Any) -> InpaintResult: ...
@@ -55,7 +55,10 @@ def fill_frames(ring: Ring, inpainter: Fills, options: InpaintOptions | None) ->
                 entry, left_ms = taken
                 try:
                     ticket = inpainter.submit(
-                        entry.image, entry.mask, options=_within(options or inpainter.options, left_ms)
+                        entry.image,
+                        entry.mask,
+                        **_steering(entry.avoid, entry.prefer),
+                        options=_within(options or inpainter.options, left_ms),
                     )
                 except Exception as error:  # it is this frame's alone
                     ring.finish(entry, error=error)
@@ -94,7 +97,10 @@ def fill_remembering(ring: Ring, inpainter: Fills, options: InpaintOptions | Non
                 has_more = taken is not None
                 if taken is not None:
                     entry = taken[0]
-                    ahead.append((entry, memory.look(entry.image, entry.mask, options or inpainter.options)))
+                    look = memory.look(
+                        entry.image, entry.mask, options or inpainter.options, avoid=entry.avoid, prefer=entry.prefer
+                    )
+                    ahead.append((entry, look))
             if not ahead:
                 return
             entry, look = ahead.popleft()
@@ -126,14 +132,18 @@ def _remember(
     """The result of a frame, None where there is nothing to remove; and the share of the hole that was known."""
 
     def fill(image: Any, mask: Any, avoid: Any, options: InpaintOptions) -> InpaintResult:
-        more = {} if avoid is None else {"avoid": avoid}
-        return inpainter.collect(inpainter.submit(image, mask, **more, options=options))
+        return inpainter.collect(inpainter.submit(image, mask, **_steering(avoid, entry.prefer), options=options))
 
     if look is not None and look.hole is not None:
         return memory.fill(look, later, fill, options)
     if look is not None:
         memory.see(look)
-    return (None if entry.untouched else fill(entry.image, entry.mask, None, options)), 0.0
+    return (None if entry.untouched else fill(entry.image, entry.mask, entry.avoid, options)), 0.0
+
+
+def _steering(avoid: Any, prefer: Any) -> dict[str, Any]:
+    """The arguments of what is given, so that a simple inpainter need not know the others."""
+    return {name: mask for name, mask in (("avoid", avoid), ("prefer", prefer)) if mask is not None}
 
 
 def _collect(ring: Ring, inpainter: Fills, entry: Entry, ticket: Submitted) -> None:
@@ -160,12 +170,12 @@ def _within(options: InpaintOptions, left_ms: float | None) -> InpaintOptions:
 def read_frames(ring: Ring, frames: Iterator[MaskedFrame]) -> None:
     """Puts a source's frames into the ring until it ends or the ring takes no more."""
     try:
-        for frame, pts, mask, error in frames:
+        for given in frames:
             try:
                 try:
-                    ring.put(frame, mask, pts, None, error)
+                    ring.put(given)
                 except InputError as refused:  # no image: it fails, and the stream goes on
-                    ring.put(None, None, pts, None, refused)
+                    ring.put(MaskedFrame(None, given.pts, error=refused))
             except VideoError:
                 return
     except BaseException as error:

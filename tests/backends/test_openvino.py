@@ -130,7 +130,7 @@ def test_a_cpu_without_bf16_says_what_it_has(monkeypatch: pytest.MonkeyPatch) ->
         open_backend("openvino", load_bundle("edge"), precision="int4")
 
 
-@pytest.mark.parametrize("graph", ["step", "detail"])
+@pytest.mark.parametrize("graph", ["step", "similarity"])
 def test_a_graph_it_cannot_read_is_named(tmp_path: Path, graph: str) -> None:
     bundle = load_bundle("edge")
     (tmp_path / "broken.onnx").write_bytes(b"no graph")

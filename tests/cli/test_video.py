@@ -72,6 +72,17 @@ def test_kinds_of_masks(clip: Path, tmp_path: Path, mask: str) -> None:
     assert len(content(tmp_path / "o.mp4").seconds) == 12
 
 
+def test_what_to_avoid_and_to_prefer(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill = GreyFill()
+    monkeypatch.setattr(video, "Inpainter", lambda **settings: fill)
+    (tmp_path / "a.json").write_text(json.dumps({"frames": [{"t": 0, "boxes": [[0, 0, 9, 9]]}]}))
+    cv2.imwrite(str(tmp_path / "p.png"), cv2.flip(MASK * np.uint8(255), 1))
+    steering = ["--avoid", str(tmp_path / "a.json"), "--prefer", str(tmp_path / "p.png")]
+    assert run(tmp_path, "--no-memory", *steering) == 0
+    assert [set(given) for given in fill.steering] == [{"avoid", "prefer"}] * 12
+    assert fill.steering[0]["avoid"].sum() == 81 * 255
+
+
 def test_while_motion_is_learned_nothing_is_shown(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,7 +176,7 @@ def test_the_command_writes_log_samples_plot_and_weights(
     assert (out / "best.safetensors").stat().st_size < 8e6
     trained = load_file(out / "best.safetensors")["confidence_decoder.to_logit.conv.bias"]
     torch.testing.assert_close(shipped, trained.float() + facts["confidence_offset"], rtol=0, atol=2e-3)
-    assert plot(["--run", str(out), "--out", str(tmp_path / "log.png")]) == 0
+    assert plot([str(out / "log.jsonl"), "--out", str(tmp_path / "log.png")]) == 0
     assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")
 
 

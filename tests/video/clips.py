@@ -130,9 +130,11 @@ class GreyFill:
     seconds: float = 0.0
     options: InpaintOptions = field(default_factory=InpaintOptions)
     backend_name: str = "grey"
+    steering: list[dict[str, Pixels]] = field(default_factory=list)
 
-    def submit(self, image: Pixels, mask: Pixels, *, options: InpaintOptions | None = None) -> Any:
+    def submit(self, image: Pixels, mask: Pixels, *, options: InpaintOptions | None = None, **steering: Pixels) -> Any:
         time.sleep(self.seconds)
+        self.steering.append({name: given.copy() for name, given in steering.items()})
         if mask.all():
             raise InputError("the mask marks everything")
         return Filled(image.copy(), (mask > 0).astype(np.uint8))

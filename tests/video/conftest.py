@@ -85,11 +85,15 @@ class FakeInpainter:
     calls: list[tuple[str, int]] = field(default_factory=list)
     budgets: list[float | None] = field(default_factory=list)
     addresses: set[int] = field(default_factory=set)
+    steering: list[dict[str, np.ndarray]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     allowed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def submit(self, image: np.ndarray, mask: np.ndarray, *, options: InpaintOptions | None = None) -> FakeTicket:
+    def submit(
+        self, image: np.ndarray, mask: np.ndarray, *, options: InpaintOptions | None = None, **steering: np.ndarray
+    ) -> FakeTicket:
         options = options or self.options
+        self.steering.append({name: given.copy() for name, given in steering.items()})
         self.budgets.append(options.budget_ms)
         self.addresses.add(image.__array_interface__["data"][0])
         ticket = FakeTicket(image.copy(), mask.copy(), options, not self.ahead)

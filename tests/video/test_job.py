@@ -48,6 +48,18 @@ def test_every_frame_is_filled_written_and_counted() -> None:
     assert document["flicker"]["hole"] < document["flicker"]["ring"]
 
 
+def test_what_to_avoid_goes_along_and_is_counted_too() -> None:
+    with open_masks(np.stack([MASK, 0 * MASK] * 5)) as avoid:
+        fill = GreyFill()
+        report, _ = run(fill=fill, steering={"avoid": avoid})
+    assert report.complete
+    assert [set(given) for given in fill.steering] == [{"avoid"}, set()] * 5
+    with open_masks(np.stack([MASK] * 12)) as avoid:
+        report, _ = run(steering={"avoid": avoid})
+    assert "12" in report.error
+    assert "10" in report.error
+
+
 def test_with_the_real_thing(inpainter: Inpainter) -> None:
     report, writer = run(fill=inpainter)
     assert report.stats.filled == 10

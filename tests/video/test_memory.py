@@ -246,6 +246,44 @@ def test_confidence_and_what_is_left() -> None:
     assert (result.iterations, result.regions) == (0, 0)
 
 
+def test_what_is_avoided_is_never_taken_for_background() -> None:
+    person, mask = mask_at(200), mask_at(160)
+    frames = [np.where(person[..., None] > 0, np.uint8(255), view()).astype(np.uint8)] * 2
+    given: list[Any] = []
+
+    class Noting(Filler):
+        def __call__(self, image: Pixels, mask: Pixels, avoid: Any, options: InpaintOptions) -> InpaintResult:
+            given.append(avoid)
+            return super().__call__(image, mask, avoid, options)
+
+    for avoid in (None, person):
+        memory, filler = Memory(), Noting()
+        looks = [
+            memory.look(frame, hole, OPTIONS, avoid=avoid)
+            for frame, hole in zip(frames, (mask, mask | person), strict=True)
+        ]
+        images = []
+        for look in looks:
+            assert look is not None
+            images.append(memory.fill(look, (), filler, OPTIONS)[0].image)
+        seen = (person > mask) & (images[1][..., 0] == 255)
+        # Seen as what stands there, or filled when the mask covers it.
+        assert seen.sum() > 500 if avoid is None else not seen.any()
+    assert given[0] is None
+    np.testing.assert_array_equal(given[1], person & ~mask)
+
+
+def test_what_is_avoided_keeps_the_background_seen_before() -> None:
+    person, mask = mask_at(220), mask_at(100)
+    hidden = np.where(person[..., None] > 0, np.uint8(255), view()).astype(np.uint8)
+    memory, filler = Memory(), Filler()
+    for frame, hole, avoid in ((view(), mask, None), (hidden, mask, person), (hidden, mask | person, None)):
+        look = memory.look(frame, hole, OPTIONS, avoid=avoid)
+        assert look is not None
+        result, _ = memory.fill(look, (), filler, OPTIONS)
+    assert error(result.image, view(), person) < 1
+
+
 # Through a stream
 
 

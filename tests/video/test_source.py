@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,9 +42,35 @@ def test_the_number_of_masks_is_checked(fake: FakeInpainter, count: int) -> None
         assert video.get() is None
 
 
+@pytest.mark.parametrize("memory", [False, True])
+def test_what_to_avoid_and_to_prefer_comes_with_every_frame(fake: FakeInpainter, memory: bool) -> None:
+    left, right = np.zeros_like(MASK), np.zeros_like(MASK)
+    hole = np.zeros_like(MASK)
+    left[:, :2], right[:, 4:], hole[:, 3] = 1, 1, 1
+    avoid = [left, None, left]
+    fake.options = replace(fake.options, grow=0)
+    with VideoInpainter(fake, memory=memory, slots=8) as video:
+        list(video.feed([frame_of(60 * n) for n in range(3)], hole, avoid=avoid, prefer=lambda _frame, _index: right))
+    assert len(fake.steering) == 3  # the frames differ by more than a cut
+    for given, avoided in zip(fake.steering, avoid, strict=True):
+        assert set(given) == {"prefer"} | ({"avoid"} if avoided is not None else set())
+        np.testing.assert_array_equal(given["prefer"], right)
+        if avoided is not None:
+            np.testing.assert_array_equal(given["avoid"], left)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_number_of_avoid_masks_is_checked(fake: FakeInpainter, count: int) -> None:
+    with VideoInpainter(fake) as video, pytest.raises(InputError, match="avoid masks"):
+        list(video.feed([frame_of(n) for n in range(3)], MASK, avoid=[0 * MASK] * count))
+
+
 def test_masks_of_no_kind_are_refused(fake: FakeInpainter) -> None:
-    with VideoInpainter(fake) as video, pytest.raises(InputError, match="masks is a NoneType; give one array"):
-        video.feed([frame_of(0)], None)
+    with VideoInpainter(fake) as video:
+        with pytest.raises(InputError, match="masks is a NoneType; give one array"):
+            video.feed([frame_of(0)], None)
+        with pytest.raises(InputError, match="prefer is a int; give one array"):
+            video.feed([frame_of(0)], MASK, prefer=3)
 
 
 def test_a_second_source_is_refused(fake: FakeInpainter) -> None:

@@ -87,7 +87,7 @@ def test_the_generator_has_the_settings_of_the_class() -> None:
     theirs = inspect.signature(VideoInpainter.__init__).parameters
     shared = set(theirs) - {"self", "inpainter", "clock"}
     assert {n: ours[n].default for n in shared} == {n: theirs[n].default for n in shared}
-    assert set(ours) - shared == {"self", "source", "masks"}
+    assert set(ours) - shared == set(inspect.signature(VideoInpainter.feed).parameters)
 
 
 # What is copied
@@ -121,7 +121,7 @@ def test_views_with_any_strides(fake: FakeInpainter) -> None:
 def test_memory_is_bounded_by_the_slots(fake: FakeInpainter) -> None:
     """10,000 frames of 768 bytes pass through as many buffers as there are slots."""
     frame, mask = frame_of(1, (16, 16, 3)), np.ones((16, 16), np.uint8)
-    fake.budgets = fake.calls = type("Forgets", (list,), {"append": lambda self, value: None})()
+    fake.budgets = fake.calls = fake.steering = type("Forgets", (list,), {"append": lambda self, value: None})()
     after_a_while = 0
     tracemalloc.start()
     try:

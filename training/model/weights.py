@@ -10,13 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.model.network import PRESETS, Generator
-from training.model.network1 import EDGE_1, Generator1
 from training.model.upsampler import GuidedUpsampler
 
 __all__ = ["WeightsError", "load_generator", "load_upsampler", "save_generator", "save_upsampler"]
 
 GENERATOR, UPSAMPLER = "iic-rt-generator-2", "iic-rt-upsampler-2"
-GENERATOR_1 = "iic-rt-generator-1"
 
 
 class WeightsError(Exception):
@@ -33,17 +31,13 @@ def save_upsampler(path: Path, upsampler: GuidedUpsampler, *, training: dict[str
     _save(path, upsampler, {"format": UPSAMPLER, **training})
 
 
-def load_generator(path: Path) -> tuple[Generator | Generator1, dict[str, str]]:
+def load_generator(path: Path) -> tuple[Generator, dict[str, str]]:
     """The generator (FP32, evaluation mode) and the header of a file that :func:`save_generator` wrote.
 
     Raises:
         WeightsError: the file cannot be used; the message says why.
     """
-    tensors, header = _load(path, GENERATOR, GENERATOR_1)
-    if header["format"] == GENERATOR_1:
-        first = Generator1(EDGE_1)
-        _fill(path, first, tensors, "the generator of format 1")
-        return first.eval(), header
+    tensors, header = _load(path, GENERATOR)
     if header.get("preset") not in PRESETS:
         raise WeightsError(f"{path} is for preset {header.get('preset')!r}; this version has {', '.join(PRESETS)}")
     generator = Generator(PRESETS[header["preset"]])
@@ -70,16 +64,16 @@ def _save(path: Path, network: nn.Module, header: dict[str, str]) -> None:
     os.replace(partial, path)  # a kill while writing leaves the file before it
 
 
-def _load(path: Path, *expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    if header.get("format") not in expected:
+    if header.get("format") != expected:
         raise WeightsError(
-            f"{path} has format {header.get('format')!r}, expected {expected[0]!r}; "
+            f"{path} has format {header.get('format')!r}, expected {expected!r}; "
             "write it with `python -m training.release` from the folder of a run"
         )
     return tensors, header
