@@ -55,7 +55,7 @@ def site(inpainter: Inpainter) -> Iterator[StandIn]:
 
 @pytest.fixture
 def open_page(browser: Any, site: StandIn) -> Iterator[OpenPage]:
-    """Opens the page in a context of its own: ``open_page(path="", allowed=None, **context)``.
+    """Opens the page in a context of its own: ``open_page(path="", allowed=None, **context)``; a path or an address.
 
     ``allowed`` is a pattern of what the browser may log about requests that are meant to fail.
     """
@@ -76,8 +76,8 @@ def open_page(browser: Any, site: StandIn) -> Iterator[OpenPage]:
 
             page.on("console", note)
             page.on("pageerror", lambda error: problems.append(f"{error}\n{error.stack}"))
-            page.goto(site.url + path)
-            if not path.startswith("live"):
+            page.goto(path if path.startswith("http:") else site.url + path)
+            if not path.endswith("live"):
                 page.wait_for_selector("body[data-ready]", state="attached")
             return page
 

@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { canRedo, canUndo, clear, isMarked, KINDS, onMarks, redo, undo } from "./marks.js";
 import { put } from "./words.js";
 
-const CHOICES = { iterations: [1, 2, 3, 4, 6, 8, 12, 20], grow: ["auto", 0, 2, 4, 8, 16, 32, 64] };
+const CHOICES = { iterations: [1, 2, 3, 4, 6, 8, 12, 16], grow: ["auto", 0, 2, 4, 8, 16, 32, 64] };
 const defaults = { iterations: 4, grow: "auto", iterationsB: 1, growB: "auto" };
 
 export const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
