@@ -22,6 +22,7 @@ logger = logging.getLogger("iic_rt.server")
 
 BODIES = 4  # as many of the largest allowed bodies may be in memory at once
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+POLLED = ("/healthz", "/readyz", "/metrics", "/live/stats")  # asked again and again, which is no news
 # A page sets its own; anything else shows nothing of its own accord.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -78,7 +79,8 @@ class Gate:
             self._metrics.count_request(route, status)
             method = scope["method"] if scope["method"] in METHODS else "other"
             client = scope.get("client") or ("-",)
-            logger.info("%s %s %s %d %.1f ms", client[0], method, route, status, seconds * 1e3)
+            level = logging.DEBUG if route in POLLED and status < 400 else logging.INFO
+            logger.log(level, "%s %s %s %d %.1f ms", client[0], method, route, status, seconds * 1e3)
 
     def _find_app(self, scope: Scope, headers: Headers) -> ASGIApp:
         """What answers: the application, or a refusal."""

@@ -79,10 +79,12 @@ def test_the_log_says_routes_and_nothing_of_a_client(
     client.post("/v1/remove?name=secret", files={"image": ("secret.png", files["image"]), "mask": files["mask"]})
     client.get("/secret?name=secret")
     client.get("/page/secret")
+    client.get("/healthz")
     lines = [record.getMessage() for record in caplog.records if record.name == "iic_rt.server"]
     assert re.fullmatch(r"testclient POST /v1/remove 200 \d+\.\d ms", lines[0])
     assert re.fullmatch(r"testclient GET none 404 \d+\.\d ms", lines[1])
     assert re.fullmatch(r"testclient GET /page/\{name\} 404 \d+\.\d ms", lines[2])
+    assert len(lines) == 3  # what is polled is not told
     assert "secret" not in caplog.text
 
 
