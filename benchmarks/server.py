@@ -326,6 +326,7 @@ def main(argv: list[str] | None = None, *, command: list[str] | None = None) -> 
         }
         with serving([*told, "--workers", "2"], command) as other:
             record["two_workers"] = measure_workers(server, other, arguments.clients, arguments.images)
+        print(f"{arguments.minutes:g} minutes of load", file=sys.stderr, flush=True)
         record["memory"] = measure_memory(server, arguments.clients, arguments.minutes)
     with serving(told, command) as server:
         record["end"] = measure_end(server, arguments.clients)
