@@ -71,19 +71,16 @@ def test_kiosk(open_page: OpenPage, site: StandIn, photo: Path, check: Check) ->
     site.info |= {"idle_seconds": 2}
     page = open_page("?kiosk")
     check(page)
+    page.click("#camera")
+    until(page, "document.querySelector('#video').videoWidth > 0")
+    check(page)
+    page.click("#cameraClose")
     open_image(page, photo)
     stroke(page, [(100, 90), (140, 90)])
     remove(page)
     check(page)
     page.wait_for_selector("#idleDialog[open]")
     check(page)
-
-
-def test_camera_dialog(page: Any, check: Check) -> None:
-    page.click("#camera")
-    until(page, "document.querySelector('#video').videoWidth > 0")
-    check(page)
-    page.click("#cameraClose")
 
 
 def test_phone(open_page: OpenPage, photo: Path, check: Check) -> None:

@@ -70,15 +70,19 @@ def test_kinds_tools_and_object_by_keyboard(page: Any, site: StandIn, photo: Pat
     assert marked(page) == 0
 
 
-def test_keys_on_buttons_do_one_thing(page: Any, photo: Path) -> None:
+def test_moving_with_keys_and_no_trap(page: Any, photo: Path) -> None:
+    view = "import('/page/stage.js').then(({ view }) => [view.scale, view.left])"
     open_image(page, photo)
+    scale, left = page.evaluate(view)
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(view) == [scale, left + 48]
+    page.keyboard.press("+")
+    assert page.evaluate(view)[0] == pytest.approx(1.25 * scale)
+    page.keyboard.press("0")
+    assert page.evaluate(view) == [scale, left]
     tab_to(page, "#undo")
-    page.keyboard.press("r")
+    page.keyboard.press("r")  # is for the stage and not for buttons
     assert page.is_hidden("#box")
-
-
-def test_no_keyboard_trap(page: Any, photo: Path) -> None:
-    open_image(page, photo)
     page.focus("#stage")
     seen = set()
     for _ in range(40):
@@ -98,15 +102,3 @@ def test_the_rectangle_stays_in_the_image_and_can_be_left(page: Any, photo: Path
     page.keyboard.press("Escape")
     assert page.is_hidden("#box")
     assert page.locator("[name=tool]:checked").input_value() == "brush"
-
-
-def test_arrows_move_and_plus_enlarges(page: Any, photo: Path) -> None:
-    view = "import('/page/stage.js').then(({ view }) => [view.scale, view.left])"
-    open_image(page, photo)
-    scale, left = page.evaluate(view)
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate(view) == [scale, left + 48]
-    page.keyboard.press("+")
-    assert page.evaluate(view)[0] == pytest.approx(1.25 * scale)
-    page.keyboard.press("0")
-    assert page.evaluate(view) == [scale, left]

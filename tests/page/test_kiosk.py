@@ -31,6 +31,11 @@ URL.revokeObjectURL = (made) => {
     revokeObjectURL.call(URL, made);
 };
 """
+PREVENTED = """(name) => {
+    const event = new Event(name, { bubbles: true, cancelable: true });
+    document.querySelector("h1").dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
 LARGE = {"viewport": {"width": 1280, "height": 800}}
 
 
@@ -72,66 +77,21 @@ def test_camera_snap_paint_done(open_page: OpenPage, site: StandIn, shoot: Any, 
     is_wiped(page)
 
 
-def test_no_camera(open_page: OpenPage) -> None:
-    page = open_page()
+def test_outside_the_kiosk(page: Any, photo: Path) -> None:
+    page.click("#full")
+    until(page, "document.fullscreenElement !== null")
+    page.click("#full")
+    until(page, "document.fullscreenElement === null")
     page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException(); }; }")
     page.click("#camera")
     page.wait_for_selector("#notice[data-kind=error]")
     assert "no camera" in message(page).inner_text()
-
-
-def test_targets_are_large_enough_outside_the_kiosk_too(page: Any, photo: Path) -> None:
     open_image(page, photo)
     page.click("summary:has-text('Options')")
     page.check("#compare")
     for target in page.locator("button:visible, label:visible, select:visible, summary:visible").all():
         box = target.bounding_box()
         assert min(box["width"], box["height"]) >= 44, target
-
-
-def test_no_menu_and_no_selection(open_page: OpenPage) -> None:
-    page = open_page("?kiosk")
-    prevented = """(name) => {
-        const event = new Event(name, { bubbles: true, cancelable: true });
-        document.querySelector("h1").dispatchEvent(event);
-        return event.defaultPrevented;
-    }"""
-    for name in ("contextmenu", "selectstart", "dragstart", "drop", "dragover"):
-        assert page.evaluate(prevented, name), name
-    assert page.evaluate("getComputedStyle(document.querySelector('h1')).userSelect") == "none"
-
-
-def test_waiting_for_the_server_is_not_idling(open_page: OpenPage, site: StandIn, photo: Path) -> None:
-    site.info |= {"kiosk": True, "idle_seconds": 1}
-    page = open_page()
-    open_image(page, photo)
-    stroke(page, [(100, 90), (140, 90)])
-    site.script.append("wait")
-    page.click("#run")
-    page.wait_for_timeout(1300)
-    assert page.locator("#idleDialog[open]").count() == 0
-    site.go.set()
-    page.wait_for_selector("body[data-state=result]")
-
-
-def test_start_again_stops_what_is_under_way(open_page: OpenPage, site: StandIn, photo: Path) -> None:
-    page = open_page("?kiosk")
-    page.evaluate(COUNT)
-    open_image(page, photo)
-    stroke(page, [(100, 90), (140, 90)])
-    site.script.append("wait")
-    page.click("#run")
-    assert site.got.wait(5)
-    page.click("#again")
-    assert site.gone.wait(5)
-    is_wiped(page)
-
-
-def test_full_screen(page: Any) -> None:
-    page.click("#full")
-    until(page, "document.fullscreenElement !== null")
-    page.click("#full")
-    until(page, "document.fullscreenElement === null")
 
 
 def test_targets_are_large_and_nothing_leads_out(open_page: OpenPage, photo: Path) -> None:
@@ -147,6 +107,9 @@ def test_targets_are_large_and_nothing_leads_out(open_page: OpenPage, photo: Pat
             assert box["width"] >= 64, target
 
     check()
+    for name in ("contextmenu", "selectstart", "dragstart", "drop", "dragover"):
+        assert page.evaluate(PREVENTED, name), name
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).userSelect") == "none"
     assert page.is_hidden("#open")  # a file dialog would show the machine's files
     open_image(page, photo)
     stroke(page, [(100, 90), (140, 90)])
@@ -178,7 +141,7 @@ def test_idle_wipes_everything_unless_somebody_is_there(
 
 
 def test_idle_closes_the_camera(open_page: OpenPage, site: StandIn) -> None:
-    site.info |= {"kiosk": True, "idle_seconds": 2}
+    site.info |= {"kiosk": True, "idle_seconds": 3}
     page = open_page()
     page.evaluate(COUNT)
     for way in ("button", "idle"):
@@ -188,3 +151,22 @@ def test_idle_closes_the_camera(open_page: OpenPage, site: StandIn) -> None:
             page.click("#cameraClose")
         until(page, "document.querySelector('#video').srcObject === null")
         is_wiped(page)
+
+
+def test_waiting_for_the_server_is_not_idling_and_a_new_image_ends_it(
+    open_page: OpenPage, site: StandIn, photo: Path
+) -> None:
+    site.info |= {"kiosk": True, "idle_seconds": 1}
+    page = open_page()
+    page.evaluate(COUNT)
+    open_image(page, photo)
+    stroke(page, [(100, 90), (140, 90)])
+    site.script.append("wait")
+    page.click("#run")
+    assert site.got.wait(5)
+    page.wait_for_timeout(1300)
+    assert page.locator("#idleDialog[open]").count() == 0
+    assert page.is_visible("#progress")
+    page.click("#again")
+    assert site.gone.wait(5)
+    is_wiped(page)

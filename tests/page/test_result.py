@@ -34,8 +34,9 @@ def redness(pixels: np.ndarray) -> float:
     return float((pixels[..., 0] - pixels[..., 2]).mean())
 
 
-def test_divider(result: Any) -> None:
+def test_divider_facts_and_confidence(result: Any, shoot: Any) -> None:
     page = result
+    assert page.inner_text("#facts").startswith(("1 iterations, 0 s, ", "2 iterations, 0 s, "))
     page.focus("#divider")
     page.keyboard.press("Home")
     assert redness(hole(page)) < 110
@@ -51,13 +52,6 @@ def test_divider(result: Any) -> None:
     page.mouse.up()
     assert page.input_value("#divider") == "10"
     assert redness(hole(page)) < 110
-
-
-def test_facts_and_confidence(result: Any, shoot: Any) -> None:
-    page = result
-    assert page.inner_text("#facts").startswith(("1 iterations, 0 s, ", "2 iterations, 0 s, "))
-    page.focus("#divider")
-    page.keyboard.press("Home")
     plain = hole(page)
     page.check("#overlay")
     tinted = hole(page)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -94,13 +93,3 @@ def test_the_server_says_what_is_wrong(open_page: OpenPage, served: str, tmp_pat
     page.click("#run")
     page.wait_for_selector("#notice[data-kind=error]")
     assert "16 bits" in page.inner_text("#detail")
-
-
-def test_closed_to_others(open_page: OpenPage, served: str, photo: Path) -> None:
-    page: Any = open_page(served, allowed="Failed to load resource")
-    page.on("dialog", lambda dialog: dialog.dismiss())
-    open_image(page, photo)
-    stroke(page, [(100, 90), (140, 90)])
-    page.click("#run")
-    page.wait_for_selector("#notice[data-kind=error]")
-    assert page.get_attribute("body", "data-state") == "mark"
