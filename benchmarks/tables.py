@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_tables import gpu_table
+from benchmarks.server_tables import server_table
 from benchmarks.video_tables import video_clips_table, video_table
 from iic_rt.bench.table import report
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server")),
     ROOT / "training" / "weights" / "edge.md",
 )
 OURS = "iic-rt"
@@ -39,6 +40,7 @@ RECORDS = (
     "bench",
     "against",
     "video",
+    "server",
 )
 
 
@@ -314,6 +316,7 @@ TABLES = {
     "scaling": scaling_table,
     "training": training_table,
     "upsampler": upsampler_table,
+    "server": lambda: server_table(read("server")),
     "video": lambda: video_table(read("video")),
     "video_clips": lambda: video_clips_table(read("video")),
 }

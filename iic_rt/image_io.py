@@ -1,4 +1,4 @@
-"""Images on disk: reading with every defect named, writing whole or not at all."""
+"""Images on disk and in memory: reading with every defect named, writing whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,40 +12,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InputError, OutputError
+from iic_rt.image_header import ImageHeader, plain_png, read_header
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "write_bytes", "write_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_MEGAPIXELS",
+    "decode_image",
+    "decode_mask",
+    "encode_image",
+    "read_image",
+    "read_mask",
+    "write_bytes",
+    "write_image",
+]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-_JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG", b"RIFF"
+MAX_MEGAPIXELS = 200.0  # no camera of today takes more, and a few bytes can claim a billion
+TURNS = {  # what to do with an image of an EXIF orientation: transpose first, then flip as cv2.flip has it
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
+}
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
     """The image as uint8 [H, W], [H, W, 3] (BGR) or [H, W, 4] (BGRA), turned upright as its EXIF says.
 
     Raises:
-        InputError: missing, empty, truncated, not an image, or not 8 bits a channel.
+        InputError: missing, empty, truncated, not an image, too large, not 8 bits a channel, or CMYK.
     """
-    content = _read(path)
-    image = _decode(path, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-    if not content.startswith(_JPEG):  # only this flag keeps alpha; it would leave a JPEG unturned
-        unchanged = _decode(path, content, cv2.IMREAD_UNCHANGED)
-        if unchanged.ndim == 3 and unchanged.shape[2] == 4:
-            image = unchanged
-    if image.dtype != np.uint8:
-        raise InputError(
-            f"{path} has {image.dtype.itemsize * 8} bits a channel; only 8 are taken. "
-            "Convert it first, e.g. `magick in.png -depth 8 out.png`"
-        )
-    return image
+    return decode_image(_read(path), str(path), max_megapixels=max_megapixels)
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
     """The mask as uint8 [H, W], 0 to 255, turned upright as its EXIF says; colours count by their luminance.
 
     Raises:
-        InputError: missing, empty, truncated or not an image.
+        InputError: missing, empty, truncated, not an image or too large.
     """
-    return np.asarray(_decode(path, _read(path), cv2.IMREAD_GRAYSCALE), np.uint8)
+    return decode_mask(_read(path), str(path), max_megapixels=max_megapixels)
+
+
+def decode_image(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
+    """An encoded image as :func:`read_image` gives it; errors call it ``name``."""
+    header = _check_header(content, name, max_megapixels)
+    if header.bits <= 8 and header.channels == 4:
+        raise InputError(f"{name} has the colours of a printer (CMYK); convert it to RGB first")
+    # Only the first keeps alpha, which no JPEG has, and only the second gives what every JPEG holds as BGR or grey.
+    colours = cv2.IMREAD_UNCHANGED if header.format != "jpeg" else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    bits = header.bits
+    if bits <= 8:
+        image = _decode(content, name, header, colours)
+        if image.dtype == np.uint8:
+            return np.asarray(image, np.uint8)
+        bits = image.dtype.itemsize * 8
+    raise InputError(
+        f"{name} has {bits} bits a channel; only 8 are taken. Convert it first, e.g. `magick in.png -depth 8 out.png`"
+    )
+
+
+def decode_mask(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
+    """An encoded mask as :func:`read_mask` gives it; errors call it ``name``."""
+    header = _check_header(content, name, max_megapixels)
+    return np.asarray(_decode(content, name, header, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def _read(path: Path) -> bytes:
@@ -60,24 +93,44 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _decode(path: Path, content: bytes, flags: int) -> NDArray[Any]:
-    image = None if _is_truncated(content) else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+def _check_header(content: bytes, name: str, max_megapixels: float) -> ImageHeader:
+    header = read_header(content, name)
+    if header.megapixels > max_megapixels:
+        raise InputError(
+            f"{name} is {header.width}x{header.height}, {header.megapixels:.4g} megapixels; at most "
+            f"{max_megapixels:g} are read. Scale it down, or set max_megapixels"
+        )
+    return header
+
+
+def _decode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDArray[Any]:
+    """The pixels, upright."""
+    image = None
+    whole = plain_png(content) if header.format == "png" else content
+    if whole is not None and not _is_truncated(whole, header):
+        try:
+            image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:  # raised or None, as the decoder likes
+            image = None
     if image is None:
-        known = content.startswith((_JPEG, _PNG, _RIFF))
-        what = "is truncated or damaged; copy it again" if known else "is not an image that OpenCV can read"
-        raise InputError(f"{path} {what}. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}")
+        raise InputError(
+            f"{name} is truncated or damaged; copy it again. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}"
+        )
+    transposed, flip = TURNS.get(header.orientation, (False, None))
+    if transposed:
+        image = cv2.transpose(image)
+    if flip is not None:
+        image = cv2.flip(image, flip)
     return np.asarray(image)
 
 
-def _is_truncated(content: bytes) -> bool:
-    """Whether the end of a JPEG, PNG or WebP file is missing: decoders fill the rest with grey and say nothing."""
-    if content.startswith(_JPEG):
+def _is_truncated(content: bytes, header: ImageHeader) -> bool:
+    """Whether the end of a JPEG or WebP file is missing: decoders fill the rest with grey and say nothing."""
+    if header.format == "jpeg":
         # Compressed data never holds an end marker, so one behind the last start of scan closes the image itself
         # and not its embedded thumbnail.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    if content.startswith(_PNG):
-        return b"IEND" not in content[-64:] and b"IEND" not in content
-    if content.startswith(_RIFF):
+    if header.format == "webp":
         return len(content) < int.from_bytes(content[4:8], "little") + 8
     return False
 
@@ -90,22 +143,34 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     Raises:
         OutputError: unknown ending, or the place cannot be written to.
     """
-    suffix = path.suffix.lower()
+    try:
+        encoded = encode_image(image, path.suffix.lower())
+    except OutputError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    write_bytes(path, encoded)
+
+
+def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
+    """An image encoded in the format of a file's ending, as :func:`write_image` writes it.
+
+    Raises:
+        OutputError: unknown ending, or the format cannot hold the image.
+    """
     if suffix not in IMAGE_SUFFIXES:
         allowed = ", ".join(IMAGE_SUFFIXES)
-        raise OutputError(f"cannot write {path}: no format for the ending {suffix!r}; allowed: {allowed}")
+        raise OutputError(f"no format for the ending {suffix!r}; allowed: {allowed}")
     parameters: list[int] = []
     if suffix in (".jpg", ".jpeg"):
         if image.ndim == 3 and image.shape[2] == 4:
-            raise OutputError(f"cannot write {path}: JPEG has no alpha channel; use .png or .webp")
+            raise OutputError("JPEG has no alpha channel; use .png or .webp")
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         parameters = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     elif suffix == ".webp":
         parameters = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100 is lossless
     done, encoded = cv2.imencode(suffix, image, parameters)
     if not done:
-        raise OutputError(f"cannot write {path}: OpenCV refuses an image of shape {image.shape} as {suffix}")
-    write_bytes(path, encoded.tobytes())
+        raise OutputError(f"OpenCV refuses an image of shape {image.shape} as {suffix}")
+    return encoded.tobytes()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -48,16 +48,18 @@ def test_imports_run_one_way(part: str) -> None:
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
     ("_version", "errors", "geometry", "resampling"),
-    ("components", "image_io", "patches", "pixels"),
+    ("components", "image_header", "patches", "pixels"),
+    ("image_io", "image_profile"),
     ("masks",),
     ("options", "result"),
-    ("bundle",),
+    ("bundle", "figures"),
     ("contract",),
     ("cuda", "engines"),
     ("backends",),
     ("pipeline",),
     ("video",),
     ("inpainter",),
+    ("server",),
     ("bench", "cli"),
 )
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts} | {"reference": 1}
@@ -96,6 +98,7 @@ def test_runtime_files_never_name_the_training_stack(module: str) -> None:
 @pytest.mark.parametrize(("module", "more"), [("iic_rt", ", 'iic_rt.video'"), ("iic_rt.video", "")])
 def test_import_is_light(module: str, more: str) -> None:
     heavy = "'torch', 'onnx', 'onnxruntime', 'openvino', 'cuda', 'tensorrt', 'tensorrt_rtx', 'pycuda', 'filelock', 'av'"
+    heavy += ", 'fastapi', 'pydantic'"
     code = f"import sys, {module}; print(' '.join(m for m in ({heavy}{more}) if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == ""

@@ -34,6 +34,9 @@ def test_contents(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"iic_rt", f"iic_rt-{__version__}.dist-info"}
     for name in ("bundles/edge/step.onnx", "bundles/edge/manifest.json", "py.typed", "cli/main.py"):
         assert f"iic_rt/{name}" in names
+    page = {str(p.relative_to(ROOT)) for p in (ROOT / "iic_rt/server/page").iterdir()}
+    assert page
+    assert page <= set(names)
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "iic_rt").rglob("*.py")}
     assert modules <= set(names)
 

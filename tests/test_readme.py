@@ -65,6 +65,14 @@ def test_python_block_of_the_memory(checkout: Path) -> None:
     assert (names["remembered"], names["alone"]) == ([0, 1, 1], [0, 0, 0])
 
 
+def test_python_block_of_the_server() -> None:
+    names: dict[str, Any] = {}
+    (block,) = blocks("python", (ROOT / "docs/server.md").read_text())
+    exec(compile(block, "docs/server.md", "exec"), names)
+    assert names["app"].asgi is not None
+    assert names["app"].pool.inpainter is None  # nothing is opened before a server runs
+
+
 def test_commands(checkout: Path) -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     assert lines.pop(0) == "mkdir -p demo-output"

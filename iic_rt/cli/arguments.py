@@ -10,7 +10,7 @@ from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 from iic_rt.masks import Grow
 from iic_rt.options import InpaintOptions
 
-__all__ = ["add_filling", "fill_options", "inpainter_settings"]
+__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings"]
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 
@@ -27,9 +27,6 @@ def grow(text: str) -> Grow:
 def add_filling(parser: argparse._ActionsContainer) -> None:
     """How holes are filled, and by what."""
     defaults = InpaintOptions()
-    parser.add_argument(
-        "--mask-hole", choices=("white", "black"), default=defaults.mask_hole, help="which end of the mask is removed"
-    )
     parser.add_argument(
         "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
     )
@@ -48,6 +45,13 @@ def add_filling(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, help="to compute in; the backend's default otherwise")
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+
+
+def add_mask_hole(parser: argparse._ActionsContainer) -> None:
+    """Which end of masks is removed."""
+    parser.add_argument(
+        "--mask-hole", choices=("white", "black"), default="white", help="which end of the mask is removed"
+    )
 
 
 def fill_options(arguments: argparse.Namespace, **more: Any) -> InpaintOptions:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from iic_rt._version import __version__
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
-from iic_rt.cli.arguments import add_filling
+from iic_rt.cli.arguments import add_filling, add_mask_hole
 from iic_rt.cli.engines import add_engines
 from iic_rt.cli.info import run_info
 from iic_rt.cli.remove import run_remove
+from iic_rt.cli.serve import add_serve
 from iic_rt.cli.video import add_video
 from iic_rt.errors import IICError
+from iic_rt.image_io import MAX_MEGAPIXELS
 
 __all__ = ["main"]
 
@@ -43,15 +45,24 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("image", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures")
     remove.add_argument("mask", type=Path, metavar="MASK", help="its mask, white = remove, or a folder of masks")
     remove.add_argument("-o", "--out", type=Path, required=True, help="where the result goes: a file, or a folder")
+    add_mask_hole(remove)
     add_filling(remove)
     remove.add_argument("--avoid", type=Path, metavar="MASK", help="white = never copy from here; a file or a folder")
     remove.add_argument("--prefer", type=Path, metavar="MASK", help="white = copy from here only; a file or a folder")
     remove.add_argument("--confidence", type=Path, metavar="FILE", help="write the result tinted by confidence")
     remove.add_argument("--iterations-strip", type=Path, metavar="FILE", help="write every iteration side by side")
+    remove.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        metavar="N",
+        help="refuse larger images before they are decoded (default %(default)g)",
+    )
     remove.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     remove.set_defaults(run=run_remove)
 
     add_video(commands)
+    add_serve(commands)
 
     info = commands.add_parser("info", help="versions, backends and the bundle")
     info.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.cli.arguments import fill_options, inpainter_settings
-from iic_rt.cli.figures import confidence_overlay, iterations_strip
 from iic_rt.errors import IICError, InputError, OutputError
+from iic_rt.figures import confidence_overlay, iterations_strip
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import Output
@@ -32,6 +32,7 @@ class Job:
     strip: Path | None
     avoid: Path | None
     prefer: Path | None
+    max_megapixels: float
     warnings: tuple[str, ...] = ()
 
 
@@ -46,7 +47,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
         raise InputError(f"{image} and {mask} must both be files or both be folders")
     if not image.is_dir():
         more = arguments.confidence, arguments.iterations_strip, arguments.avoid, arguments.prefer
-        return [Job(image, mask, arguments.out, *more)]
+        return [Job(image, mask, arguments.out, *more, arguments.max_megapixels)]
     for name in ("avoid", "prefer"):
         folder = getattr(arguments, name)
         if folder is not None and not folder.is_dir():
@@ -79,6 +80,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
             inside(arguments.iterations_strip, picture),
             avoid.get(picture.stem),
             prefer.get(picture.stem),
+            arguments.max_megapixels,
             tuple(
                 f"no {name} mask for {picture.name} in {folder}: this image is filled without one"
                 for name, folder, found in (("avoid", arguments.avoid, avoid), ("prefer", arguments.prefer, prefer))
@@ -91,14 +93,12 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
 
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """Fills one image and writes its files; returns what ``--json`` says about it."""
-    image = read_image(job.image)
-    mask = read_mask(job.mask)
-    result = inpainter.inpaint(
-        image,
-        mask,
-        avoid=None if job.avoid is None else read_mask(job.avoid),
-        prefer=None if job.prefer is None else read_mask(job.prefer),
+    most = job.max_megapixels
+    image = read_image(job.image, max_megapixels=most)
+    mask, avoid, prefer = (
+        None if path is None else read_mask(path, max_megapixels=most) for path in (job.mask, job.avoid, job.prefer)
     )
+    result = inpainter.inpaint(image, mask, avoid=avoid, prefer=prefer)
     assert result.confidence is not None
     assert result.hole_left is not None
     hole = result.hole
@@ -120,8 +120,13 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
         "iterations": result.iterations,
         "regions": result.regions,
         "timings": asdict(result.timings),
-        "warnings": [message.replace("mask_hole=", "--mask-hole ") for message in messages],
+        "warnings": [_as_options(message) for message in messages],
     }
+
+
+def _as_options(message: str) -> str:
+    """Names of arguments as the command has them."""
+    return message.replace("mask_hole=", "--mask-hole ").replace("max_megapixels", "--max-megapixels")
 
 
 def run_remove(arguments: argparse.Namespace) -> int:
@@ -141,7 +146,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
             try:
                 done.append(run_job(job, inpainter))
             except IICError as error:
-                failed.append({"image": str(job.image), "error": str(error).replace("mask_hole=", "--mask-hole ")})
+                failed.append({"image": str(job.image), "error": _as_options(str(error))})
                 print(f"iic-rt: error: {failed[-1]['error']}", file=sys.stderr)
                 continue
             for message in done[-1]["warnings"]:

@@ -13,28 +13,25 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
-from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
+from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
-from iic_rt.image_io import read_mask, write_bytes
+from iic_rt.image_io import write_bytes
 from iic_rt.inpainter import Inpainter
 from iic_rt.video import VideoInpainter
 from iic_rt.video.encoders import Codec, Encoding
 from iic_rt.video.flicker import Flicker
 from iic_rt.video.frame_masks import FrameMasks, open_masks
 from iic_rt.video.frames import LateAs, Policy
-from iic_rt.video.grabcut import grabcut_mask
 from iic_rt.video.job import Report, run_job
-from iic_rt.video.media_reader import MediaReader
+from iic_rt.video.mask_words import parse_masks
 from iic_rt.video.media_writer import MediaWriter
-from iic_rt.video.picture_reader import CameraReader, PictureReader
 from iic_rt.video.picture_writer import NoWriter, PictureWriter, Writer
 from iic_rt.video.places import Output, Source, parse_output, parse_sources
 from iic_rt.video.preview import Preview
 from iic_rt.video.reader import Reader
-from iic_rt.video.track import TrackMasks, WhenLost
+from iic_rt.video.readers import open_reader
+from iic_rt.video.track import WhenLost
 
 __all__ = ["add_video"]
 
@@ -78,6 +75,7 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="an image for all frames; a folder or video of them; a .json file; motion; track:MASK or "
         "track:X1,Y1,X2,Y2 of the first frame; grabcut:X1,Y1,X2,Y2",
     )
+    add_mask_hole(masks)
     masks.add_argument("--hold-frames", type=int, default=0, metavar="N", help="keep what is missed for N frames")
     masks.add_argument("--jitter", type=int, default=0, metavar="N", help="pixels by which edges may tremble")
     masks.add_argument(
@@ -253,16 +251,10 @@ def stream_settings(arguments: argparse.Namespace, source: Source) -> dict[str, 
 
 
 def _open_reader(source: Source, output: Output, arguments: argparse.Namespace) -> Reader:
-    if source.kind == "pictures":
-        if not 0 < arguments.fps <= 1000:
-            raise InputError(f"fps is {arguments.fps}; give a number above 0, up to 1000")
-        return PictureReader(source.files, rate=arguments.fps, for_video=output.kind != "folder")
-    if source.kind == "camera":
-        return CameraReader(source.address, name=source.name, reconnect=arguments.reconnect)
-    return MediaReader(
-        str(source.address),
-        name=source.name,
-        live=source.live,
+    return open_reader(
+        source,
+        fps=arguments.fps,
+        for_video=output.kind != "folder",
         timeout=arguments.timeout,
         reconnect=arguments.reconnect,
         turn=None if arguments.rotate is None else -arguments.rotate // 90 % 4,
@@ -282,47 +274,13 @@ def _open_writer(
 
 def _open_masks(source: Source, arguments: argparse.Namespace) -> FrameMasks:
     return open_masks(
-        _mask_source(arguments.mask, arguments),
+        parse_masks(arguments.mask, mask_hole=arguments.mask_hole, when_lost=arguments.when_lost),
         hold_frames=arguments.hold_frames,
         jitter=arguments.jitter,
         mask_hole=arguments.mask_hole,
         frames=len(source.files) or None,
         save=arguments.save_masks,
     )
-
-
-def _mask_source(text: str, arguments: argparse.Namespace) -> Any:
-    kind, _, rest = text.partition(":")
-    if kind == "track" and rest:
-        if "," in rest:
-            return TrackMasks(_box(rest), when_lost=arguments.when_lost)
-        first = read_mask(Path(rest))
-        return TrackMasks(255 - first if arguments.mask_hole == "black" else first, when_lost=arguments.when_lost)
-    if kind == "grabcut" and rest:
-        return _cut(_box(rest))
-    return text if text == "motion" else Path(text)
-
-
-def _cut(box: list[float]) -> Any:
-    """A mask of what a box of the first frame holds, for all frames."""
-    cut: list[Any] = []
-
-    def mask(frame: Any, index: int) -> Any:
-        if not cut:
-            cut.append(grabcut_mask(frame, box) > 0)
-        return np.array(cut[0])
-
-    return mask
-
-
-def _box(text: str) -> list[float]:
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 4:
-        raise InputError(f"{text} is no box; give X1,Y1,X2,Y2 in pixels")
-    return numbers
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from iic_rt.errors import IICError, InputError, OutputError, TrackLost
 from iic_rt.video.flicker import Flicker
@@ -16,7 +19,6 @@ from iic_rt.video.frame_masks import FrameMasks
 from iic_rt.video.frames import VideoFrame, VideoStats
 from iic_rt.video.measures import Percentiles, Stages
 from iic_rt.video.picture_writer import Writer
-from iic_rt.video.preview import Preview
 from iic_rt.video.reader import Reader, Stamp
 from iic_rt.video.stream import VideoInpainter
 
@@ -109,7 +111,7 @@ def run_job(
     live: bool = False,
     paced: bool = False,
     flicker: Flicker | None = None,
-    preview: Preview | None = None,
+    preview: Shown | None = None,
     stop: threading.Event | None = None,
     shown: Callable[[Report], None] | None = None,
 ) -> Report:
@@ -193,6 +195,13 @@ def _until_stopped(video: VideoInpainter, reader: Reader, stop: threading.Event)
         if frame is None:
             return
         yield frame
+
+
+class Shown(Protocol):
+    """Where filled frames can be looked at."""
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Takes the newest, which is not changed afterwards."""
 
 
 class _Run:

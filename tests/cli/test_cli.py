@@ -161,6 +161,22 @@ def test_errors_are_one_line_and_leave_no_file(folder: Path, name: str, capsys: 
     assert not (folder / "o.png").exists()
 
 
+def test_a_folder_goes_on_after_an_image_that_is_too_large(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.test_image_header import BOMBS
+
+    (folder / "images" / "0.png").write_bytes(BOMBS["png"])
+    (folder / "masks" / "1.png").write_bytes(BOMBS["bmp"])
+    told = ["remove", str(folder / "images"), str(folder / "masks"), "-o", str(folder / "out")]
+    assert main(told) == 1
+    said = capsys.readouterr()
+    assert "1 written, 2 failed" in said.out
+    assert "0.png is 50000x50000, 2500 megapixels; at most 200 are read" in said.err
+    assert "set --max-megapixels" in said.err
+    assert "Traceback" not in said.err
+    assert main([*told, "--max-megapixels", "0.004"]) == 1
+    assert "2.png is 70x60, 0.0042 megapixels; at most 0.004 are read" in capsys.readouterr().err
+
+
 def test_an_unknown_backend_is_refused(folder: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["remove", "a.png", "b.png", "-o", "c.png", "--backend", "tensorflow"])

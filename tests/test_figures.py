@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.cli.figures import confidence_overlay, iterations_strip
+from iic_rt.figures import confidence_overlay, iterations_strip
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
