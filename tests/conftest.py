@@ -31,7 +31,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs an NVIDIA GPU")
 
 
-TOOLS = re.compile("nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core", re.IGNORECASE)
+TOOLS = re.compile(
+    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core", re.IGNORECASE
+)
 
 
 def _require_tools(report: pytest.TestReport | pytest.CollectReport) -> None:
