@@ -49,7 +49,10 @@ def example(name: str) -> tuple[np.ndarray, np.ndarray]:
     [("fp32", 70, 0.01, 0.001), pytest.param("bf16", 42, 0.6, 0.05, marks=needs_bf16)],
 )
 def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: float, steps: float, flips: float) -> None:
-    """In 16 bits another of two patches that are alike may be copied: what the loop made is compared, and the look."""
+    """In 16 bits another of two alike patches may be copied, and what one iteration trusts decides over the next.
+
+    So the first iteration is compared closely, the last one and the filled image by their look.
+    """
     image, mask = example(name)
     results = []
     for settings in ({"backend": "onnxruntime"}, {"backend": "openvino", "precision": precision}):
@@ -61,7 +64,8 @@ def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: floa
     images = [first.image, second.image]
     if precision == "bf16":
         assert hole_psnr(*(low_passed(image) for image in images), inside) > 30
-        images = [result.history[-1].image for result in results]
+        assert hole_psnr(*(result.history[-1].image for result in results), inside) > 30
+        images = [result.history[0].image for result in results]
     assert hole_psnr(*images, inside) > psnr
     assert hole_difference(*images, inside) < steps
     assert ((first.confidence > 0.5) != (second.confidence > 0.5))[inside].mean() < flips
@@ -92,7 +96,7 @@ def test_bindings_share_models_and_give_them_back(opened: dict) -> None:
     before = len(backend._compiled)
     loop = Loop(backend, working_size=96)
     gc.collect()
-    assert len(backend._compiled) == before + 2  # three bindings of step, two of seam
+    assert len(backend._compiled) == before + 1  # three bindings of step
     del loop
     gc.collect()
     assert len(backend._compiled) == before
