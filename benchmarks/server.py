@@ -38,11 +38,12 @@ from numpy.typing import NDArray
 from benchmarks.contenders import measure, summary
 from benchmarks.record import environment, write_record
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.image_io import decode_image, decode_mask, encode_image
+from iic_rt.image_io import decode_image, decode_mask, encode_image, read_image
 
 __all__ = ["main"]
 
 WIDTH, HEIGHT = 768, 512
+PHOTO = Path(__file__).parents[1] / "examples" / "wren.jpg"
 BOUNDARY = "benchmark"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 ROUNDS_OF_LOAD = 4
@@ -53,14 +54,11 @@ WARM = 0.1  # share of the time after which memory is compared: pools and buffer
 
 
 def scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """An image of soft patches and the mask of a round object, 5 % of it."""
-    rng = np.random.default_rng(0)
-    patches = rng.integers(0, 256, (HEIGHT // 32, WIDTH // 32, 3), np.uint8)
-    image = np.asarray(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
-    noise = rng.normal(0, 4, image.shape)
+    """A photograph and the mask of a round object, 5 % of it."""
+    image = cv2.resize(read_image(PHOTO), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.circle(mask, (400, 260), 79, 255, -1)
-    return np.clip(image + noise, 0, 255).astype(np.uint8), mask
+    cv2.circle(mask, (WIDTH // 2, HEIGHT // 2), round((0.05 * WIDTH * HEIGHT / np.pi) ** 0.5), 255, -1)
+    return np.asarray(image, np.uint8), mask
 
 
 def form(image: bytes, mask: bytes) -> bytes:
@@ -167,56 +165,62 @@ class Load:
                 asked += 1
 
 
-def measure_overhead(server: Served, inpainter: Inpainter, suffix: str, repeats: int) -> dict[str, Any]:
-    """One client: requests, and the direct call with and without decoding and encoding, in turn."""
+def direct_calls(inpainter: Inpainter, suffix: str) -> dict[str, Callable[[], object]]:
+    """The call without a server: on arrays, and with the decoding and encoding that a server has to do."""
     image, mask = scene()
     encoded, encoded_mask = encode_image(image, suffix), encode_image(mask, ".png")
-    body = form(encoded, encoded_mask)
 
     def with_files() -> None:
         result = inpainter.inpaint(decode_image(encoded, "image"), decode_mask(encoded_mask, "mask"))
         encode_image(result.image, suffix)
 
+    return {"direct": lambda: inpainter.inpaint(image, mask), "direct_files": with_files}
+
+
+def request_body(suffix: str) -> bytes:
+    """What a client sends."""
+    image, mask = scene()
+    return form(encode_image(image, suffix), encode_image(mask, ".png"))
+
+
+def measure_overhead(server: Served, inpainter: Inpainter, suffix: str, repeats: int) -> dict[str, Any]:
+    """One client: requests, and the direct calls, in turn."""
+    body = request_body(suffix)
     with closing(HTTPConnection(server.address)) as client:
-        contenders: dict[str, Callable[[], object]] = {
-            "direct": lambda: inpainter.inpaint(image, mask),
-            "direct_files": with_files,
-            "served": lambda: ask(client, "POST", "/v1/remove", body),
-        }
-        found = measure(contenders, repeats=repeats)
+        calls = direct_calls(inpainter, suffix)
+        found = measure(calls | {"served": lambda: ask(client, "POST", "/v1/remove", body)}, repeats=repeats)
     served = np.array(found["served"])
     return {
         "ms": {name: summary(values) for name, values in found.items()},
-        "ratios": {name: summary((served / np.array(found[name])).tolist()) for name in ("direct", "direct_files")},
+        "ratios": {name: summary((served / np.array(found[name])).tolist()) for name in calls},
     }
 
 
 def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int) -> dict[str, Any]:
-    """Many clients, in turn with a direct loop over arrays."""
-    image, mask = scene()
-    load = Load(server.address, form(encode_image(image, ".jpg"), encode_image(mask, ".png")), clients)
+    """Many clients, in turn with loops of direct calls."""
+    load = Load(server.address, request_body(".jpg"), clients)
     load.run(2)
     load.seconds.clear()
     load.statuses.clear()
-    before = server.stages()
-    direct, served = [], []
+    before, calls = server.stages(), direct_calls(inpainter, ".jpg")
+    rates: dict[str, list[float]] = {name: [] for name in (*calls, "served")}
     for _ in range(ROUNDS_OF_LOAD):
-        began = time.perf_counter()
-        for _ in range(images):
-            inpainter.inpaint(image, mask)
-        direct.append(images / (time.perf_counter() - began))
-        served.append(load.run(max(2, images // clients)))
+        for name, call in calls.items():
+            began = time.perf_counter()
+            for _ in range(images):
+                call()
+            rates[name].append(images / (time.perf_counter() - began))
+        rates["served"].append(load.run(max(2, images // clients)))
     after = server.stages()
     stages = {name: (after[name][0] - before[name][0]) / (after[name][1] - before[name][1]) for name in after}
     service = sum(stages[name] for name in IN_SERVICE)
-    times = summary([1e3 * seconds for seconds in load.seconds])
+    times, served = summary([1e3 * seconds for seconds in load.seconds]), np.array(rates["served"])
     return {
         "clients": clients,
         "requests": len(load.seconds),
         "statuses": dict(load.statuses),
-        "direct_images_a_second": [round(value, 3) for value in direct],
-        "served_images_a_second": [round(value, 3) for value in served],
-        "throughput": round(float(np.median(np.array(served) / np.array(direct))), 4),
+        "images_a_second": {name: [round(value, 3) for value in values] for name, values in rates.items()},
+        "throughput": {name: round(float(np.median(served / np.array(rates[name]))), 4) for name in calls},
         "ms": times,
         "service_ms": round(1e3 * service, 2),
         "stages_ms": {name: round(1e3 * seconds, 2) for name, seconds in stages.items()},
@@ -226,8 +230,7 @@ def measure_load(server: Served, inpainter: Inpainter, clients: int, images: int
 
 def measure_workers(one: Served, two: Served, clients: int, images: int) -> dict[str, Any]:
     """Images a second of a server with two workers, in turn with that of one; the cores are the same."""
-    image, mask = scene()
-    body = form(encode_image(image, ".jpg"), encode_image(mask, ".png"))
+    body = request_body(".jpg")
     loads = {name: Load(server.address, body, clients) for name, server in (("one", one), ("two", two))}
     found: dict[str, list[float]] = {name: [] for name in loads}
     for load in loads.values():
@@ -246,8 +249,7 @@ def measure_workers(one: Served, two: Served, clients: int, images: int) -> dict
 
 def measure_memory(server: Served, clients: int, minutes: float) -> dict[str, Any]:
     """How the memory of the server goes under load."""
-    image, mask = scene()
-    load = Load(server.address, form(encode_image(image, ".jpg"), encode_image(mask, ".png")), clients)
+    load = Load(server.address, request_body(".jpg"), clients)
     threads, began, resident = load.begin(), time.monotonic(), []
     while time.monotonic() - began < 60 * minutes:
         time.sleep(min(1.0, minutes * 60 / 50))
@@ -269,8 +271,7 @@ def measure_memory(server: Served, clients: int, minutes: float) -> dict[str, An
 
 def measure_end(server: Served, clients: int) -> dict[str, Any]:
     """SIGTERM under load: what was accepted and what was answered, by the server and by its clients."""
-    image, mask = scene()
-    load = Load(server.address, form(encode_image(image, ".jpg"), encode_image(mask, ".png")), clients)
+    load = Load(server.address, request_body(".jpg"), clients)
     threads = load.begin()
     time.sleep(BEFORE_THE_END)
     began = time.perf_counter()
@@ -335,7 +336,8 @@ def main(argv: list[str] | None = None, *, command: list[str] | None = None) -> 
         for name, ratio in row["ratios"].items():
             print(f"{kind}: a request takes {ratio['p50']:.3f} x {name} (p50; p90 {ratio['p90']:.3f})")
     load, memory, end = record["load"], record["memory"], record["end"]
-    print(f"{load['clients']} clients: {load['throughput']:.3f} x the images of the direct loop")
+    for name, ratio in load["throughput"].items():
+        print(f"{load['clients']} clients: {ratio:.3f} x the images of a loop of {name}")
     print(f"p99 {load['ms']['p99']:.0f} ms, {load['p99_share_of_queue']:.3f} x clients x service time")
     print(f"two workers: {record['two_workers']['throughput']:.3f} x the images of one")
     print(f"{memory['minutes']} minutes: {memory['requests']} requests, grown by {memory['grown_mib']} MiB")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import server
+from benchmarks.server_tables import server_table
 
 
 def test_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +25,8 @@ def test_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert record["one_client"][kind]["ratios"]["direct"]["p50"] > 0
     assert record["load"]["statuses"] == {"200": 6}
     assert record["load"]["p99_share_of_queue"] > 0
+    assert record["load"]["throughput"]["direct_files"] > 0
+    assert "SIGTERM" in server_table(record)
     assert record["two_workers"]["throughput"] > 0
     assert record["memory"]["requests"] > 2
     assert record["memory"]["statuses"].keys() == {"200"}

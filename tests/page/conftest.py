@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, a context for each; none may log an error or break the content policy."""
+"""One browser for all tests of the page, a tab for each; none may log an error or break the content policy."""
 
 from __future__ import annotations
 
@@ -53,22 +53,34 @@ def site(inpainter: Inpainter) -> Iterator[StandIn]:
     standin.stop()
 
 
+@pytest.fixture(scope="package")
+def contexts(browser: Any) -> Callable[..., Any]:
+    """A context for each set of settings; tests share them, since the page stores nothing and a new one takes long."""
+    made: dict[str, Any] = {}
+
+    def context(**settings: Any) -> Any:
+        key = repr(sorted(settings.items()))
+        if key not in made:
+            made[key] = browser.new_context(**settings)
+            made[key].set_default_timeout(LONGEST_WAIT)
+            made[key].add_init_script(BROKEN_POLICY)
+        return made[key]
+
+    return context
+
+
 @pytest.fixture
-def open_page(browser: Any, site: StandIn) -> Iterator[OpenPage]:
-    """Opens the page in a context of its own: ``open_page(path="", allowed=None, **context)``; a path or an address.
+def open_page(contexts: Callable[..., Any], site: StandIn) -> Iterator[OpenPage]:
+    """Opens the page in a tab of its own: ``open_page(path="", allowed=None, **context)``; a path or an address.
 
     ``allowed`` is a pattern of what the browser may log about requests that are meant to fail.
     """
     problems: list[str] = []
-    with ExitStack() as contexts:
+    with ExitStack() as tabs:
 
         def opened(path: str = "", *, allowed: str | None = None, **settings: Any) -> Any:
-            settings = {"viewport": {"width": 1000, "height": 700}, "locale": "en-GB"} | settings
-            context = browser.new_context(**settings)
-            contexts.callback(context.close)
-            context.set_default_timeout(LONGEST_WAIT)
-            context.add_init_script(BROKEN_POLICY)
-            page = context.new_page()
+            page = contexts(**{"viewport": {"width": 1000, "height": 700}, "locale": "en-GB"} | settings).new_page()
+            tabs.callback(page.close)
 
             def note(said: Any) -> None:
                 if said.type in ("error", "warning") and not (allowed and re.search(allowed, said.text)):

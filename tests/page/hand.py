@@ -20,6 +20,12 @@ LONGEST_WAIT = 5.0  # seconds
 VIEW = "async () => { const { view } = await import('/page/stage.js'); return view; }"
 PIXELS = "(id) => document.getElementById(id).toDataURL().split(',')[1]"
 
+PIXEL = """([x, y]) => {
+    const pen = new OffscreenCanvas(1, 1).getContext("2d");
+    pen.drawImage(document.querySelector("#imageLayer"), -Math.round(x), -Math.round(y));
+    return Array.from(pen.getImageData(0, 0, 1, 1).data).slice(0, 3);
+}"""
+
 
 def settle(page: Page) -> None:
     """Waits until what was asked to be drawn is drawn."""
@@ -69,6 +75,15 @@ def layer(page: Page, name: str) -> np.ndarray:
     settle(page)
     png = np.frombuffer(b64decode(page.evaluate(PIXELS, name)), np.uint8)
     return np.asarray(cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA))
+
+
+def pixel(page: Page, point: Point) -> np.ndarray:
+    """What is seen of a pixel of the image, uint8 [3], RGB."""
+    settle(page)
+    [(x, y)] = on_screen(page, [point])
+    box = page.locator("#stage").bounding_box()
+    assert box is not None
+    return np.array(page.evaluate(PIXEL, [x - box["x"], y - box["y"]]), np.uint8)
 
 
 def marked(page: Page) -> int:

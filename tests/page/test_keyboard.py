@@ -94,9 +94,9 @@ def test_moving_with_keys_and_no_trap(page: Any, photo: Path) -> None:
 def test_the_rectangle_stays_in_the_image_and_can_be_left(page: Any, photo: Path) -> None:
     open_image(page, photo)
     page.keyboard.press("r")
-    for _ in range(60):
+    for _ in range(24):
         page.keyboard.press("ArrowLeft")
-    for _ in range(90):
+    for _ in range(14):
         page.keyboard.press("Shift+ArrowUp")
     assert message(page).inner_text().startswith("60 × 2 at 0, ")
     page.keyboard.press("Escape")

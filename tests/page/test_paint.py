@@ -84,11 +84,9 @@ def test_kinds_are_told_apart_by_hatching(page: Any, photo: Path) -> None:
         page.locator("#size").fill("160")
         stroke(page, [(60, 90), (180, 90)])
         pixels = layer(page, "marksLayer")
-        colours = pixels[pixels[..., 3] == 255][:, :3]
-        found[kind] = np.unique(colours, axis=0, return_counts=True)
         middle = pixels[330:370, 330:370, 1].astype(int)
         found[kind] = middle > np.median(middle)  # lines and dots, whatever their colours
-        assert 0.05 < found[kind].mean() < 0.95 or middle.std() > 5
+        assert middle.std() > 5
     assert (found["remove"] != found["avoid"]).mean() > 0.02
     assert (found["avoid"] != found["prefer"]).mean() > 0.02
 

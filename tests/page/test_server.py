@@ -12,7 +12,7 @@ import pytest
 from iic_rt.server import worker
 from iic_rt.server.app import create_app
 from tests.page.conftest import OpenPage
-from tests.page.hand import layer, message, on_screen, open_image, pick, remove, saved, stroke, until
+from tests.page.hand import message, open_image, pick, pixel, remove, saved, stroke, until
 from tests.server.conftest import OPTIONS, open_small, serving, settings
 from tests.server.test_live import view
 from tests.video.clips import GREY
@@ -72,9 +72,7 @@ def test_live_view(open_page: OpenPage) -> None:
         until(page, "document.querySelector('#message').textContent === 'Done'")
         for shade in (GREY, None):
             for _ in range(100):  # until a frame comes that was filled, or is as the camera gave it
-                [(x, y)] = on_screen(page, [(32, 24)])
-                box = page.locator("#stage").bounding_box()
-                seen = int(layer(page, "imageLayer")[round(y - box["y"]), round(x - box["x"]), 0])
+                seen = int(pixel(page, (32, 24))[0])
                 if abs(seen - GREY) <= 2 if shade else abs(seen - GREY) > 8:
                     break
             else:

@@ -56,7 +56,7 @@ export function listen(hand) {
 			if (!before) return;
 			down.set(event.pointerId, event);
 			if (tool) {
-				const all = event.getCoalescedEvents();
+				const all = event.getCoalescedEvents?.() ?? [];
 				tool.move((all.length ? all : [event]).map(at));
 			} else if (!pinch) pan(event.clientX - before.clientX, event.clientY - before.clientY);
 			else if (down.size === 2) {

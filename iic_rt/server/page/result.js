@@ -6,7 +6,7 @@ import { redraw, scene } from "./stage.js";
 import { choose, chosen } from "./tools.js";
 import { number, put } from "./words.js";
 
-const UNSURE = "#d618c8"; // --unsure
+const UNSURE = "#d618c8cc"; // --unsure
 
 let results = []; // answers, opened
 const addresses = new Set();
