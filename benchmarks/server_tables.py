@@ -16,8 +16,8 @@ def server_table(record: dict[str, Any]) -> str:
         ratios = record["one_client"][kind]["ratios"]
         over, files = (100 * (ratios[of]["p50"] - 1) for of in ("direct", "direct_files"))
         lines.append(
-            f"| one client, {name}: longer than the direct call | {over:.1f} %, of which {over - files:.1f} % are "
-            "decoding and encoding |"
+            f"| one client, {name}: longer than the direct call on arrays, and than one that decodes and encodes | "
+            f"{over:+.0f} %, {files:+.0f} % |"
         )
     lines += [
         f"| {load['clients']} clients: images a second, of those of a loop of direct calls | "
@@ -26,7 +26,7 @@ def server_table(record: dict[str, Any]) -> str:
         f"| p99 of a request, of {load['clients']} × the time of an image | {load['p99_share_of_queue']:.2f} × |",
         f"| two workers, each on half of the cores: images a second, of those of one | "
         f"{record['two_workers']['throughput']:.2f} × |",
-        f"| growth of memory in {memory['minutes']:g} minutes, {memory['requests']} requests | "
+        f"| growth of memory in {memory['minutes']:g} min, {memory['requests']} requests | "
         f"{memory['grown_mib']:.1f} MiB |",
         f"| SIGTERM under load: accepted, answered, received | {end['accepted']}, {end['answered']}, "
         f"{end['answers_received']} |",
