@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import server
 from benchmarks.server_tables import server_table
+from iic_rt import Inpainter
 
 
 def test_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in {"WIDTH": 96, "HEIGHT": 64, "BEFORE_THE_END": 0.3, "ROUNDS_OF_LOAD": 1}.items():
         monkeypatch.setattr(server, name, value)
+    monkeypatch.setattr(server, "Inpainter", partial(Inpainter, working_size=64, threads=1))
     told = ["--out", str(tmp_path / "server.json"), "--backend", "onnxruntime", "--repeats", "2", "--clients", "3"]
     command = [sys.executable, "-m", "tests.cli.small_server"]
     assert server.main([*told, "--images", "6", "--minutes", "0.01"], command=command) == 0
