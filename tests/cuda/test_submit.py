@@ -21,7 +21,10 @@ Open = Callable[..., Inpainter]
 
 def assert_equal(inpainter: Inpainter, images: list, results: list) -> None:
     for (image, mask), result in zip(images, results, strict=True):
-        np.testing.assert_array_equal(result.image, inpainter.inpaint(image, mask).image)
+        difference = np.abs(result.image.astype(int) - inpainter.inpaint(image, mask).image)
+        # The engines that stand in for a GPU's round differently in buffers at other addresses.
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 1e-4
 
 
 @pytest.mark.parametrize("side", [64, 320])

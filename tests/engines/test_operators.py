@@ -21,7 +21,9 @@ NUMBERS = FLOATS | {TensorProto.INT32, TensorProto.INT64}
 BOOL = {TensorProto.BOOL}
 TABLE = (
     dict.fromkeys(("AveragePool", "Clip", "Conv", "ConvTranspose", "Cos", "Exp", "MatMul", "MaxPool"), FLOATS)
-    | dict.fromkeys(("Resize", "Round", "Sigmoid", "Sin", "Softmax", "Sqrt", "Tanh"), FLOATS)
+    | dict.fromkeys(
+        ("LeakyRelu", "Pow", "Reciprocal", "Resize", "Round", "Sigmoid", "Sin", "Softmax", "Sqrt", "Tanh"), FLOATS
+    )
     | dict.fromkeys(("Abs", "Add", "ArgMax", "DepthToSpace", "Div", "Equal", "Greater", "GreaterOrEqual"), NUMBERS)
     | dict.fromkeys(("Less", "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Pad", "Range"), NUMBERS)
     | dict.fromkeys(("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Sub", "TopK"), NUMBERS)

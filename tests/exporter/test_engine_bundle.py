@@ -136,14 +136,15 @@ def test_engines_are_named_and_wanted_once() -> None:
     assert wanted["replace-fp16-384"][1]["detail"] == (1, 3, 384, 384)
 
 
-@pytest.mark.parametrize("name", ["step", "similarity"])
-def test_fp16_graphs_build_in_fp16(name: str, rtx: EngineLibrary) -> None:
+# The prefill of both networks' input sums over all scales, in float32.
+@pytest.mark.parametrize(("name", "in_float32"), [("step", 4), ("similarity", 0)])
+def test_fp16_graphs_build_in_fp16(name: str, in_float32: int, rtx: EngineLibrary) -> None:
     pairs = graph_shapes(HALF, 128, 64, Limits(1 << 22, 1 << 22))
     shapes = next(shapes for graph, shapes in pairs if graph == name)
     assert len(build_engine(rtx, HALF.graphs[name], shapes)) > 100_000
     layers = describe_network(rtx, HALF.graphs[name], shapes)
     types = [layer["precision"] for layer in layers if layer["type"] == "CONVOLUTION"]
-    assert types.count("FLOAT") == 0
+    assert types.count("FLOAT") == in_float32
     assert types.count("HALF") >= 2
 
 
