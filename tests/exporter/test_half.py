@@ -19,10 +19,11 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bundle.manifest import MANIFEST, SHIPPED, file_sha256, load_bundle
 
 EDGE = SHIPPED / "edge"
-# What computes in float32 in the FP16 graphs: the base is enlarged by two products and two selections of rows, the
-# colours are put in order, and patches are matched under a Gaussian.
+# What computes in float32 in the FP16 graphs: the hole is prefilled from sums over all scales, the base is enlarged by
+# two products and two selections of rows, the colours are put in order, and patches are matched under a Gaussian.
+PREFILL = {"conv2d", "conv2d_1", "conv2d_2", "conv2d_3"}
 BASE = {"row_taps", "rows_of_groups", "column_taps", "columns_of_groups"}
-FLOAT32 = {"step": set(), "similarity": set(), "search": set(), "replace": set()}
+FLOAT32 = {"step": PREFILL, "similarity": set(), "search": set(), "replace": set()}
 FLOAT32 |= {"refine": {"blurred_rows", "blurred"}}
 FLOAT32 |= {"detail": BASE | {"flat_rgb"}, "add_detail": BASE | {"flat_channels"}}
 
