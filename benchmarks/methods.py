@@ -53,7 +53,7 @@ def our_methods(inpainter: Inpainter, iterations: tuple[int, ...]) -> dict[str, 
         "iic-rt, grow 0": lambda image, hole: inpainter.inpaint(image, hole, options=exact).image,
     }
     methods |= {f"loop alone, T = {t}": loop(t) for t in iterations}
-    methods[f"IT baseline, {RINGS} rings"] = lambda image, hole: fill_in_rings(inpainter, image, hole)
+    methods[f"IT baseline, {RINGS} rings"] = lambda image, hole: fill_in_rings(loop(1), image, hole)
     return methods
 
 
@@ -85,15 +85,14 @@ def rings(hole: Pixels, count: int) -> NDArray[np.int64]:
     return number
 
 
-def fill_in_rings(inpainter: Inpainter, image: Pixels, hole: Pixels) -> Pixels:
-    """Boundary to centre without confidence: one pass for each ring, each keeping that ring alone."""
+def fill_in_rings(once: Method, image: Pixels, hole: Pixels) -> Pixels:
+    """Boundary to centre without confidence: one pass ``once`` for each ring, each keeping that ring alone."""
     number = rings(hole, RINGS)
     filled = image.copy()
     for ring in range(1, RINGS + 1):
         left = (number >= ring).astype(np.uint8)
         if not left.any():
             continue
-        result = inpainter.inpaint(filled, left, options=InpaintOptions(iterations=1, upsample=False, grow=0))
         now = number == ring
-        filled[now] = result.image[now]
+        filled[now] = once(filled, left)[now]
     return filled

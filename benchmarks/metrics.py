@@ -1,4 +1,4 @@
-"""Scores of a filled picture against the truth, over the pixels of the hole, beside those of `iic_rt.bench.metrics`."""
+"""Scores of a filled picture against the truth, over the hole or the whole image, beside `iic_rt.bench.metrics`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.bench.metrics import hole_difference
+from iic_rt.bench.metrics import hole_difference, psnr
 
-__all__ = ["hole_l1", "hole_sharpness", "hole_ssim", "mean_laplacian"]
+__all__ = ["hole_l1", "hole_sharpness", "hole_ssim", "image_l1", "image_psnr", "image_ssim", "mean_laplacian"]
 
 Pixels = NDArray[np.uint8]
 
@@ -19,7 +19,27 @@ def hole_l1(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
 
 
 def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
-    """Mean over the hole of the SSIM map of the luminance (Wang et al. 2004: Gaussian window of 11, sigma 1.5)."""
+    """Mean over the hole of the SSIM map, as in :func:`ssim_map`."""
+    return float(ssim_map(image, truth)[hole].mean())
+
+
+def image_l1(image: Pixels, truth: Pixels) -> float:
+    """Mean absolute difference of a range of 1: uint8 [H, W, 3] twice."""
+    return float(np.abs(image.astype(np.float64) - truth).mean()) / 255
+
+
+def image_psnr(image: Pixels, truth: Pixels) -> float:
+    """PSNR in dB: uint8 [H, W, 3] twice."""
+    return psnr(float(np.mean((image.astype(np.float64) - truth) ** 2)))
+
+
+def image_ssim(image: Pixels, truth: Pixels) -> float:
+    """Mean of the SSIM map, as in :func:`ssim_map`."""
+    return float(ssim_map(image, truth).mean())
+
+
+def ssim_map(image: Pixels, truth: Pixels) -> NDArray[np.float64]:
+    """SSIM of the luminance (Wang et al. 2004: Gaussian window of 11, sigma 1.5): [H, W, 3] twice -> [H, W]."""
     a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (image, truth))
 
     def blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,7 +51,7 @@ def hole_ssim(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    return float((above / below)[hole].mean())
+    return np.asarray(above / below)
 
 
 def hole_sharpness(image: Pixels, truth: Pixels, hole: NDArray[np.bool_]) -> float:

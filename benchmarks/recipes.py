@@ -14,39 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.metrics import hole_sharpness
+from benchmarks.networks import fill, read_run, to_pixels
 from benchmarks.perceptual import hole_mesh, perceptual_distance
 from benchmarks.record import environment, write_record
 from benchmarks.synthetic import line_score, make_lines
 from iic_rt.bench.metrics import hole_psnr
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
-from training.checkpoint import load_state
 from training.compare import RECIPES
 from training.data import Pictures, validation_plan
 from training.masks import ObjectShapes
-from training.model.network import PRESETS, Generator
-from training.validate import autocast, batches, iterate
+from training.model.network import Generator
+from training.validate import batches
 
 __all__ = ["main", "score"]
 
 SIZE, COUNT, BATCH = 256, 128, 8
-Pixels = NDArray[np.uint8]
-
-
-def to_pixels(x: Tensor) -> Pixels:
-    """[B, 3, H, W] in [-1, 1] -> uint8 [B, H, W, 3]."""
-    return np.asarray(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
-
-
-@torch.no_grad()
-def fill(generator: Generator, x: Tensor, m: Tensor) -> tuple[Pixels, Pixels]:
-    """Results after one and after four iterations."""
-    with autocast(x.device):
-        found = [y for y, _, _ in iterate(generator, x, m, 4)]
-    return to_pixels(found[0]), to_pixels(found[-1])
 
 
 def score(generator: Generator, pictures: Pictures, shapes: ObjectShapes) -> dict[str, float]:
@@ -57,7 +41,7 @@ def score(generator: Generator, pictures: Pictures, shapes: ObjectShapes) -> dic
         if number * BATCH >= COUNT:
             break
         x, m = pictures.crops(part)
-        once, last = fill(generator, x, m)
+        once, last, _ = fill(generator, x, m)
         for truth, hole, first, image in zip(to_pixels(x), m[:, 0].numpy() > 0, once, last, strict=True):
             scores["psnr_t1"].append(hole_psnr(first, truth, hole))
             scores["psnr"].append(hole_psnr(image, truth, hole))
@@ -71,16 +55,6 @@ def score(generator: Generator, pictures: Pictures, shapes: ObjectShapes) -> dic
         image = fill(generator, x, torch.from_numpy(case.hole)[None, None].float())[1][0]
         scores["lines"].append(line_score(case, image))
     return {name: round(float(np.mean(values)), 4) for name, values in scores.items()}
-
-
-def read_run(run: Path) -> tuple[Generator, dict[str, Any]]:
-    """The averaged weights at the end of a run, and what it was."""
-    config = json.loads((run / "config.json").read_text())
-    tensors, progress = load_state(run / "state.safetensors")
-    generator = Generator(PRESETS[config["preset"]])
-    generator.load_state_dict({k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")})
-    facts = {"samples": int(progress["samples"]), "minutes": round(progress["minutes"], 1), "seed": config["seed"]}
-    return generator.eval(), facts
 
 
 def main(argv: list[str] | None = None) -> int:

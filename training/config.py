@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Stage", "TrainConfig", "UpsamplerConfig"]
+__all__ = ["HOLES", "Stage", "TrainConfig", "UpsamplerConfig"]
+
+
+HOLES = ("objects", "classic")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class TrainConfig:
     minutes: float | None = None
     stages: tuple[Stage, ...] = (Stage(128, 32, 0.8), Stage(256, 12, 1.0))
     drawn: float = 0.25  # share of drawn pictures
+    holes: str = "objects"  # or "classic": strokes and rectangles anywhere, as before the paper
     iterations: int = 2  # of Algorithm 1, as in the paper
     learning_rate: float = 1e-3  # the paper's 1e-4 learns too slowly for a short budget
     final_learning_rate: float = 1e-5
@@ -39,6 +43,8 @@ class TrainConfig:
     l2_weight: float = 1.0
     known_weight: float = 0.2
     coarse_weight: float = 0.5
+    confidence_weight: float = 1.0
+    confidence_only: bool = False  # the confidence decoder alone is trained, on the image of a finished generator
     perceptual_weight: float = 0.0
     perceptual_from: int = 0  # pictures after which the perceptual loss joins: structure has to be learnt first
     adversarial_weight: float = 0.0
@@ -53,6 +59,8 @@ class TrainConfig:
             raise ValueError("give either samples or minutes: one of them is the clock of the schedules")
         if not self.stages or self.stages[-1].until != 1.0:
             raise ValueError("the last stage must run until 1.0")
+        if self.holes not in HOLES:
+            raise ValueError(f"holes are {' or '.join(HOLES)}, not {self.holes!r}")
         for stage in self.stages:
             if stage.size % 16:
                 raise ValueError(f"stage size {stage.size} is not a multiple of 16")

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from training.drawn import draw_picture
-from training.masks import Mask, ObjectShapes, synthesize_hole
+from training.masks import Mask, ObjectShapes, classic_hole, synthesize_hole
 
 __all__ = ["Pictures", "Plan", "StepPlans", "validation_plan"]
 
@@ -203,11 +203,17 @@ def draw(
     *,
     drawn: int = 0,
     augment: bool = False,
+    classic: bool = False,
 ) -> Plan:
     """A plan of crops of these photographs and of ``drawn`` drawn pictures.
 
     ``augment`` takes smaller crops, as far as they need not be enlarged, and varies brightness and white balance.
+    ``classic`` holes lie anywhere, on salient objects too.
     """
+
+    def hole(salient: Mask | None = None) -> Mask:
+        return classic_hole(rng, size) if classic else synthesize_hole(rng, shapes, size, salient)
+
     boxes, flips, holes = [], [], []
     for index in indices:
         h, w = (int(n) for n in pictures.shapes[index])
@@ -222,12 +228,12 @@ def draw(
             salient = salient[:, ::-1] if flip else salient
         boxes.append((top, left, side))
         flips.append(flip)
-        holes.append(synthesize_hole(rng, shapes, size, salient))
+        holes.append(hole(salient))
     plan = Plan(indices, boxes, flips, np.stack(holes))
     if not drawn and not augment:
         return plan
     pictures_drawn = [draw_picture(rng, size) for _ in range(drawn)]
-    holes += [synthesize_hole(rng, shapes, size) for _ in range(drawn)]
+    holes += [hole() for _ in range(drawn)]
     gammas = np.exp(rng.normal(0, 0.2, (len(holes), 1)) + rng.normal(0, 0.04, (len(holes), 3)))
     return Plan(
         indices,
@@ -243,7 +249,8 @@ class StepPlans(Dataset[Plan]):
     """The plan of every training step from ``start`` on, each from a generator seeded by (seed, step, rank) alone.
 
     A run that is resumed at a step therefore sees what it would have seen without the interruption. ``drawn`` is the
-    share of drawn pictures. Half of the photographs are those with a saliency mask, half the others, as in the paper.
+    share of drawn pictures, ``classic`` as in :func:`draw`. Half of the photographs are those with a saliency mask,
+    half the others, as in the paper.
     """
 
     def __init__(
@@ -256,11 +263,12 @@ class StepPlans(Dataset[Plan]):
         batch: int,
         start: int,
         drawn: float = 0.0,
+        classic: bool = False,
         rank: int = 0,
     ) -> None:
         self._pictures, self._shapes = pictures, shapes
         self._seed, self._size, self._batch, self._start, self._rank = seed, size, batch, start, rank
-        self._drawn = round(drawn * batch)
+        self._drawn, self._classic = round(drawn * batch), classic
 
     def __len__(self) -> int:
         return ENDLESS
@@ -271,7 +279,8 @@ class StepPlans(Dataset[Plan]):
         half = photographs // 2
         kinds = (self._pictures.train_salient, half), (self._pictures.train_general, photographs - half)
         indices = [int(i) for kind, count in kinds for i in rng.choice(kind, count)]
-        return draw(rng, self._pictures, self._shapes, indices, self._size, drawn=self._drawn, augment=True)
+        options = {"drawn": self._drawn, "augment": True, "classic": self._classic}
+        return draw(rng, self._pictures, self._shapes, indices, self._size, **options)
 
 
 ENDLESS = 10**9  # steps: a stage ends by the clock of the run

@@ -38,7 +38,8 @@ def network_pass(model: Generator, config: TrainConfig, z: Tensor, m: Tensor, x:
     weights = {"l2_weight": config.l2_weight, "known_weight": config.known_weight}
     l1 = reconstruction_loss(g, x, m, **weights)
     confidence = confidence_loss(g, x, c, m, lambda_=config.lambda_, l2_weight=config.l2_weight)
-    loss = l1 + confidence + config.coarse_weight * reconstruction_loss(coarse, x, m, **weights)
+    coarse_l1 = reconstruction_loss(coarse, x, m, **weights)
+    loss = l1 + config.confidence_weight * confidence + config.coarse_weight * coarse_l1
     return Pass(loss, l1.detach(), confidence.detach(), g, c)
 
 
@@ -62,6 +63,8 @@ class GeneratorTrainer(Trainer):
         self.ema = self._placed(Generator(PRESETS[config.preset])).requires_grad_(False)
         self.ema.load_state_dict(self.generator.state_dict())
         self.discriminator = self._placed(PatchDiscriminator())
+        if config.confidence_only:
+            self.generator.requires_grad_(False).confidence_decoder.requires_grad_(True)
         self._optimize("generator")
         self._optimize("discriminator", betas=(0.0, 0.9))
         self._perceptual = self._placed(PerceptualLoss()) if config.perceptual_weight > 0 else None

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ObjectShapes", "object_mask", "stroke_mask", "synthesize_hole"]
+__all__ = ["ObjectShapes", "classic_hole", "object_mask", "stroke_mask", "synthesize_hole"]
 
 Mask = NDArray[np.uint8]
 
@@ -63,6 +63,17 @@ def stroke_mask(rng: np.random.Generator, size: int) -> Mask:
             cv2.line(mask, ends[0], ends[1], 1, width)
             cv2.circle(mask, ends[1], width // 2, 1, -1)
             point = end
+    return mask
+
+
+def classic_hole(rng: np.random.Generator, size: int) -> Mask:
+    """A hole as networks before the paper were trained with: strokes or a rectangle, uint8 [size, size] in {0, 1}."""
+    if rng.random() < 0.5:
+        return stroke_mask(rng, size)
+    mask = np.zeros((size, size), np.uint8)
+    height, width = (rng.uniform(0.2, 0.6, 2) * size).astype(int)
+    top, left = int(rng.integers(size - height + 1)), int(rng.integers(size - width + 1))
+    mask[top : top + height, left : left + width] = 1
     return mask
 
 

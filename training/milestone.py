@@ -32,6 +32,7 @@ def write_milestone(run: Path, out: Path) -> dict[str, str]:
 def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
     """Puts a milestone's weights and its count of pictures into a trainer that has not begun.
 
+    A decoder that is trained alone counts from 0: its learning rate is not that of the network's end.
     The optimiser's moments are not in it, and come back within some hundred steps.
 
     Raises:
@@ -42,7 +43,8 @@ def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
         raise WeightsError(f"{path} is no milestone of preset {trainer.config.preset!r}")
     for network in (trainer.generator, trainer.ema):
         network.load_state_dict(generator.state_dict())
-    trainer.step, trainer.samples = int(float(header["step"])), int(float(header["samples"]))
+    if not trainer.config.confidence_only:
+        trainer.step, trainer.samples = int(float(header["step"])), int(float(header["samples"]))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training.checkpoint import load_state, save_state
-from training.config import Stage, TrainConfig, UpsamplerConfig
+from training.config import HOLES, Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, Plan, StepPlans, validation_plan
 from training.generator_trainer import GeneratorTrainer
 from training.masks import ObjectShapes
@@ -142,6 +142,7 @@ class Run:
             batch=self._ranks.share_of(stage.batch),
             start=self.trainer.step,
             drawn=self.config.drawn,
+            classic=self.config.holes == "classic",
             rank=self._ranks.rank,
         )
         order = range(len(plans))
@@ -269,6 +270,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--ema-decay", type=float, help="of the averaged weights, a step; less for a short run")
     parser.add_argument("--drawn", type=float, help="share of drawn pictures")
+    parser.add_argument("--holes", choices=HOLES, help="as users draw them, or strokes and rectangles anywhere")
+    parser.add_argument("--iterations", type=int, help="of the loop in a training step")
+    parser.add_argument("--lambda", dest="lambda_", type=float, help="of Eq. 3: how large the confident area is to be")
+    parser.add_argument("--confidence-weight", type=float, help="of Eq. 3; 0 for a network without confidence")
+    parser.add_argument(
+        "--confidence-only",
+        action="store_true",
+        default=None,
+        help="train the confidence decoder alone, on the network of --milestone",
+    )
     parser.add_argument("--perceptual-weight", type=float)
     parser.add_argument("--perceptual-from", type=int, help="pictures after which the perceptual loss joins")
     parser.add_argument("--adversarial-weight", type=float)
@@ -282,7 +293,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-compile", action="store_true", help="start at once, train slower")
     options = parser.parse_args(argv)
     losses = ("perceptual_weight", "perceptual_from", "adversarial_weight", "adversarial_from")
-    given = {name: getattr(options, name) for name in ("learning_rate", "ema_decay", "drawn", *losses, "seed")}
+    confidence = ("holes", "iterations", "lambda_", "confidence_weight", "confidence_only")
+    names = ("learning_rate", "ema_decay", "drawn", *confidence, *losses, "seed")
+    given = {name: getattr(options, name) for name in names}
     given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"samples": options.samples, "minutes": options.minutes, "preset": options.preset}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.masks import MAX_AREA, MIN_AREA, ObjectShapes, object_mask, stroke_mask, synthesize_hole
+from training.masks import MAX_AREA, MIN_AREA, ObjectShapes, classic_hole, object_mask, stroke_mask, synthesize_hole
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,14 @@ def test_salient_pixels_are_left_alone(shapes: ObjectShapes, rng: np.random.Gene
 
 def test_a_picture_that_is_all_salient_still_gets_a_hole(shapes: ObjectShapes, rng: np.random.Generator) -> None:
     assert synthesize_hole(rng, shapes, 64, np.ones((64, 64), np.uint8)).any()
+
+
+def test_classic_holes_are_rectangles_and_strokes_anywhere(rng: np.random.Generator) -> None:
+    holes = [classic_hole(rng, 64) for _ in range(100)]
+    boxes = [np.ptp(np.argwhere(hole), axis=0) + 1 for hole in holes]
+    full = [bool(hole.sum() == box.prod()) for hole, box in zip(holes, boxes, strict=True)]
+    assert 30 < sum(full) < 70
+    assert np.mean(holes, 0)[8:-8, 8:-8].min() > 0.02
 
 
 def test_seeded(shapes: ObjectShapes) -> None:

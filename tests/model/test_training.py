@@ -17,6 +17,7 @@ from training.config import Stage, TrainConfig
 from training.data import Pictures, StepPlans
 from training.generator_trainer import GeneratorTrainer, Pass, network_pass
 from training.masks import ObjectShapes
+from training.milestone import begin_from
 from training.model.blocks import AttentionBlock
 from training.model.network import PRESETS, EncoderConfig, Generator
 from training.model.weights import load_generator
@@ -94,6 +95,31 @@ def test_a_step_moves_every_network_and_the_average_follows(pictures: Pictures, 
         assert sum(moved) >= len(moved) - (name == "discriminator"), name
     assert {"l1_1", "confidence_1", "hinge_1", "discriminator_1", "hole_left_1"} <= losses.keys()
     assert all(torch.isfinite(v) for v in losses.values())
+
+
+def test_a_confidence_decoder_of_its_own(tmp_path: Path, pictures: Pictures, shapes: ObjectShapes) -> None:
+    run(tmp_path / "network", pictures, shapes, config())
+    trainer = GeneratorTrainer(config(confidence_only=True, lambda_=0.2))
+    begin_from(tmp_path / "network" / "milestone.safetensors", trainer)
+    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    assert (trainer.step, trainer.samples) == (0, 0)
+    trainer.train_step(*pictures.crops(StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0)[0]))
+    moved = {name for name, value in trainer.generator.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(name.startswith("confidence_decoder.") for name in moved)
+
+
+def test_a_network_without_confidence_leaves_its_decoder_alone(pictures: Pictures, shapes: ObjectShapes) -> None:
+    trainer = GeneratorTrainer(config(confidence_weight=0.0, iterations=1, preset="global-local-like"))
+    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    plans = StepPlans(pictures, shapes, seed=0, size=32, batch=4, start=0, classic=True)
+    losses = trainer.train_step(*pictures.crops(plans[0]))
+    assert "l1_2" not in losses
+    for name, value in trainer.generator.state_dict().items():
+        if name.startswith("confidence_decoder."):
+            assert torch.equal(value, before[name]), name
+    last = "fine_decoder.to_rgb.conv.weight"
+    assert not torch.equal(trainer.generator.state_dict()[last], before[last])
 
 
 def test_it_learns(pictures: Pictures, shapes: ObjectShapes) -> None:

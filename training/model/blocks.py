@@ -13,30 +13,34 @@ class GatedConv(nn.Module):
     """Gated convolution: ``relu(feature(x)) * sigmoid(gate(x))`` (Yu et al. 2019, free-form inpainting).
 
     The gate is a 1x1 convolution where the resolution stays the same: it halves the cost of the layer, and the
-    neighbourhood a gate needs is already in the features of the layer before it.
+    neighbourhood a gate needs is already in the features of the layer before it. ``gated=False`` leaves it out.
 
     Shapes: [B, in_channels, H, W] -> [B, out_channels, H / stride, W / stride].
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, dilation: int = 1, gated: bool = True
+    ) -> None:
         super().__init__()
         self.feature = nn.Conv2d(in_channels, out_channels, 3, stride, dilation, dilation)
         gate_kernel = 1 if stride == 1 else 3  # a strided 1x1 would see one pixel in four
-        self.gate = nn.Conv2d(in_channels, out_channels, gate_kernel, stride, gate_kernel // 2)
+        self.gate = nn.Conv2d(in_channels, out_channels, gate_kernel, stride, gate_kernel // 2) if gated else None
         nn.init.kaiming_normal_(self.feature.weight, nonlinearity="relu")
         nn.init.zeros_(self.feature.bias)
-        nn.init.zeros_(self.gate.bias)
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.feature(x)) * torch.sigmoid(self.gate(x))
+        found = F.relu(self.feature(x))
+        return found if self.gate is None else found * torch.sigmoid(self.gate(x))
 
 
 class ResidualGatedConv(nn.Module):
     """``x + GatedConv(x)`` at one resolution; dilation widens what the layer sees without a cost in MACs."""
 
-    def __init__(self, channels: int, *, dilation: int = 1) -> None:
+    def __init__(self, channels: int, *, dilation: int = 1, gated: bool = True) -> None:
         super().__init__()
-        self.conv = GatedConv(channels, channels, dilation=dilation)
+        self.conv = GatedConv(channels, channels, dilation=dilation, gated=gated)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv(x)

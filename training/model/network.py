@@ -24,13 +24,14 @@ class EncoderConfig:
     channels: tuple[int, int, int]
     dilations: tuple[int, ...]  # of the convolutions at 1/8
     attention_blocks: int  # over the whole map at 1/16
+    gated: bool = True
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
     """The coarse and the fine encoder, and the widths of the decoders."""
 
-    coarse: EncoderConfig
+    coarse: EncoderConfig | None  # None: a network of one stage
     fine: EncoderConfig
     detail_channels: int  # width at 1/2 resolution, in front of the last shuffle
     confidence_channels: int
@@ -59,6 +60,7 @@ PRESETS = {
 def _without(name: str, **changes: object) -> GeneratorConfig:
     """The preset with parts of both encoders changed."""
     preset = PRESETS[name]
+    assert preset.coarse is not None
     return replace(preset, coarse=replace(preset.coarse, **changes), fine=replace(preset.fine, **changes))
 
 
@@ -68,6 +70,12 @@ PRESETS |= {
     "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), attention_blocks=0),
 }
 PRESETS["edge-plain"] = replace(PRESETS["edge-no-attention"], prefill=False)
+# Like the networks before the paper, for benchmarks.paper: gated convolutions in two stages (Yu et al. 2019), and plain
+# ones in one stage, widely dilated (Iizuka et al. 2017).
+PRESETS["gated-like"] = PRESETS["edge-plain"]
+PRESETS["global-local-like"] = replace(
+    PRESETS["edge-plain"], coarse=None, fine=EncoderConfig((80, 160, 0), (1, 2, 4, 8, 16), 0, gated=False)
+)
 
 
 class Encoder(nn.Module):
@@ -79,7 +87,7 @@ class Encoder(nn.Module):
     def __init__(self, in_channels: int, config: EncoderConfig, head_channels: int) -> None:
         super().__init__()
         quarter, eighth, sixteenth = config.channels
-        self.stem = GatedConv(in_channels * STEM_FACTOR**2, quarter)
+        self.stem = GatedConv(in_channels * STEM_FACTOR**2, quarter, gated=config.gated)
         # pixel_unshuffle as a one-hot convolution: exactly the same values, and engines run it without a transpose.
         cell = torch.eye(STEM_FACTOR**2).reshape(-1, 1, STEM_FACTOR, STEM_FACTOR)
         kernel = torch.zeros(in_channels, STEM_FACTOR**2, in_channels, STEM_FACTOR, STEM_FACTOR)
@@ -87,10 +95,12 @@ class Encoder(nn.Module):
             kernel[channel, :, channel] = cell[:, 0]
         self.register_buffer("unshuffle", kernel.flatten(0, 1), persistent=False)
 
-        self.down = GatedConv(quarter, eighth, stride=2)
-        self.context = nn.ModuleList(ResidualGatedConv(eighth, dilation=d) for d in config.dilations)
+        self.down = GatedConv(quarter, eighth, stride=2, gated=config.gated)
+        self.context = nn.ModuleList(
+            ResidualGatedConv(eighth, dilation=d, gated=config.gated) for d in config.dilations
+        )
         if config.attention_blocks:
-            self.down_again = GatedConv(eighth, sixteenth, stride=2)
+            self.down_again = GatedConv(eighth, sixteenth, stride=2, gated=config.gated)
             self.deep = nn.ModuleList(
                 AttentionBlock(sixteenth, head_channels=head_channels) for _ in range(config.attention_blocks)
             )
@@ -113,11 +123,11 @@ class Encoder(nn.Module):
 class ImageDecoder(nn.Module):
     """Bottleneck [B, C8, H/8, W/8] and the skip [B, C4, H/4, W/4] -> image [B, 3, H, W], about [-1, 1]."""
 
-    def __init__(self, channels: tuple[int, int, int], detail_channels: int) -> None:
+    def __init__(self, config: EncoderConfig, detail_channels: int) -> None:
         super().__init__()
-        quarter, eighth, _sixteenth = channels
+        quarter, eighth, _sixteenth = config.channels
         self.squeeze = nn.Conv2d(eighth, quarter, 1)
-        self.merge = GatedConv(quarter, quarter)
+        self.merge = GatedConv(quarter, quarter, gated=config.gated)
         self.detail = nn.Conv2d(quarter, detail_channels, 3, padding=1)
         self.to_rgb = ShuffleUp(detail_channels, 3, kernel=3)
 
@@ -160,7 +170,7 @@ class Generator(nn.Module):
     returns:
     g         [B, 3, H, W]    ~[-1, 1] the fine network's image
     c         [B, 1, H, W]    (0, 1)   confidence
-    coarse    [B, 3, H, W]    ~[-1, 1] the coarse network's image
+    coarse    [B, 3, H, W]    ~[-1, 1] the coarse network's image; without one, what the fine network begins with
     ========  ==============  =======  =============================================================
     """
 
@@ -168,10 +178,11 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         coarse, fine = config.coarse, config.fine
-        self.coarse_encoder = Encoder(4, coarse, config.head_channels)
-        self.coarse_decoder = ImageDecoder(coarse.channels, config.detail_channels)
+        if coarse is not None:
+            self.coarse_encoder = Encoder(4, coarse, config.head_channels)
+            self.coarse_decoder = ImageDecoder(coarse, config.detail_channels)
         self.fine_encoder = Encoder(4, fine, config.head_channels)
-        self.fine_decoder = ImageDecoder(fine.channels, config.detail_channels)
+        self.fine_decoder = ImageDecoder(fine, config.detail_channels)
         self.confidence_decoder = ConfidenceDecoder(
             fine.channels, self.fine_encoder.layers_at_eighth, config.confidence_channels
         )
@@ -179,10 +190,12 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         known = 1 - m
         start = z + prefill(z, known) * m if self.config.prefill else z
-        layers = self.coarse_encoder(torch.cat((start, m), 1), known)
-        coarse = self.coarse_decoder(layers[-1], layers[0])
-        if self.config.prefill:
-            coarse = coarse + start
+        coarse = start
+        if self.config.coarse is not None:
+            layers = self.coarse_encoder(torch.cat((start, m), 1), known)
+            coarse = self.coarse_decoder(layers[-1], layers[0])
+            if self.config.prefill:
+                coarse = coarse + start
         middle = z + coarse * m
         layers = self.fine_encoder(torch.cat((middle, m), 1), known)
         g = self.fine_decoder(layers[-1], layers[0])
