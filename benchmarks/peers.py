@@ -7,9 +7,9 @@ Files belong together by their names without the ending. ``--images`` are the or
 known; masks are white where the hole is, unless ``--black-is-hole``. Results must have the size of their original.
 
 A model takes an image [1, 3, H, W] and a mask [1, 1, H, W], or one input [1, 4, H, W] of the image with the hole
-zeroed and the mask. Whole numbers are 0 to 255, others 0 to 1; the mask is 1 (255) in the hole, unless ``--known-is-one``
-names the model, as MI-GAN has it. A fixed size is met by resizing. An output in [-1, 1], [0, 1] or [0, 255] is read
-as what it is. Models and this project are timed in turn, on the first image.
+zeroed and the mask. Whole numbers are 0 to 255, others 0 to 1. The mask is 1 (255) in the hole; ``--known-is-one``
+names a model that has it the other way, as MI-GAN does. A fixed size is met by resizing. An output in [-1, 1], [0, 1]
+or [0, 255] is read as what it is. Models and this project are timed in turn, on the first image.
 """
 
 from __future__ import annotations
