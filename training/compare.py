@@ -1,7 +1,7 @@
 """Short runs of equal length, each with one part changed: how the tables of the model card and of the paper's parts
 are made.
 
-``python -m training.compare --data FOLDER --out runs/compare --minutes 25``
+``python -m training.compare --data FOLDER --out runs/compare --minutes 25``, of CPU time
 ``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 16000``
 
 A run that is there already is not trained again, so that names can be added one by one. Rows are scored by
@@ -33,7 +33,7 @@ RECIPES: dict[str, list[str]] = {
     "no-drawn": ["--drawn", "0"],
     "small-first": ["--stage", "64:32:0.5", "--stage", "128:16:1.0"],
     "large-batch": ["--stage", "128:32:1.0"],
-    "perceptual": ["--perceptual-weight", "0.5", "--perceptual-from", "3000"],
+    "perceptual": ["--perceptual-weight", "0.5", "--perceptual-from", "1500"],
 }
 
 # What the paper compares, at an equal number of pictures: networks as they were before it, its parts one by one
@@ -69,7 +69,7 @@ def train(name: str, recipe: list[str], data: Path, out: Path, clock: list[str],
 def clock_of(recipe: list[str], options: argparse.Namespace) -> list[str]:
     """A decoder behind a finished network needs a quarter as many pictures."""
     if options.samples is None:
-        return ["--minutes", str(options.minutes)]
+        return ["--own-minutes", str(options.minutes)]
     if "--confidence-only" not in recipe:
         return ["--samples", str(options.samples)]
     return ["--milestone", str(FINISHED), "--samples", str(options.samples // 4), "--ema-decay", "0.99"]
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--out", type=Path, required=True, help="folder; each run has one of its own in it")
     clock = parser.add_mutually_exclusive_group()
-    clock.add_argument("--minutes", type=float, default=25, help="of training each (default %(default)s)")
+    clock.add_argument("--minutes", type=float, default=25, help="of CPU time each (default %(default)s)")
     clock.add_argument("--samples", type=int, help="pictures each, whatever the time")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="runs side by side")
     parser.add_argument("--recipes", nargs="+", metavar="NAME", help="of the set; all of it by default")

@@ -24,12 +24,13 @@ class TrainConfig:
     """A run ends after ``samples`` pictures or ``minutes`` minutes, whichever is set; the schedules follow that clock.
 
     ``samples`` gives a run that repeats exactly, whatever else the machine does; ``minutes`` serves to compare
-    settings at equal time.
+    settings at equal time: of the clock, or of the process's own work.
     """
 
     preset: str = "edge"
     samples: int | None = None
     minutes: float | None = None
+    own_minutes: bool = False  # minutes of CPU time of the process, which others on the machine do not shorten
     stages: tuple[Stage, ...] = (Stage(128, 32, 0.8), Stage(256, 12, 1.0))
     drawn: float = 0.25  # share of drawn pictures
     holes: str = "objects"  # or "classic": strokes and rectangles anywhere, as before the paper

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from training.captured import CapturedStep, CudaRecorder, Recorder
 from training.config import TrainConfig
 from training.data import Pictures, Plan
 from training.losses import PerceptualLoss, confidence_loss, reconstruction_loss
@@ -20,6 +23,10 @@ from training.trainer import Trainer
 from training.validate import autocast, validate, write_samples
 
 __all__ = ["GeneratorTrainer"]
+
+
+Losses = dict[str, Tensor]
+LOOKS = 8  # at other scales and places, of the perceptual loss in captured steps
 
 
 class Pass(NamedTuple):
@@ -68,6 +75,10 @@ class GeneratorTrainer(Trainer):
         self._optimize("generator")
         self._optimize("discriminator", betas=(0.0, 0.9))
         self._perceptual = self._placed(PerceptualLoss()) if config.perceptual_weight > 0 else None
+        # Several processes wait for each other between backward and step, and their host takes part in it.
+        alone = self.device.startswith("cuda") and ranks.count == 1
+        self._recorder: Recorder | None = CudaRecorder() if alone else None
+        self._captured: dict[tuple[torch.Size, bool], CapturedStep] = {}
         self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
 
     def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
@@ -75,10 +86,28 @@ class GeneratorTrainer(Trainer):
         config = self.config
         adversarial = config.adversarial_weight > 0 and self.samples >= config.adversarial_from
         perceptual = config.perceptual_weight > 0 and self.samples >= config.perceptual_from
-        self._start_step()
+        self._set_learning_rate()
+        losses = self._computation(x, adversarial=adversarial, perceptual=perceptual)(x, m)
+        self._end_step(self.ema, self.generator, len(x))
+        return losses
+
+    def _computation(self, x: Tensor, *, adversarial: bool, perceptual: bool) -> Callable[[Tensor, Tensor], Losses]:
+        """What a step computes on inputs of this shape: captured where kernels would be waited for."""
+        compute = partial(self._compute, adversarial=adversarial, perceptual=perceptual)
+        if self._recorder is None or adversarial:
+            return compute
+        key = x.shape, perceptual
+        if key not in self._captured:
+            variants = LOOKS if perceptual else 1
+            self._captured[key] = CapturedStep(compute, self._recorder, variants=variants)
+        return self._captured[key]
+
+    def _compute(self, x: Tensor, m: Tensor, *, adversarial: bool, perceptual: bool) -> Losses:
+        config = self.config
+        self._forget_gradients()
         y, c, hole = x * (1 - m), torch.zeros_like(m), m
         counts: Tensor | float = 1.0  # 0 for passes that change nothing
-        losses: dict[str, Tensor] = {}
+        losses: Losses = {}
         for t in range(config.iterations):
             z = y * (1 - hole)
             with autocast(x.device):
@@ -108,7 +137,6 @@ class GeneratorTrainer(Trainer):
         if adversarial:
             self.ranks.average_gradients(self.discriminator)
             self._optimizers["discriminator"].step()
-        self._end_step(self.ema, self.generator, len(x))
         return losses
 
     def _adversarial(

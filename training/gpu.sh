@@ -18,9 +18,9 @@ case " $* " in
 *" --upsampler "*) recipe=(--stage 256:64:1.0) ;;
 *" --perceptual "*)
     # Structure has been learnt, and its optimiser's moments are gone: a lower rate.
-    recipe=(--stage 256:128:1.0 --perceptual-weight 0.5 --learning-rate 4e-4)
+    recipe=(--stage 256:32:1.0 --perceptual-weight 0.5 --learning-rate 4e-4)
     set -- "${@/#--perceptual/--milestone}"
     ;;
-*) recipe=(--stage 256:128:1.0) ;; # one size of crop: each costs a minute of compiling
+*) recipe=(--stage 256:32:1.0) ;; # one size of crop: each costs a minute of compiling
 esac
 exec python3 -m training.train --data "$data" --out "$out" --minutes "$minutes" --device cuda "${recipe[@]}" "$@"

@@ -99,7 +99,7 @@ class Run:
 
     def train(self, *, workers: int) -> None:
         """Runs until the clock of the configuration is out or :meth:`stop` is called."""
-        self._started = self._saved = self._validated = time.monotonic()
+        self._started = self._saved = self._validated = self._now()
         for stage in self.config.stages:
             self._train_stage(stage, workers)
         if self._ranks.first:
@@ -107,8 +107,11 @@ class Run:
             if not self._stopped:
                 self._validate()
 
+    def _now(self) -> float:
+        return time.process_time() if self.config.own_minutes else time.monotonic()
+
     def _minutes(self) -> float:
-        return self._minutes_before + (time.monotonic() - self._started) / 60
+        return self._minutes_before + (self._now() - self._started) / 60
 
     def _progress(self) -> float:
         if self.config.samples is not None:
@@ -156,16 +159,16 @@ class Run:
 
     def _train_stage(self, stage: Stage, workers: int) -> None:
         sums: dict[str, list[Tensor]] = {}
-        since, counted, compiled = time.monotonic(), 0, False
+        since, counted, compiled = self._now(), 0, False
         plans = self._plans(stage, workers)
         while self._due(stage):
             plan = next(plans)
-            before = time.monotonic()
+            before = self._now()
             losses = self.trainer.train_step(*self._pictures.crops(plan))
             if compiled:
                 counted += 1
             else:  # compiling is no training
-                took = time.monotonic() - before
+                took = self._now() - before
                 self._started, since, compiled = self._started + took, since + took, True
             for name, value in losses.items():
                 sums.setdefault(name, []).append(value)
@@ -177,18 +180,18 @@ class Run:
                         f"a loss is not finite before step {self.trainer.step}: {means}. The last saved state is kept; "
                         "start again from it with a lower --learning-rate"
                     )
-                rate = counted * stage.batch / (time.monotonic() - since)
+                rate = counted * stage.batch / (self._now() - since)
                 if self._ranks.first:
                     self._log({"size": stage.size, "images_per_second": rate} | means)
-                sums, since, counted = {}, time.monotonic(), 0
+                sums, since, counted = {}, self._now(), 0
             if not self._ranks.first:
                 continue
-            now = time.monotonic()
+            now = self._now()
             if now - self._saved > 60 * self.config.checkpoint_every_minutes:
                 self._save()
             if now - self._validated > 60 * self.config.validate_every_minutes:
                 self._validate()
-                since += time.monotonic() - now  # the rate counts training only
+                since += self._now() - now  # the rate counts training only
 
     def _save(self) -> None:
         progress = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()}
@@ -198,7 +201,7 @@ class Run:
         save_state(self._state_path, self.trainer.state(), progress)
         header = {name: str(progress[name]) for name in ("step", "samples", "minutes")}
         self.trainer.write_average(self.folder / "milestone.safetensors", header)
-        self._saved = time.monotonic()
+        self._saved = self._now()
 
     def _validate(self) -> None:
         samples = self.folder / f"samples-{self.trainer.step:07d}.png"
@@ -212,7 +215,7 @@ class Run:
             weights = {name: value.half() for name, value in self.trainer.ema.state_dict().items()}
             save_state(self.folder / "best.safetensors", weights, progress)
         self._log(scores | {"best": self._best})
-        self._validated = time.monotonic()
+        self._validated = self._now()
 
     def _log(self, values: dict[str, float]) -> None:
         record = {"step": self.trainer.step, "samples": self.trainer.samples, "minutes": self._minutes()}
@@ -260,6 +263,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
     clock.add_argument("--minutes", type=float, help="time budget")
+    clock.add_argument("--own-minutes", type=float, metavar="MINUTES", help="of the process's CPU time")
     clock.add_argument("--samples", type=int, help="number of pictures; such a run repeats exactly")
     parser.add_argument(
         "--end-in", type=float, metavar="MINUTES", help="let the learning rate come down from now on, and end there"
@@ -299,6 +303,8 @@ def main(argv: list[str] | None = None) -> int:
     given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"samples": options.samples, "minutes": options.minutes, "preset": options.preset}
+    if options.own_minutes is not None:
+        changes |= {"minutes": options.own_minutes, "own_minutes": True}
     ranks = Ranks.join()
     placed: dict[str, Any] = {"device": options.device, "compiled": not options.no_compile, "ranks": ranks}
     trainer: Trainer

@@ -77,11 +77,22 @@ class Trainer(ABC):
         return module.to(self.device).to(memory_format=torch.channels_last)
 
     def _optimize(self, name: str, **options: Any) -> None:
+        if torch.device(self.device).type != "cpu":
+            # On the device, so that a step that is captured once follows the schedule.
+            options |= {"lr": torch.zeros((), device=self.device), "capturable": True}
         self._optimizers[name] = torch.optim.Adam(getattr(self, name).parameters(), fused=True, **options)
 
-    def _start_step(self) -> None:
+    def _set_learning_rate(self) -> None:
+        rate = learning_rate(self.config, self.step, self.decayed)
         for optimizer in self._optimizers.values():
-            optimizer.param_groups[0]["lr"] = learning_rate(self.config, self.step, self.decayed)
+            group = optimizer.param_groups[0]
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _forget_gradients(self) -> None:
+        for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
     def _train_discriminator(self, real: Tensor, fake: Tensor, *, share: Tensor | float = 1.0) -> Tensor:

@@ -107,7 +107,8 @@ class UpsamplerTrainer(Trainer):
     def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
         config = self.config
         adversarial = config.adversarial_weight > 0 and self.samples >= config.adversarial_from
-        self._start_step()
+        self._set_learning_rate()
+        self._forget_gradients()
         y, low_m = low_resolution(self._generator, x, m, config.iterations)
         with autocast(x.device):
             out = self._pass(self.upsampler, config, x, m, y, low_m)

@@ -76,9 +76,10 @@ class Loop:
         """Enqueues ``low``, made of the last iteration's result."""
         self._seams[self.iterations % 2].enqueue()
 
-    def is_hole_left(self) -> bool:
-        """Whether the last iteration left anything of the hole; waits for it."""
-        return bool(self._last["m"].read().any())
+    def pixels_left(self) -> int:
+        """How many pixels of the hole the last iteration has left, or the first one is given; waits for it."""
+        left = self._last["m"] if self.iterations else self.hole
+        return int(np.count_nonzero(left.read()))
 
     @property
     def _last(self) -> dict[str, Buffer]:

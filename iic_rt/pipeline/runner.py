@@ -206,14 +206,16 @@ class RegionRunner:
     def _run_until(
         self, options: InpaintOptions, deadline: float | None, history: list[tuple[Pixels, State]]
     ) -> tuple[list[Stage], list[Event]]:
-        """Runs the stages, no iteration without a hole or beyond the deadline; returns what ran, and the events."""
+        """Runs the stages, no iteration that changes nothing or ends too late; returns what ran, and the events."""
         # A backend that runs ahead of the host is asked only when somebody needs to know: asking makes it wait.
         look = self._backend.synchronous or deadline is not None
         before, done = time.perf_counter(), False
         ran, events = [], [self._backend.record_event()]
         for stage in self._stages(options):
-            if stage.name == "iteration" and done:
-                continue
+            if stage.name == "iteration":
+                if done:
+                    continue
+                left = self._loop.pixels_left() if look else 0
             stage.enqueue()
             ran.append(stage)
             events.append(self._backend.record_event())
@@ -221,7 +223,9 @@ class RegionRunner:
                 continue
             if "history" in options.outputs:
                 history.append(self._snapshot())
-            done = look and not self._loop.is_hole_left()
+            if look:
+                # An iteration that trusted nothing would be repeated by the next one, which sees what it saw.
+                done = self._loop.pixels_left() in (0, left)
             if deadline is not None:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now

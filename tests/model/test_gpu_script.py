@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "--stage 256:128:1.0"),
-        (["--milestone", "edge.safetensors"], "--stage 256:128:1.0 --milestone edge.safetensors"),
+        ([], "--stage 256:32:1.0"),
+        (["--milestone", "edge.safetensors"], "--stage 256:32:1.0 --milestone edge.safetensors"),
         (["--perceptual", "edge.safetensors"], "--learning-rate 4e-4 --milestone edge.safetensors"),
         (["--upsampler", "edge.safetensors"], "--stage 256:64:1.0 --upsampler edge.safetensors"),
     ],

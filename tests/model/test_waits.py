@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from training.captured import WARM_UPS
 from training.config import Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, StepPlans
 from training.generator_trainer import GeneratorTrainer
@@ -107,6 +108,26 @@ def test_a_step_on_the_gpu_never_waits(shards: Path, cache: Path, make: Callable
     with no_waiting():
         losses = trainer.train_step(*pictures.crops(plan))
     assert all(bool(torch.isfinite(value)) for value in losses.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_captured_step_on_the_gpu_is_the_step(shards: Path, cache: Path, compiled: bool) -> None:
+    pictures = Pictures(shards, cache=cache, device="cuda", validation=4)
+    plans = StepPlans(pictures, ObjectShapes(shards / "objects.npz"), seed=0, size=64, batch=4, start=0, drawn=0.25)
+    settings = TrainConfig(stages=(Stage(64, 4, 1.0),), samples=99, warmup_steps=4)
+    captured, plain = (GeneratorTrainer(settings, device="cuda", compiled=compiled) for _ in range(2))
+    plain._recorder = None
+    for i in range(WARM_UPS + 5):
+        inputs = pictures.crops(plans[i])
+        losses, expected = captured.train_step(*inputs), plain.train_step(*inputs)
+        for name, value in expected.items():
+            torch.testing.assert_close(losses[name], value, rtol=0.03, atol=0.01, msg=f"{name} of step {i}")
+    (step,) = captured._captured.values()
+    assert len(step._recordings) == 1
+    for name, value in plain.state().items():
+        if name.startswith("ema."):
+            torch.testing.assert_close(captured.state()[name], value, rtol=0.05, atol=0.01, msg=name)
 
 
 @pytest.mark.gpu

@@ -13,6 +13,7 @@ from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.contract import CapturedGraph, Event
 from iic_rt.pipeline import runners
+from iic_rt.pipeline.loop import Loop
 
 SIZE = 64
 
@@ -124,6 +125,22 @@ def test_a_spent_budget_still_fills_the_hole(inpainter: Inpainter, rng: np.rando
     result = inpainter.inpaint(image, mask, options=InpaintOptions(grow=0, iterations=6, budget_ms=1e-6))
     assert result.iterations == 1
     assert (result.image != image).any()
+
+
+def test_an_iteration_that_trusts_nothing_ends_the_loop(inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody trusts noise; what the further iterations would give is the same to the bit."""
+    rng = np.random.default_rng(3)
+    image, mask = rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 1
+    options = InpaintOptions(grow=0, iterations=4, upsample=False, outputs=("confidence", "hole_left"))
+    ended = inpainter.inpaint(image, mask, options=options)
+    assert ended.iterations == 1
+    assert ended.hole_left.sum() == mask.sum()
+    monkeypatch.setattr(Loop, "pixels_left", lambda loop: loop.iterations + 1)
+    whole = inpainter.inpaint(image, mask, options=options)
+    assert whole.iterations == 4
+    for name in ("image", "confidence", "hole_left"):
+        np.testing.assert_array_equal(getattr(ended, name), getattr(whole, name))
 
 
 def test_an_empty_hole_stops_the_loop(inpainter: Inpainter) -> None:
