@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.paper_cases import HOLES
 
-__all__ = ["holes_table", "iterations_table", "lambdas_table", "parts_table", "sizes_table", "upsampling_table"]
+__all__ = ["PAPER_TABLES"]
 
 # L1, PSNR, SSIM of Table 1 for object-shaped, irregular and square holes; PyPatchMatch is an implementation of [9].
 TABLE_1 = {
@@ -114,3 +115,13 @@ def _three(row: dict[str, float], paper: tuple[float, ...] | None) -> str:
 
 def _hole(row: dict[str, float]) -> str:
     return f"{row['hole_psnr']:.2f} | {row['distance']:.3f} | {row['sharpness']:.2f}"
+
+
+PAPER_TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "holes": holes_table,
+    "sizes": sizes_table,
+    "parts": parts_table,
+    "upsampling": upsampling_table,
+    "lambdas": lambdas_table,
+    "iterations": iterations_table,
+}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_tables import gpu_table
+from benchmarks.paper_tables import PAPER_TABLES
 from benchmarks.server_tables import server_table
 from benchmarks.video_tables import video_clips_table, video_table
 from export.bundle import replace_card
@@ -320,6 +321,7 @@ TABLES = {
     "upsampler": upsampler_table,
     "server": lambda: server_table(read("server")),
     "video": lambda: video_table(read("video")),
+    **{f"paper_{name}": lambda draw=draw: draw(read("paper")) for name, draw in PAPER_TABLES.items()},
     "video_clips": lambda: video_clips_table(read("video")),
 }
 
