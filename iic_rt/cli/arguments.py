@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
+from iic_rt.errors import InputError
 from iic_rt.masks import Grow
 from iic_rt.options import InpaintOptions
 
-__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings"]
+__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings", "share_threads"]
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 
@@ -73,3 +75,16 @@ def fill_options(arguments: argparse.Namespace, **more: Any) -> InpaintOptions:
 def inpainter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Arguments of :class:`iic_rt.Inpainter` other than its options."""
     return {name: getattr(arguments, name) for name in ("bundle", "backend", "precision", "threads")}
+
+
+def share_threads(arguments: argparse.Namespace) -> None:
+    """Gives each of several workers its part of the cores, unless ``--threads`` says what each has.
+
+    Raises:
+        InputError: ``--workers`` is below 1.
+    """
+    if arguments.workers < 1:
+        raise InputError(f"--workers is {arguments.workers}; give a whole number from 1 up")
+    if arguments.threads is None and arguments.workers > 1:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        arguments.threads = max(1, cores // arguments.workers)  # or they would be in each other's way

@@ -20,11 +20,12 @@ from iic_rt.cli.video import add_video
 from iic_rt.errors import IICError
 from iic_rt.image_io import MAX_MEGAPIXELS
 
-__all__ = ["main"]
+__all__ = ["main", "told"]
 
 EPILOG = """examples:
   iic-rt remove photo.jpg mask.png -o result.png
   iic-rt remove photos/ masks/ -o results/            every picture with the mask of the same name
+  iic-rt remove photos/ masks/ -o results/ --workers 4
   iic-rt remove photo.jpg mask.png -o r.png --iterations-strip strip.png --confidence confidence.png
   iic-rt remove photo.jpg mask.png -o r.png --avoid person.png     fill the hole without a trace of the person beside it
 """
@@ -58,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="refuse larger images before they are decoded (default %(default)g)",
     )
+    remove.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="of a folder, images filled at once (default %(default)s)"
+    )
     remove.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     remove.set_defaults(run=run_remove)
 
@@ -74,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What ``iic_rt.engines`` logs at INFO goes to stderr: building takes minutes, which a person should know."""
     log, handler = logging.getLogger("iic_rt.engines"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("iic-rt: %(message)s"))
@@ -92,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns 0, 1 when a picture or the set-up failed, or 2 for wrong arguments (argparse)."""
     arguments = build_parser().parse_args(argv)
     try:
-        with _told():
+        with told():
             return int(arguments.run(arguments))
     except IICError as error:
         print(f"iic-rt: error: {error}", file=sys.stderr)

@@ -6,19 +6,23 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iic_rt.cli.arguments import fill_options, inpainter_settings
+from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.figures import confidence_overlay, iterations_strip
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import Output
 
-__all__ = ["run_remove"]
+if TYPE_CHECKING:
+    from iic_rt.cli.workers import Workers
+
+__all__ = ["Job", "run_remove", "try_job"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Job:
     prefer: Path | None
     max_megapixels: float
     warnings: tuple[str, ...] = ()
+
+
+Outcome = tuple[Job, dict[str, Any]]  # what --json says of an image, or its "image" and "error"
 
 
 def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -124,6 +131,14 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     }
 
 
+def try_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
+    """What :func:`run_job` says of an image, or its ``image`` and ``error`` where it failed."""
+    try:
+        return run_job(job, inpainter)
+    except IICError as error:
+        return {"image": str(job.image), "error": _as_options(str(error))}
+
+
 def _as_options(message: str) -> str:
     """Names of arguments as the command has them."""
     return message.replace("mask_hole=", "--mask-hole ").replace("max_megapixels", "--max-megapixels")
@@ -131,6 +146,8 @@ def _as_options(message: str) -> str:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments)
+    arguments.workers = min(arguments.workers, len(jobs))
+    share_threads(arguments)
     outputs: tuple[Output, ...] = ("confidence", "hole_left")
     if arguments.iterations_strip is not None:
         outputs = (*outputs, "history")
@@ -140,21 +157,34 @@ def run_remove(arguments: argparse.Namespace) -> int:
             if folder is not None:
                 _make_folder(folder)
     done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    with Inpainter(options=options, **inpainter_settings(arguments)) as inpainter:
-        for job in _with_progress(jobs):
-            try:
-                done.append(run_job(job, inpainter))
-            except IICError as error:
-                failed.append({"image": str(job.image), "error": _as_options(str(error))})
-                print(f"iic-rt: error: {failed[-1]['error']}", file=sys.stderr)
-                continue
-            for message in done[-1]["warnings"]:
-                print(f"iic-rt: warning: {job.mask}: {message}", file=sys.stderr)
-        if arguments.json:
-            print(json.dumps({"backend": inpainter.backend_name, "results": done, "failed": failed}, indent=1))
+    failed: list[dict[str, Any]] = []
+    settings = inpainter_settings(arguments)
+    with ExitStack() as opened:
+        filler: Inpainter | Workers
+        if arguments.workers > 1:
+            from iic_rt.cli.workers import Workers  # what runs processes is loaded where they are asked for
+
+            filler = opened.enter_context(Workers(arguments.workers, options=options, settings=settings))
+            outcomes = filler.run(jobs)
         else:
-            _summarise(done, failed, inpainter.backend_name)
+            filler = inpainter = opened.enter_context(Inpainter(options=options, **settings))
+            outcomes = ((job, try_job(job, inpainter)) for job in jobs)
+        for job, said in _with_progress(outcomes, len(jobs)):
+            if "error" in said:
+                failed.append(said)
+                print(f"iic-rt: error: {said['error']}", file=sys.stderr)
+                continue
+            done.append(said)
+            for message in said["warnings"]:
+                print(f"iic-rt: warning: {job.mask}: {message}", file=sys.stderr)
+        backend = filler.backend_name
+    order = {str(job.image): number for number, job in enumerate(jobs)}
+    for entries in (done, failed):  # several workers are done in any order
+        entries.sort(key=lambda entry: order[entry["image"]])
+    if arguments.json:
+        print(json.dumps({"backend": backend, "results": done, "failed": failed}, indent=1))
+    else:
+        _summarise(done, failed, backend)
     return 1 if failed else 0
 
 
@@ -165,7 +195,7 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _summarise(done: list[dict[str, Any]], failed: list[dict[str, str]], backend: str) -> None:
+def _summarise(done: list[dict[str, Any]], failed: list[dict[str, Any]], backend: str | None) -> None:
     for entry in done[:1] if len(done) + len(failed) == 1 else []:
         total = entry["timings"]["total_ms"]
         print(
@@ -178,17 +208,20 @@ def _summarise(done: list[dict[str, Any]], failed: list[dict[str, str]], backend
             print(f"  {failure['image']}: {failure['error']}")
 
 
-def _with_progress(jobs: list[Job]) -> Iterator[Job]:
-    """The jobs, with a bar on the terminal when there are several."""
-    shown = len(jobs) > 1 and sys.stderr.isatty()
-    started = time.monotonic()
-    for i, job in enumerate(jobs):
-        if shown:
-            width = 30
-            filled = width * i // len(jobs)
-            left = (time.monotonic() - started) / i * (len(jobs) - i) if i else 0.0
-            bar = "#" * filled + "-" * (width - filled)
-            print(f"\r[{bar}] {i}/{len(jobs)}  {left:4.0f} s left  {job.image.name[:30]:<30}", end="", file=sys.stderr)
-        yield job
+def _with_progress(outcomes: Iterable[Outcome], count: int) -> Iterator[Outcome]:
+    """The outcomes, with a bar on the terminal when there are several."""
+    shown = count > 1 and sys.stderr.isatty()
+    started, width = time.monotonic(), 30
+
+    def show(done: int, tail: str) -> None:
+        filled = width * done // count
+        bar = "#" * filled + "-" * (width - filled)
+        print(f"\r[{bar}] {done}/{count}  {tail:<43}", end="" if done < count else "\n", file=sys.stderr)
+
     if shown:
-        print(f"\r[{'#' * 30}] {len(jobs)}/{len(jobs)}{'':<45}", file=sys.stderr)
+        show(0, "")
+    for done, (job, said) in enumerate(outcomes, 1):
+        if shown:
+            left = (time.monotonic() - started) / done * (count - done)
+            show(done, f"{left:4.0f} s left  {job.image.name[:30]}" if left else "")
+        yield job, said

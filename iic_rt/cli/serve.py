@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
+from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings, share_threads
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 
@@ -105,9 +104,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     if arguments.mask and not arguments.live:
         raise InputError("--mask is for --live, which is missing; masks of requests come with them")
     options = fill_options(arguments)
-    if arguments.threads is None and arguments.workers > 1:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        arguments.threads = max(1, cores // arguments.workers)  # or they would be in each other's way
+    share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
     with _logged():
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
