@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
+from iic_rt.checks import check_whole, is_whole
 from iic_rt.contract import Backend, Event
 from iic_rt.errors import BackendError, InpaintWarning, InputError
 from iic_rt.geometry import Box, ladder_side
 from iic_rt.masks import Masks, read_masks
-from iic_rt.options import InpaintOptions
+from iic_rt.options import InpaintOptions, check_options
 from iic_rt.pipeline import assembly
 from iic_rt.pipeline.image import ResultImage, host_mask, open_image
 from iic_rt.pipeline.regions import Region, crop_masks, find_regions
@@ -78,7 +79,7 @@ class Inpainter:
     Raises:
         BundleError: the bundle is missing, incomplete or changed.
         BackendError: the backend is missing or refuses the bundle.
-        InputError: ``threads`` or ``working_size`` is out of range.
+        InputError, TypeError: an argument is out of range or of another type.
     """
 
     def __init__(
@@ -92,11 +93,11 @@ class Inpainter:
         working_size: int | None = None,
         options: InpaintOptions | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; give a whole number from 1 up, or None for the default")
+        if threads is not None:
+            threads = check_whole(threads, "threads", "a whole number from 1 up, or None for the default", least=1)
         if working_size is not None and (working_size < 64 or working_size % 32):
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
-        self.options = options or InpaintOptions()
+        self.options = InpaintOptions() if options is None else check_options(options)
         loaded = load_bundle(bundle)
         if working_size is not None:  # known before the backend opens, which loads an engine for it
             loaded = replace(loaded, working_size=working_size)
@@ -148,7 +149,7 @@ class Inpainter:
             options: for this call, in place of the defaults.
 
         Raises:
-            InputError: the arrays cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
+            InputError, TypeError: an argument cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
             BackendError: the backend failed, or the inpainter is closed.
         """
         return self.collect(self.submit(image, mask, avoid=avoid, prefer=prefer, out=out, options=options))
@@ -175,7 +176,7 @@ class Inpainter:
             BackendError: as in :meth:`inpaint`.
         """
         started = time.perf_counter()
-        options = options or self.options
+        options = self.options if options is None else check_options(options)
         if self._runners is None:
             raise BackendError("this Inpainter is closed; make a new one")
         taken = {ticket._slot for ticket in self._tickets}
@@ -306,9 +307,9 @@ class Inpainter:
             InputError: a side is below 1, or ``channels`` is none of these.
             BackendError: the backend failed, or the inpainter is closed.
         """
-        if channels not in (1, 3, 4) or not all(side >= 1 for side in sides):
+        if channels not in (1, 3, 4) or not isinstance(sides, Sequence) or not all(is_whole(side, 1) for side in sides):
             raise InputError(
-                f"sides is {tuple(sides)} and channels {channels}; give sides from 1 pixel up, and 1, 3 or 4 channels"
+                f"sides is {sides!r} and channels {channels!r}; give a list of sides from 1 pixel up, and 1, 3 or 4"
             )
         options = replace(self.options, grow=0, budget_ms=None)
         for asked in sides:

@@ -47,10 +47,10 @@ def test_imports_run_one_way(part: str) -> None:
 
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
-    ("_version", "errors", "geometry", "resampling"),
-    ("components", "image_header", "patches", "pixels"),
-    ("image_io", "image_profile"),
-    ("masks",),
+    ("_version", "checks", "errors", "exif", "geometry", "resampling"),
+    ("components", "image_header", "mask_colours", "patches", "pixels"),
+    ("image_metadata", "masks"),
+    ("image_io",),
     ("options", "result"),
     ("bundle", "figures"),
     ("contract",),
