@@ -1,10 +1,11 @@
 """The ``iic-rt`` command, also as ``python -m iic_rt``: from the first instruction on it ends without a traceback."""
 
+from __future__ import annotations
+
 import io
 import os
 import signal
 import sys
-from types import FrameType
 
 __all__ = ["main"]
 
@@ -29,7 +30,7 @@ def main() -> int:
     return _flush(status)
 
 
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
+def _end_at_once(number: int, _frame: object) -> None:
     """While modules are imported nothing has been done, and an exception might be caught by any of them."""
     os.write(2, b"iic-rt: interrupted\n")
     os._exit(128 + number)

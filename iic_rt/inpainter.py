@@ -93,8 +93,7 @@ class Inpainter:
         working_size: int | None = None,
         options: InpaintOptions | None = None,
     ) -> None:
-        if threads is not None:
-            threads = check_whole(threads, "threads", "a whole number from 1 up, or None for the default", least=1)
+        threads = None if threads is None else check_whole(threads, "threads", "a whole number from 1 up", least=1)
         if working_size is not None and (working_size < 64 or working_size % 32):
             raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
         self.options = InpaintOptions() if options is None else check_options(options)

@@ -153,7 +153,7 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
         with decoders_unheard() as noise:
             pixels = decode(content, str(path), max_megapixels=most, **more)
         if noise.text:
-            warnings.append(f"{path} is damaged, and parts of it may be wrong ({noise.text})")
+            warnings.append(f"{path} is damaged, and parts of it may be wrong: {noise.text}")
         return pixels
 
     content = read_file(job.image)
@@ -244,7 +244,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
                 continue
             done.append(said)
             for message in said["warnings"]:
-                say(f"warning: {job.mask}: {message}")
+                say(f"warning: {job.image}: {message}")
         backend = filler.backend_name
     order = {str(job.image): number for number, job in enumerate(jobs)}
     for entries in (done, failed):  # several workers are done in any order
