@@ -15,7 +15,7 @@ from typing import Any, get_args
 from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings, number, whole
 from iic_rt.cli.ending import POLITE
 from iic_rt.cli.messages import say
-from iic_rt.cli.outputs import check_place
+from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
 from iic_rt.image_io import write_bytes
@@ -158,6 +158,7 @@ def run_video(arguments: argparse.Namespace) -> int:
     if arguments.out is None and arguments.preview is None:
         raise InputError("name an output with -o, or watch it with --preview PORT")
     outputs = parse_output(arguments.out, sources)
+    _check_apart(sources, outputs)
     if arguments.stats is not None:
         check_place(arguments.stats, is_image=False)
     encoding = Encoding(
@@ -205,6 +206,14 @@ def run_video(arguments: argparse.Namespace) -> int:
         print(document)
     incomplete = any(not entry.get("complete", False) for entry in found)
     return 130 if stop.is_set() and incomplete else 0 if good else 1
+
+
+def _check_apart(sources: list[Source], outputs: list[Output]) -> None:
+    """Whether no output is the source itself, or its folder."""
+    read = {path.parent for source in sources for path in source.files}
+    read |= {Path(str(source.address)) for source in sources if source.kind == "media"}
+    written = [place for place in outputs if place.kind in ("file", "folder") and not place.pattern]
+    check_apart(read, (Path(place.address) for place in written))
 
 
 def _run_source(
@@ -290,8 +299,7 @@ def _open_writer(
     if output.kind == "none":
         return NoWriter()
     if output.kind == "folder":
-        names = tuple(path.name for path in source.files)
-        return PictureWriter(output, names=names, resume=arguments.resume)
+        return PictureWriter(output, files=source.files, resume=arguments.resume)
     return MediaWriter(output, reader.facts, encoding, resume=arguments.resume)
 
 
