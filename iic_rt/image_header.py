@@ -19,6 +19,7 @@ PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 TIFFS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}  # the last two are BigTIFF
 
 PNG_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+PALETTE = 3  # kind of colours of a PNG
 PNG_COLOURS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP"))  # say what the colours mean, as a profile does
 
 MOST_PARTS = 100_000  # chunks, segments or entries that are looked at; a file has a few hundred of them
@@ -149,10 +150,10 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 def plain_png(content: bytes) -> bytes | None:
     """A PNG with nothing but its pixels: no text, profile or animation for a decoder to stumble over.
 
-    None where it is cut or a checksum is wrong, of which the decoder would complain on stderr, or where a chunk says
-    that it is longer than the file: OpenCV takes as much memory as that says.
+    None where it is cut, a part is missing or a checksum is wrong, of which the decoder would complain on stderr, or
+    where a chunk says that it is longer than the file: OpenCV takes as much memory as that says.
     """
-    kept = [PNG]
+    kept, kinds = [PNG], set()
     for kind, begin, end in _png_chunks(content):
         if end + 4 > len(content):
             return None
@@ -161,8 +162,10 @@ def plain_png(content: bytes) -> bytes | None:
             if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 return None
             kept.append(chunk)
+            kinds.add(kind)
         if kind == b"IEND":
-            return b"".join(kept)
+            needed = {b"IDAT", b"PLTE"} if content[25] == PALETTE else {b"IDAT"}
+            return b"".join(kept) if needed <= kinds else None
     return None
 
 

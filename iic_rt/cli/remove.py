@@ -153,7 +153,7 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
         with decoders_unheard() as noise:
             pixels = decode(content, str(path), max_megapixels=most, **more)
         if noise.text:
-            warnings.append(f"{path} is damaged, and parts of it may be wrong: {noise.text}")
+            warnings.append(f"{path} may be damaged, and parts of it wrong: {noise.text}")
         return pixels
 
     content = read_file(job.image)

@@ -111,8 +111,9 @@ def test_an_inpainter_that_cannot_be_opened(tmp_path: Path, capsys: pytest.Captu
     assert err.startswith("iic-rt: error: ")
     assert "shipped bundle" in err
     assert "Traceback" not in err
-    assert main([*told, "--workers", "0"]) == 1
-    assert "--workers is 0; give a whole number from 1 up" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*told, "--workers", "0"])
+    assert "'0' is no whole number from 1 up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("workers", "threads", "expected"), [(1, None, None), (1000, None, 1), (3, 5, 5)])
