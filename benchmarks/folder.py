@@ -3,7 +3,8 @@
 ``python -m benchmarks.folder --out benchmarks/results/x86-2-cores/folder.json`` makes a folder of 768x512 images from
 the examples, and has each contender fill it, in turn. A command is timed as a whole with all images and with one image
 for each worker; the difference is what the others took once it was started. Every contender has as many threads in
-all as there are cores. Ray and Triton run where ``make .venv/ray/ready`` and ``make .venv/triton/ready`` were.
+all as there are cores. Ray and Triton take part where ``make .venv/ray/ready .venv/triton/ready`` was run, and have
+to have the same backend: ``.venv/ray/bin/pip install openvino``, likewise for Triton with ``'numpy<2'`` behind it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ EXAMPLES = ROOT / "examples"
 SCENES = ("wren", "dune", "otters")
 PYTHONS = {name: ROOT / ".venv" / name / "bin" / "python" for name in ("ray", "triton")}
 COMMAND = [sys.executable, "-m", "iic_rt"]
-OF_ALL = "onnxruntime"  # the backend that every contender has
-BACKENDS = ("auto", OF_ALL)
 
 
 @dataclass
@@ -75,16 +74,16 @@ class Folder:
         shutil.rmtree(self.out)
         self.out.mkdir()
         began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         seconds = time.perf_counter() - began
         written = len(list(self.out.iterdir()))
         if written != self.count:
-            raise SystemExit(f"{written} of {self.count} images were written by {' '.join(command)}")
+            raise SystemExit(f"{written} of {self.count} images were written by {' '.join(command)}\n{done.stderr}")
         return seconds
 
 
-def remove(workers: int, backend: str) -> Callable[[Folder], list[str]]:
-    told = ["--workers", str(workers), "--backend", backend]
+def remove(workers: int) -> Callable[[Folder], list[str]]:
+    told = ["--workers", str(workers)]
     return lambda folder: [*COMMAND, "remove", *folder.folders, "-o", str(folder.out), *told]
 
 
@@ -99,7 +98,7 @@ def triton(instances: int) -> Iterator[tuple[Callable[[Folder], list[str]], floa
     """The command of the client of a server that runs, and the seconds that the server took to start."""
     with ExitStack() as opened:
         repository = opened.enter_context(tempfile.TemporaryDirectory())
-        told = [repository, "--instances", str(instances), "--backend", OF_ALL]
+        told = [repository, "--instances", str(instances)]
         subprocess.run([sys.executable, "-m", "engines.triton", *told], check=True, cwd=ROOT)
         sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = dict(zip(("http", "grpc", "metrics"), (taken.getsockname()[1] for taken in sockets), strict=True))
@@ -133,6 +132,13 @@ def _is_ready(url: str) -> bool:
         return False
 
 
+def backend_of(python: str) -> str:
+    """What ``auto`` is for the packages of a Python, and its precision."""
+    code = "from iic_rt import Inpainter; opened = Inpainter(); print(opened.backend_name, opened.precision)"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
 def measure(commands: dict[str, Callable[[Folder], list[str]]], large: Folder, small: Folder, rounds: int) -> Any:
     """Seconds of each command with the large folder and with the small one, in turn."""
     found: dict[str, dict[str, list[float]]] = {name: {"all": [], "few": []} for name in commands}
@@ -158,6 +164,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
     workers, missing = arguments.workers, [name for name, python in PYTHONS.items() if not python.exists()]
+    backend, precision = backend_of(sys.executable).split()
+    for name in set(PYTHONS) - set(missing):
+        if (other := backend_of(str(PYTHONS[name]))) != f"{backend} {precision}":
+            raise SystemExit(
+                f"{name} computes with {other}, and the others with {backend} {precision}; install it there"
+            )
     record = environment(load_bundle(DEFAULT_BUNDLE))
     threads = max(1, usable_threads() // workers)
     with ExitStack() as opened:
@@ -165,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
         large, small = Folder(root / "large", arguments.images), Folder(root / "small", workers)
         for folder in (large, small):
             folder.make()
-        commands = {f"{count} {backend}": remove(count, backend) for backend in BACKENDS for count in (1, workers)}
+        commands = {"one": remove(1), "workers": remove(workers)}
         if "ray" not in missing:
             commands["ray"] = ray(workers, threads)
         server_seconds = None
@@ -174,14 +186,15 @@ def main(argv: list[str] | None = None) -> int:
         seconds = measure(commands, large, small, arguments.rounds)
     more = large.count - small.count
     found = {name: rates(values, more) for name, values in seconds.items()}
-    one = {name: found[f"1 {'auto' if name.endswith(' auto') else OF_ALL}"] for name in found}
     record |= {
+        "backend": backend,
+        "precision": precision,
         "size": [WIDTH, HEIGHT],
         "images": large.count,
         "workers": workers,
         "seconds": {name: {k: [round(s, 3) for s in v] for k, v in values.items()} for name, values in seconds.items()},
         "images_a_second": {name: round(float(np.median(values)), 3) for name, values in found.items()},
-        "of_one_worker": {name: round(float(np.median(values / one[name])), 4) for name, values in found.items()},
+        "of_one_worker": {name: round(float(np.median(values / found["one"])), 4) for name, values in found.items()},
         "start_seconds": {
             name: round(float(np.median(np.array(values["few"]) - small.count / found[name])), 2)
             for name, values in seconds.items()

@@ -12,16 +12,14 @@ def folder_table(record: dict[str, Any]) -> str:
     width, height = record["size"]
     workers = record["workers"]
     names = {
-        "1 auto": "`iic-rt remove`",
-        f"{workers} auto": f"`iic-rt remove --workers {workers}`",
-        "1 onnxruntime": "`iic-rt remove --backend onnxruntime`",
-        f"{workers} onnxruntime": f"`iic-rt remove --backend onnxruntime --workers {workers}`",
-        "ray": f"Ray Data, {workers} actors (`onnxruntime`)",
-        "triton": f"Triton, {workers} instances, gRPC (`onnxruntime`)",
+        "one": "`iic-rt remove`",
+        "workers": f"`iic-rt remove --workers {workers}`",
+        "ray": f"`examples/ray_folder.py`, {workers} actors",
+        "triton": f"Triton, {workers} instances, gRPC",
     }
     lines = ["| | images a second | of one worker | seconds to start |", "|---|---|---|---|"]
     for name, rate in record["images_a_second"].items():
-        share = "" if name.startswith("1 ") else f"{record['of_one_worker'][name]:.2f} ×"
+        share = "" if name == "one" else f"{record['of_one_worker'][name]:.2f} ×"
         start = record["start_seconds"][name]
         if name == "triton":
             start += record["triton_server_start_seconds"]
@@ -29,6 +27,7 @@ def folder_table(record: dict[str, Any]) -> str:
     lines += [
         "",
         f"{record['images']} images of {width}×{height} as JPEG files, read, filled and written; medians of rounds in "
-        f"turn, without the start. As many threads in all as cores. {record['device']}.",
+        f"turn, without the start. `{record['backend']}` in {record['precision']}, as many threads in all as cores. "
+        f"{record['device']}.",
     ]
     return "\n".join(lines)
