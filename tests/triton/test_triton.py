@@ -60,9 +60,16 @@ class Server:
 
     def stubs(self) -> list[int]:
         """The processes of the instances."""
-        found = subprocess.run(["ps", "-ewwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(maxsplit=2) for line in found.splitlines()]
-        return [int(pid) for pid, parent, args in rows if int(parent) == self.process.pid and STUB in args]
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        found = [int(pid) for file in children for pid in file.read_text().split()]
+        return [pid for pid in found if is_stub(pid)]
+
+
+def is_stub(pid: int) -> bool:
+    try:
+        return STUB in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
 
 
 def environment() -> dict[str, str]:
@@ -129,7 +136,8 @@ def test_it_ends_in_order(server: Server, found: dict[str, Any]) -> None:
     stubs = server.stubs()
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in stubs))
+    assert len(stubs) == INSTANCES
+    until(lambda: not any(is_stub(pid) for pid in stubs))
     assert "Traceback" not in server.said()
 
 
