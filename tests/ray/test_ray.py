@@ -33,7 +33,7 @@ def test_a_folder_on_two_nodes(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT), "DIED": str(tmp_path / "died")},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1, done.stderr

@@ -45,7 +45,7 @@ class Server:
         command = [str(PYTHON), "-m", "engines.triton.server", str(folder)]
         command += [f"--{name}-port={port}" for name, port in ports.items()]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log, env=environment())
-        until(self.is_ready, 60)
+        until(self.is_ready, 180)
 
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.said()
@@ -92,7 +92,7 @@ def found(server: Server) -> dict[str, Any]:
     """What a client saw."""
     command = [str(PYTHON), "-m", "tests.triton.client", server.http, server.grpc]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr + server.said()
     return json.loads(done.stdout)  # type: ignore[no-any-return]
@@ -128,7 +128,7 @@ def test_the_program_in_its_readme_runs(server: Server) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "engines/triton/README.md").read_text(), re.DOTALL)
     assert "127.0.0.1:8000" in program
     code = program.replace("127.0.0.1:8000", server.http) + "print(result.shape)"
-    done = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "(512, 768, 3)\n", done.stderr
 
 
