@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.folder_tables import folder_table
 from benchmarks.gpu_tables import gpu_table
 from benchmarks.server_tables import server_table
 from benchmarks.video_tables import video_clips_table, video_table
@@ -26,7 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 CARD = ROOT / "training" / "weights" / "edge.md"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server", "scale")),
     CARD,
 )
 OURS = "iic-rt"
@@ -43,6 +44,7 @@ RECORDS = (
     "against",
     "video",
     "server",
+    "folder",
 )
 
 
@@ -318,6 +320,7 @@ TABLES = {
     "scaling": scaling_table,
     "training": training_table,
     "upsampler": upsampler_table,
+    "folder": lambda: folder_table(read("folder")),
     "server": lambda: server_table(read("server")),
     "video": lambda: video_table(read("video")),
     "video_clips": lambda: video_clips_table(read("video")),

@@ -32,7 +32,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 TOOLS = re.compile(
-    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core", re.IGNORECASE
+    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|systemd|triton|\bray\b",
+    re.IGNORECASE,
 )
 
 

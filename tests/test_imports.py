@@ -16,6 +16,7 @@ ALLOWED = {  # what each part may import of the project itself
     "export": {"export", "iic_rt", "training.model"},
     "benchmarks": {"benchmarks", "iic_rt", "training"},
     "cpp_ext": {"cpp_ext", "iic_rt"},
+    "engines": {"engines", "iic_rt"},
 }
 PARTS = set(ALLOWED) | {"tests"}
 MAX_LINES = 400

@@ -23,6 +23,7 @@ from iic_rt.options import InpaintOptions
 
 __all__ = ["Workers"]
 
+LAST_SECONDS = 10  # that a worker has to close its inpainter
 TRIES = 2  # of an image whose worker dies: once may be chance, such as memory that another program took
 
 
@@ -104,21 +105,20 @@ class Workers:
             except OSError:  # it died between two images; reading from it tells
                 return
 
-    def close(self) -> None:
-        """Ends the workers at once; the files of an image in hand are left whole or not there."""
-        for worker in self._workers:
-            worker.process.kill()
-        for worker in self._workers:
-            worker.process.join()
-            worker.pipe.close()
-
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Lets the workers close their inpainters, or ends them at once where something was raised."""
+        for worker in self._workers:
+            if kind is not None:
+                worker.process.kill()
+            worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join(LAST_SECONDS)
+            worker.process.kill()
 
 
 def _work(pipe: Connection, settings: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def _work(pipe: Connection, settings: dict[str, Any]) -> None:
 
     if settings["threads"] is not None:
         cv2.setNumThreads(settings["threads"])  # resizing, filters and decoders have threads of their own
-    with suppress(EOFError, BrokenPipeError), told():  # the command has ended, and nobody waits for more
+    with suppress(EOFError, ConnectionError), told():  # the command has ended, and nobody waits for more
         try:
             inpainter = Inpainter(**settings)
         except IICError as error:

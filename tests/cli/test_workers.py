@@ -49,7 +49,7 @@ def start(folder: Path, *more: str, out: str = "out", **settings: Any) -> subpro
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, Any, list[str]]:
     """Exit status, JSON without what differs from run to run, lines of standard error."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     report = json.loads(out)
     for entry in report["results"]:
         del entry["timings"], entry["out"]
@@ -92,11 +92,11 @@ def test_an_interrupt_ends_all(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         add_image(tmp_path, name, WAITS)
     process = start(tmp_path, "--workers", "2", start_new_session=True)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not (tmp_path / "died").exists() and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=20)  # which waits for all that hold the pipes
+    out, err = process.communicate(timeout=50)  # which waits for all that hold the pipes
     assert process.returncode == 130
     assert out == ""
     assert err == "iic-rt: interrupted; pictures written so far are complete\n"
