@@ -32,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 TOOLS = re.compile(
-    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core", re.IGNORECASE
+    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|strace", re.IGNORECASE
 )
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from iic_rt.backends.engine_import import import_engine
 from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
@@ -17,10 +18,9 @@ __all__ = ["OnnxRuntimeBackend"]
 
 def _import() -> Any:
     try:
-        import onnxruntime
+        return import_engine("onnxruntime")
     except ImportError as error:
         raise BackendError(f"onnxruntime cannot be imported ({error}); run `pip install onnxruntime`") from error
-    return onnxruntime
 
 
 # It sees a whole region, however large, in floats: an arena would keep all of that.

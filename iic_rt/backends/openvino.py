@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
+from iic_rt.backends.engine_import import import_engine
 from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
@@ -19,10 +20,9 @@ ALWAYS_FP32 = frozenset({"prepare"})
 
 def _import() -> Any:
     try:
-        import openvino
+        return import_engine("openvino")
     except ImportError as error:
         raise BackendError(f"openvino cannot be imported ({error}); run `pip install 'iic-rt[openvino]'`") from error
-    return openvino
 
 
 class OpenVinoBinding(Binding):
