@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
+from iic_rt.bundle.shapes import WORKING_SIZES
 from iic_rt.contract import Backend, Event
 from iic_rt.errors import BackendError, InpaintWarning, InputError
 from iic_rt.geometry import Box, ladder_side
@@ -72,7 +73,8 @@ class Inpainter:
         threads: CPU threads of the backend, None for its default.
         stream: CUDA stream that all device work is enqueued on: an object with ``__cuda_stream__``, ``handle`` or
             ``ptr`` (cuda-python, CuPy, PyTorch, pycuda), or its address as int; None for one of the backend's own.
-        working_size: side in pixels the loop runs at, a multiple of 32 from 64 up; None for the bundle's.
+        working_size: side in pixels the loop runs at, a multiple of 32 from 64 to 1024; None for the
+            bundle's.
         options: defaults of the calls.
 
     Raises:
@@ -94,12 +96,15 @@ class Inpainter:
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; give a whole number from 1 up, or None for the default")
-        if working_size is not None and (working_size < 64 or working_size % 32):
-            raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
+        if working_size is not None and working_size not in WORKING_SIZES:
+            raise InputError(
+                f"working_size is {working_size!r}; give a multiple of {WORKING_SIZES.step} from {WORKING_SIZES[0]} to "
+                f"{WORKING_SIZES[-1]}, or None"
+            )
         self.options = options or InpaintOptions()
         loaded = load_bundle(bundle)
         if working_size is not None:  # known before the backend opens, which loads an engine for it
-            loaded = replace(loaded, working_size=working_size)
+            loaded = replace(loaded, working_size=int(working_size))
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
         self.working_size = self.bundle.working_size

@@ -10,7 +10,7 @@ from iic_rt.backends.engine_import import import_engine
 from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
-from iic_rt.errors import BackendError
+from iic_rt.errors import BackendError, one_line
 
 __all__ = ["OpenVinoBackend"]
 
@@ -39,7 +39,7 @@ class OpenVinoBinding(Binding):
         try:
             self._request.infer()
         except Exception as error:  # the engine's own errors share no base class
-            raise BackendError(f"openvino failed while running a graph: {error}") from error
+            raise BackendError(f"openvino failed while running a graph: {one_line(error)}") from error
 
 
 class OpenVinoBackend(HostBackend):
@@ -77,7 +77,7 @@ class OpenVinoBackend(HostBackend):
 
     def _refusal(self, graph: str, error: Exception) -> BackendError:
         return BackendError(
-            f"openvino {self.version()} refuses {self.bundle.graphs[graph].path}: {error}. "
+            f"openvino {self.version()} refuses {self.bundle.graphs[graph].path}: {one_line(error)}. "
             "Run `iic-rt info` for the versions, and update openvino or export the bundle again"
         )
 
