@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.cli.arguments import fill_options, inpainter_settings
+from iic_rt.cli.json_text import json_text
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.figures import confidence_overlay, iterations_strip
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
@@ -152,7 +152,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
             for message in done[-1]["warnings"]:
                 print(f"iic-rt: warning: {job.mask}: {message}", file=sys.stderr)
         if arguments.json:
-            print(json.dumps({"backend": inpainter.backend_name, "results": done, "failed": failed}, indent=1))
+            print(json_text({"backend": inpainter.backend_name, "results": done, "failed": failed}))
         else:
             _summarise(done, failed, inpainter.backend_name)
     return 1 if failed else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings
+from iic_rt.cli.json_text import json_text
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
 from iic_rt.image_io import write_bytes
@@ -175,7 +175,7 @@ def run_video(arguments: argparse.Namespace) -> int:
                 print(f"iic-rt: error: {report.error}", file=sys.stderr)
             if stop.is_set():
                 break
-        document = json.dumps({"backend": inpainter.backend_name, "results": found}, indent=1)
+        document = json_text({"backend": inpainter.backend_name, "results": found})
     if arguments.stats is not None:
         write_bytes(arguments.stats, document.encode())
     if arguments.json:
