@@ -49,7 +49,7 @@ def test_imports_run_one_way(part: str) -> None:
 ORDER = (
     ("_version", "errors", "geometry", "resampling"),
     ("components", "image_header", "patches", "pixels"),
-    ("image_io", "image_profile"),
+    ("image_io", "image_profile", "one_call"),
     ("masks",),
     ("options", "result"),
     ("bundle", "figures"),
@@ -59,6 +59,7 @@ ORDER = (
     ("pipeline",),
     ("video",),
     ("inpainter",),
+    ("pool",),
     ("server",),
     ("bench", "cli"),
 )

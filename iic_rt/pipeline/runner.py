@@ -239,15 +239,14 @@ class RegionRunner:
     def _check_finite(self, *outputs: NDArray[np.float32]) -> None:
         """Bytes have no NaN: what the networks gave must be looked at before it becomes an image.
 
-        A sum is NaN or infinite as soon as one of its terms is. At a working size of 256 it takes less than a thousandth
-        of a call on the CPU.
+        A sum is NaN or infinite as soon as one of its terms is. It takes less than a thousandth of a call on the CPU.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             finite = all(math.isfinite(array.sum()) for array in outputs)
         if not finite:
             raise BackendError(
-                f"{self._backend.name} computed NaN or infinity in {self._backend.precision}: a value was too large, or "
-                "the bundle's weights are damaged. Try precision='fp32', then another bundle"
+                f"{self._backend.name} computed NaN or infinity in {self._backend.precision}: a value was too "
+                "large, or the bundle's weights are damaged. Try precision='fp32', then another bundle"
             )
 
     def enqueue(self, options: InpaintOptions) -> None:

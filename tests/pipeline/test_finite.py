@@ -67,7 +67,7 @@ def test_the_next_image_is_as_if_nothing_had_been(image: np.ndarray, mask: np.nd
     """A value too large for the precision is one image's fault."""
     with Inpainter(backend="onnxruntime", working_size=64) as inpainter:
         before = inpainter.inpaint(image, mask).image
-        for buffers in inpainter._runners._loop._sets:
+        for buffers in inpainter._filling._runners._loop._sets:
             for buffer in buffers.values():
                 buffer.host[...] = np.nan
         np.testing.assert_array_equal(inpainter.inpaint(image, mask).image, before)
