@@ -4,6 +4,7 @@ from iic_rt._version import __version__
 from iic_rt.errors import IICError
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import InpaintOptions
+from iic_rt.pool import InpainterPool
 from iic_rt.result import InpaintResult
 
-__all__ = ["IICError", "InpaintOptions", "InpaintResult", "Inpainter", "__version__"]
+__all__ = ["IICError", "InpaintOptions", "InpaintResult", "Inpainter", "InpainterPool", "__version__"]
