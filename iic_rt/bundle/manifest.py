@@ -147,9 +147,10 @@ def load_bundle(source: str | Path) -> Bundle:
     try:
         folder = _find(source)
         content = (folder / MANIFEST).read_bytes()
-        return _parse(folder, _read_json(content), hashlib.sha256(content).hexdigest())
     except OSError as error:
         raise BundleError(f"the bundle at {str(source)!r} cannot be read: {error.strerror}; {_REBUILD}") from error
+    try:
+        return _parse(folder, _read_json(content), hashlib.sha256(content).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BundleError(
             f"{folder / MANIFEST} is not a manifest ({type(error).__name__}: {error}); {_REBUILD}"
@@ -266,7 +267,7 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
     if not isinstance(entry[name], str):
-        raise TypeError(f"{name} is {entry[name]!r}, no text")
+        raise TypeError(f"{name} is {repr(entry[name])[:40]}, no text")
     return str(entry[name])
 
 
