@@ -11,11 +11,18 @@ if TYPE_CHECKING:
     from iic_rt.errors import IICError
     from iic_rt.inpainter import Inpainter
     from iic_rt.options import InpaintOptions
+    from iic_rt.pool import InpainterPool
     from iic_rt.result import InpaintResult
 
-__all__ = ["IICError", "InpaintOptions", "InpaintResult", "Inpainter", "__version__"]
+__all__ = ["IICError", "InpaintOptions", "InpaintResult", "Inpainter", "InpainterPool", "__version__"]
 
-WHERE = {"IICError": "errors", "InpaintOptions": "options", "InpaintResult": "result", "Inpainter": "inpainter"}
+WHERE = {
+    "IICError": "errors",
+    "InpaintOptions": "options",
+    "InpaintResult": "result",
+    "Inpainter": "inpainter",
+    "InpainterPool": "pool",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -50,7 +50,7 @@ def test_imports_run_one_way(part: str) -> None:
 ORDER = (
     ("_version", "checks", "errors", "exif", "geometry", "resampling"),
     ("components", "image_header", "mask_colours", "patches", "pixels"),
-    ("image_metadata", "masks"),
+    ("image_metadata", "masks", "one_call"),
     ("image_io",),
     ("options", "result"),
     ("bundle", "figures"),
@@ -60,6 +60,7 @@ ORDER = (
     ("pipeline",),
     ("video",),
     ("inpainter",),
+    ("pool",),
     ("server",),
     ("bench", "cli"),
 )

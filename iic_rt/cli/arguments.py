@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 from iic_rt.masks import LARGEST_GROWTH, Grow
 from iic_rt.options import InpaintOptions
+from iic_rt.pool import threads_each
 
 __all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings", "number", "share_threads", "whole"]
 
@@ -118,6 +118,5 @@ def inpainter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def share_threads(arguments: argparse.Namespace) -> None:
     """Gives each of several workers its part of the cores, unless ``--threads`` says what each has."""
-    if arguments.threads is None and arguments.workers > 1:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        arguments.threads = max(1, cores // arguments.workers)  # or they would be in each other's way
+    if arguments.threads is None:
+        arguments.threads = threads_each(arguments.workers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
 from iic_rt.cli.ending import ending
+from iic_rt.cli.json_text import json_text
 from iic_rt.cli.messages import decoders_unheard, say
 from iic_rt.cli.outputs import check_apart, check_place, make_folder
 from iic_rt.errors import IICError, InputError, OutputError
@@ -250,7 +250,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
     for entries in (done, failed):  # several workers are done in any order
         entries.sort(key=lambda entry: order[entry["image"]])
     if arguments.json:
-        print(json.dumps({"backend": backend, "results": done, "failed": failed}, indent=1))
+        print(json_text({"backend": backend, "results": done, "failed": failed}))
     else:
         _summarise(done, failed, backend)
     return 1 if failed else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any, get_args
 
 from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings, number, whole
 from iic_rt.cli.ending import POLITE
+from iic_rt.cli.json_text import json_text
 from iic_rt.cli.messages import say
 from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
@@ -199,7 +199,7 @@ def run_video(arguments: argparse.Namespace) -> int:
                 say(f"error: {report.error}")
             if stop.is_set():
                 break
-        document = json.dumps({"backend": inpainter.backend_name, "results": found}, indent=1)
+        document = json_text({"backend": inpainter.backend_name, "results": found})
     if arguments.stats is not None:
         write_bytes(arguments.stats, document.encode())
     if arguments.json:

@@ -80,6 +80,10 @@ class Loop:
         """Whether the last iteration left anything of the hole; waits for it."""
         return bool(self._last["m"].read().any())
 
+    def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Image and confidence of the last iteration, as the host has them; the next region overwrites both."""
+        return self._last["y"].host, self._last["c"].host
+
     @property
     def _last(self) -> dict[str, Buffer]:
         return self._sets[self.iterations % 2]
