@@ -30,6 +30,7 @@ __all__ = [
     "read_file",
     "read_image",
     "read_mask",
+    "remove_parts",
     "remove_stale",
     "write_bytes",
     "write_image",
@@ -248,7 +249,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         OutputError: the place cannot be written to; nothing is left there.
     """
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f"{PART_BEGIN}{secrets.token_hex(8)}{PART_END}")
+    partial = target.with_name(f"{PART_BEGIN}{os.getpid()}-{secrets.token_hex(8)}{PART_END}")
     try:
         mode = _mode_of(target)
         with partial.open("xb") as file:
@@ -276,6 +277,18 @@ def _mode_of(target: Path) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError("there is something that is no file")
     return stat.S_IMODE(found.st_mode) & 0o777
+
+
+def remove_parts(path: Path, writer: int) -> None:
+    """Removes what a process that has ended left beside a file that it was writing.
+
+    Args:
+        path: of the file.
+        writer: number of the process.
+    """
+    with suppress(OSError):
+        for partial in Path(os.path.realpath(path)).parent.glob(f"{PART_BEGIN}{writer}-*{PART_END}"):
+            partial.unlink(missing_ok=True)
 
 
 def remove_stale(folder: Path) -> None:

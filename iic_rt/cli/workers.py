@@ -16,8 +16,10 @@ from typing import Any
 
 import cv2
 
+from iic_rt.cli.ending import POLITE
 from iic_rt.cli.remove import Job, try_job
 from iic_rt.errors import IICError
+from iic_rt.image_io import remove_parts
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import InpaintOptions
 
@@ -32,6 +34,14 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     job: Job | None = None
+
+    def remove_parts(self) -> None:
+        """Removes what it was writing when it was killed."""
+        assert self.process.pid is not None
+        if self.job is not None:
+            for path in (self.job.out, self.job.confidence, self.job.strip):
+                if path is not None:
+                    remove_parts(path, self.process.pid)
 
 
 class Workers:
@@ -94,6 +104,7 @@ class Workers:
 
     def _replace(self, dead: _Worker) -> _Worker:
         dead.pipe.close()
+        dead.remove_parts()
         self._workers[self._workers.index(dead)] = new = self._start()
         return new
 
@@ -119,6 +130,9 @@ class Workers:
         for worker in self._workers:
             worker.process.join(LAST_SECONDS)
             worker.process.kill()
+            if kind is not None:
+                worker.process.join()
+                worker.remove_parts()
 
 
 def _work(pipe: Connection, settings: dict[str, Any]) -> None:
@@ -148,12 +162,13 @@ def _reason(dead: BaseProcess, job: Job) -> str:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Processes started within leave Ctrl-C to this one, from their first instruction on."""
+    """Processes started within leave Ctrl-C, a polite kill and a closed terminal to this one, from the first moment."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *POLITE)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

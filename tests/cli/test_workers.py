@@ -88,18 +88,21 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert said == [f"iic-rt: error: {failed['error']}"]
 
 
-def test_an_interrupt_ends_all(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        add_image(tmp_path, name, WAITS)
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupt_ends_all_and_leaves_no_unfinished_file(tmp_path: Path, name: str) -> None:
+    for image in ("a", "b", "c"):
+        add_image(tmp_path, image, WAITS)
     process = start(tmp_path, "--workers", "2", start_new_session=True)
     until = time.monotonic() + 120
     while not (tmp_path / "died").exists() and time.monotonic() < until:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    number = getattr(signal, name)
+    os.killpg(process.pid, number)  # as a terminal does
     out, err = process.communicate(timeout=50)  # which waits for all that hold the pipes
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert out == ""
-    assert err == "iic-rt: interrupted; pictures written so far are complete\n"
+    assert err == "iic-rt: interrupted; images written so far are complete\n"
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_inpainter_that_cannot_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
