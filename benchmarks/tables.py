@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.folder_tables import folder_table
 from benchmarks.gpu_tables import gpu_table
 from benchmarks.paper_tables import PAPER_TABLES
 from benchmarks.server_tables import server_table
@@ -27,7 +28,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 CARD = ROOT / "training" / "weights" / "edge.md"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("quality", "speed", "bench", "gpu", "video-quality", "server", "scale")
+    ),
     CARD,
 )
 OURS = "iic-rt"
@@ -44,6 +48,7 @@ RECORDS = (
     "against",
     "video",
     "server",
+    "folder",
 )
 
 
@@ -319,6 +324,7 @@ TABLES = {
     "scaling": scaling_table,
     "training": training_table,
     "upsampler": upsampler_table,
+    "folder": lambda: folder_table(read("folder")),
     "server": lambda: server_table(read("server")),
     "video": lambda: video_table(read("video")),
     **{f"paper_{name}": lambda draw=draw: draw(read("paper")) for name, draw in PAPER_TABLES.items()},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from iic_rt.bundle.shapes import WORKING_SIZES
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.engine_library import TARGETS
 from iic_rt.engines.shapes import CHANNELS
@@ -57,7 +58,11 @@ class Recipe:
             raise RecipeError(f"sides is {list(self.sides)}; name whole numbers, such as [256, 512]")
         if not self.channels or not set(self.channels) <= set(CHANNELS):
             raise RecipeError(f"channels is {list(self.channels)}; allowed: some of {list(CHANNELS)}")
-        for name, least, most in (("working_size", 64, None), ("workspace_mib", 1, None), ("optimization_level", 0, 5)):
+        for name, least, most in (
+            ("working_size", WORKING_SIZES[0], WORKING_SIZES[-1]),
+            ("workspace_mib", 1, None),
+            ("optimization_level", 0, 5),
+        ):
             value = getattr(self, name)
             if value is not None and not _whole(value, least, most):
                 raise RecipeError(

@@ -1,5 +1,6 @@
 """What can go wrong, one class for each kind of next step."""
 
+import unicodedata
 from dataclasses import dataclass
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "OutputError",
     "TrackLost",
     "VideoError",
+    "one_line",
+    "printable",
 ]
 
 
@@ -69,3 +72,13 @@ class InpaintWarning:
 
     def __str__(self) -> str:
         return self.text
+
+
+def printable(text: str) -> str:
+    """A text of others without what a terminal would obey: control characters, escape sequences, marks of direction."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
+
+
+def one_line(error: object) -> str:
+    """What an engine says, for a message of one line."""
+    return " ".join(printable(str(error)).split())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from iic_rt.errors import InputError
+from iic_rt.exif import clean_exif
 
-__all__ = ["ImageFormat", "ImageHeader", "image_format", "plain_png", "read_header"]
+__all__ = ["ImageFormat", "ImageHeader", "Metadata", "image_format", "plain_png", "read_header"]
 
 ImageFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif"]
 
@@ -18,6 +19,8 @@ PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 TIFFS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}  # the last two are BigTIFF
 
 PNG_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+PALETTE = 3  # kind of colours of a PNG
+PNG_COLOURS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP"))  # say what the colours mean, as a profile does
 
 MOST_PARTS = 100_000  # chunks, segments or entries that are looked at; a file has a few hundred of them
 MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each makes the decoder go over all pixels
@@ -26,7 +29,28 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that 
 ALONE = frozenset((*range(0xD0, 0xDA), 0x01))  # JPEG markers without a length
 # TIFF: numbers of tags, and struct's letters for their types.
 WIDTH, HEIGHT, BITS, ORIENTATION, TILE_WIDTH, TILE_HEIGHT, PROFILE = 256, 257, 258, 274, 322, 323, 34675
-TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+WANTED = frozenset((WIDTH, HEIGHT, BITS, ORIENTATION, TILE_WIDTH, TILE_HEIGHT, PROFILE))
+WANTED |= {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
+TYPES = {1: "B", 3: "H", 4: "I", 5: "II", 16: "Q"}
+INCH, CENTIMETRE, METRE = 1.0, 2.54, 0.0254  # in which dots are counted; by these they become dots per inch
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels, and its result says too.
+
+    Attributes:
+        profile: ICC profile, empty where there is none.
+        exif: as a result may have it (:func:`iic_rt.exif.clean_exif`), empty where there is none.
+        density: dots per inch across and down, None where it is not known.
+        colour_chunks: of a PNG, the chunks that say what its colours mean.
+    """
+
+    profile: bytes = b""
+    exif: bytes = b""
+    density: tuple[float, float] | None = None
+    colour_chunks: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -39,7 +63,7 @@ class ImageHeader:
         bits: of a channel.
         channels: of a JPEG, 4 for CMYK; None where the header of the format does not say it in one place.
         orientation: as EXIF has it, 1 to 8; 1 is upright. Of a TIFF always 1: OpenCV turns those itself.
-        profile: ICC profile, empty where there is none.
+        metadata: of the upright image.
     """
 
     format: ImageFormat
@@ -48,7 +72,7 @@ class ImageHeader:
     bits: int = 8
     channels: int | None = None
     orientation: int = 1
-    profile: bytes = b""
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def megapixels(self) -> float:
@@ -99,13 +123,17 @@ def _read_png(content: bytes) -> ImageHeader:
     length, kind, width, height, bits = struct.unpack_from(">I4sIIB", content, 8)
     if kind != b"IHDR" or length != 13:
         raise ValueError
-    orientation, profile = 1, b""
+    exif, profile, density, colours = b"", b"", None, b""
     for kind, begin, end in _png_chunks(content):
         if kind == b"eXIf":
-            orientation = _exif_orientation(content[begin:end])
+            exif = content[begin:end]
         elif kind == b"iCCP":
             profile = _unpacked(content[begin:end].partition(b"\0")[2][1:])
-    return ImageHeader("png", width, height, bits, orientation=orientation, profile=profile)
+        elif kind == b"pHYs" and content[end - 1 : end] == b"\1":
+            density = _density(struct.unpack_from(">II", content, begin), METRE)
+        elif kind in PNG_COLOURS and end - begin <= 32:
+            colours += content[begin - 8 : end + 4]
+    return _upright(ImageHeader("png", width, height, bits), exif, Metadata(profile, b"", density, colours))
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -122,16 +150,22 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 def plain_png(content: bytes) -> bytes | None:
     """A PNG with nothing but its pixels: no text, profile or animation for a decoder to stumble over.
 
-    None where it is cut, or a chunk says that it is longer than the file: OpenCV takes as much memory as that says.
+    None where it is cut, a part is missing or a checksum is wrong, of which the decoder would complain on stderr, or
+    where a chunk says that it is longer than the file: OpenCV takes as much memory as that says.
     """
-    kept = [PNG]
+    kept, kinds = [PNG], set()
     for kind, begin, end in _png_chunks(content):
         if end + 4 > len(content):
             return None
         if kind in PNG_PIXELS:
-            kept.append(content[begin - 8 : end + 4])
+            chunk = content[begin - 8 : end + 4]
+            if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+                return None
+            kept.append(chunk)
+            kinds.add(kind)
         if kind == b"IEND":
-            return b"".join(kept)
+            needed = {b"IDAT", b"PLTE"} if content[25] == PALETTE else {b"IDAT"}
+            return b"".join(kept) if needed <= kinds else None
     return None
 
 
@@ -149,21 +183,24 @@ def _read_jpeg(content: bytes) -> ImageHeader:
     if content.count(b"\xff\xda") > MOST_SCANS:
         raise ValueError
     size: tuple[int, ...] | None = None
-    orientation, profile = 1, []
+    exif, profile, density = b"", [], None
     for marker, data in _jpeg_segments(content):
         if marker in FRAMES:
             if size is not None:
                 raise ValueError
             size = struct.unpack_from(">BHHB", data)
+        elif marker == 0xE0 and data.startswith(b"JFIF\0") and data[7:8] in (b"\1", b"\2"):
+            density = _density(struct.unpack_from(">HH", data, 8), INCH if data[7] == 1 else CENTIMETRE)
         elif marker == 0xE1 and data.startswith(b"Exif\0\0"):
-            orientation = _exif_orientation(data[6:])
+            exif = data[6:]
         elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0"):
             profile.append((data[12:13], data[14:]))
     if size is None:
         raise ValueError
     bits, height, width, channels = size
     parts = b"".join(part for _, part in sorted(profile))
-    return ImageHeader("jpeg", width, height, bits, channels, orientation, parts[:MOST_PROFILE])
+    metadata = Metadata(parts[:MOST_PROFILE], b"", density)
+    return _upright(ImageHeader("jpeg", width, height, bits, channels), exif, metadata)
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -200,24 +237,24 @@ def _read_webp(content: bytes) -> ImageHeader:
     if kind != b"VP8X" or len(content) < 30:
         raise ValueError
     width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
-    orientation, profile, at = 1, b"", 30
+    exif, profile, at = b"", b"", 30
     for _ in range(MOST_PARTS):
         if at + 8 > len(content):
             break
         kind, length = struct.unpack_from("<4sI", content, at)
         if kind == b"EXIF":
-            data = content[at + 8 : at + 8 + length]
-            orientation = _exif_orientation(data.removeprefix(b"Exif\0\0"))
+            exif = content[at + 8 : at + 8 + min(length, MOST_PROFILE)].removeprefix(b"Exif\0\0")
         elif kind == b"ICCP":
             profile = content[at + 8 : at + 8 + min(length, MOST_PROFILE)]
         at += 8 + length + length % 2
-    return ImageHeader("webp", width, height, orientation=orientation, profile=profile)
+    return _upright(ImageHeader("webp", width, height), exif, Metadata(profile))
 
 
 def _read_bmp(content: bytes) -> ImageHeader:
     (size,) = struct.unpack_from("<I", content, 14)
     width, height = struct.unpack_from("<HH" if size == 12 else "<ii", content, 18)
-    return ImageHeader("bmp", width, abs(height))
+    density = _density(struct.unpack_from("<ii", content, 38), METRE) if size >= 40 and len(content) >= 46 else None
+    return ImageHeader("bmp", width, abs(height), metadata=Metadata(density=density))
 
 
 def _read_gif(content: bytes) -> ImageHeader:
@@ -228,17 +265,49 @@ def _read_tiff(content: bytes) -> ImageHeader:
     tags = _tiff_tags(content)
     width = max(tags[WIDTH][0], *tags.get(TILE_WIDTH, (0,)))
     height = max(tags[HEIGHT][0], *tags.get(TILE_HEIGHT, (0,)))
-    profile = bytes(tags.get(PROFILE, ()))
-    return ImageHeader("tiff", width, height, max(tags.get(BITS, (1,))), profile=profile)
+    found = ImageHeader("tiff", width, height, max(tags.get(BITS, (1,))), orientation=_orientation(tags))
+    # Its tags are EXIF.
+    header = _upright(found, content, Metadata(bytes(tags.get(PROFILE, ()))))
+    return replace(header, orientation=1)
 
 
-def _exif_orientation(data: bytes) -> int:
-    """The orientation that EXIF says, 1 where it says none: EXIF is often damaged, and the image is none the worse."""
+def _upright(header: ImageHeader, exif: bytes, metadata: Metadata) -> ImageHeader:
+    """The header with what EXIF says, and with metadata of the upright image.
+
+    EXIF is often damaged, and the image is none the worse: what cannot be read of it counts as not there.
+    """
     try:
-        found = _tiff_tags(data).get(ORIENTATION, (1,))[0]
-    except (struct.error, ValueError, IndexError, OverflowError):
-        return 1
+        tags = _tiff_tags(exif)
+    except (struct.error, ValueError, OverflowError):
+        tags = {}
+    orientation = _orientation(tags)
+    density = metadata.density or _density_of_tags(tags)
+    width, height, turned = header.width, header.height, orientation > 4
+    if turned:
+        width, height, density = height, width, density and density[::-1]
+    cleaned = clean_exif(exif, width=width, height=height, turned=turned)
+    return replace(header, orientation=orientation, metadata=replace(metadata, exif=cleaned, density=density))
+
+
+def _orientation(tags: dict[int, tuple[int, ...]]) -> int:
+    found = tags.get(ORIENTATION, (1,))[0]
     return found if 1 <= found <= 8 else 1
+
+
+def _density_of_tags(tags: dict[int, tuple[int, ...]]) -> tuple[float, float] | None:
+    across, down = (tags.get(tag, (0, 0)) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    unit = {2: INCH, 3: CENTIMETRE}.get(tags.get(RESOLUTION_UNIT, (2,))[0])
+    if unit is None or len(across) != 2 or len(down) != 2 or not across[1] or not down[1]:
+        return None
+    return _density((across[0] / across[1], down[0] / down[1]), unit)
+
+
+def _density(dots: tuple[float, float], unit: float) -> tuple[float, float] | None:
+    """Dots per inch, of dots per unit; None where they cannot be meant."""
+    found = tuple(n * unit for n in dots)
+    # What was rounded to dots per metre is a whole number of dots per inch again.
+    across, down = (float(round(n)) if abs(n - round(n)) < 0.02 else n for n in found)
+    return (across, down) if min(found) >= 1 and max(found) <= 65_535 else None
 
 
 def _tiff_tags(content: bytes) -> dict[int, tuple[int, ...]]:
@@ -255,22 +324,25 @@ def _tiff_tags(content: bytes) -> dict[int, tuple[int, ...]]:
     (count,) = struct.unpack_from(f"{order}Q" if big else f"{order}H", content, at)
     at += 8 if big else 2
     entry, inside = (f"{order}HHQ", 8) if big else (f"{order}HHI", 4)
-    wanted = (WIDTH, HEIGHT, BITS, ORIENTATION, TILE_WIDTH, TILE_HEIGHT, PROFILE)
     tags: dict[int, tuple[int, ...]] = {}
     for _ in range(min(count, MOST_PARTS)):
         tag, kind, length = struct.unpack_from(entry, content, at)
         value_at = at + struct.calcsize(entry)
         at = value_at + inside
-        if tag not in wanted:
+        if tag not in WANTED:
             continue
         if tag == PROFILE and kind == 7:
             kind = 1
         if kind not in TYPES or not length or length > (MOST_PROFILE if tag == PROFILE else 64):
             continue
-        values = f"{order}{length}{TYPES[kind]}"
+        values = order + TYPES[kind] * length if kind == 5 else f"{order}{length}{TYPES[kind]}"
         if struct.calcsize(values) > inside:
             (value_at,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", content, value_at)
-        tags[tag] = struct.unpack_from(values, content, value_at)
+        try:
+            tags[tag] = struct.unpack_from(values, content, value_at)
+        except struct.error:
+            if tag not in (X_RESOLUTION, Y_RESOLUTION, PROFILE):
+                raise
     return tags
 
 

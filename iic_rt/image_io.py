@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +15,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InputError, OutputError
-from iic_rt.image_header import ImageHeader, plain_png, read_header
+from iic_rt.image_header import ImageHeader, Metadata, plain_png, read_header
+from iic_rt.image_metadata import with_metadata
+from iic_rt.mask_colours import grey_mask
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_MEGAPIXELS",
+    "check_format",
+    "decode_grey",
     "decode_image",
     "decode_mask",
     "encode_image",
+    "read_file",
     "read_image",
     "read_mask",
+    "remove_parts",
+    "remove_stale",
     "write_bytes",
     "write_image",
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LARGEST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}  # pixels
 MAX_MEGAPIXELS = 200.0  # no camera of today takes more, and a few bytes can claim a billion
+NONE = Metadata()
+# Files that are being written: a name of fixed length, hidden, and recognised where a kill left one behind.
+PART_BEGIN, PART_END = ".iic-rt-", ".part"
+STALE = 3600.0  # seconds; writing takes less than one
 TURNS = {  # what to do with an image of an EXIF orientation: transpose first, then flip as cv2.flip has it
     2: (False, 1),
     3: (False, -1),
@@ -45,16 +60,18 @@ def read_image(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray
     Raises:
         InputError: missing, empty, truncated, not an image, too large, not 8 bits a channel, or CMYK.
     """
-    return decode_image(_read(path), str(path), max_megapixels=max_megapixels)
+    return decode_image(read_file(path), str(path), max_megapixels=max_megapixels)
 
 
 def read_mask(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
-    """The mask as uint8 [H, W], 0 to 255, turned upright as its EXIF says; colours count by their luminance.
+    """The mask as uint8 [H, W], turned upright as its EXIF says; white from 128 up, or at 1 where all are 0 or 1.
+
+    :func:`iic_rt.mask_colours.grey_mask` says what colours and alpha mean.
 
     Raises:
-        InputError: missing, empty, truncated, not an image or too large.
+        InputError: missing, empty, truncated, not an image, too large, or it is not clear what it marks.
     """
-    return decode_mask(_read(path), str(path), max_megapixels=max_megapixels)
+    return decode_mask(read_file(path), str(path), max_megapixels=max_megapixels)
 
 
 def decode_image(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
@@ -62,11 +79,9 @@ def decode_image(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAP
     header = _check_header(content, name, max_megapixels)
     if header.bits <= 8 and header.channels == 4:
         raise InputError(f"{name} has the colours of a printer (CMYK); convert it to RGB first")
-    # Only the first keeps alpha, which no JPEG has, and only the second gives what every JPEG holds as BGR or grey.
-    colours = cv2.IMREAD_UNCHANGED if header.format != "jpeg" else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     bits = header.bits
     if bits <= 8:
-        image = _decode(content, name, header, colours)
+        image = _decode(content, name, header)
         if image.dtype == np.uint8:
             return np.asarray(image, np.uint8)
         bits = image.dtype.itemsize * 8
@@ -75,13 +90,45 @@ def decode_image(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAP
     )
 
 
-def decode_mask(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
-    """An encoded mask as :func:`read_mask` gives it; errors call it ``name``."""
+def decode_mask(
+    content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS, size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """An encoded mask as :func:`read_mask` gives it.
+
+    Args:
+        content: of the file.
+        name: what errors call it.
+        max_megapixels: at most.
+        size: height and width of the image, where they are known: a mask of another size is not decoded.
+    """
+    header = _check_header(content, name, max_megapixels)
+    height, width = (header.width, header.height) if header.orientation > 4 else (header.height, header.width)
+    if size not in (None, (height, width)) and header.format != "tiff":  # whose header may speak of a tile
+        assert size is not None
+        raise InputError(
+            f"{name} is {width}x{height} and the image {size[1]}x{size[0]} pixels (width x height); they must be "
+            "equal. Resize it with nearest-neighbour interpolation"
+        )
+    pixels = _decode(content, name, header)
+    if pixels.dtype == np.uint16:  # of 16 bits, or 8 bits written as 16
+        pixels = (pixels >> 8 if pixels.max() > 255 else pixels).astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise InputError(f"{name} has values of {pixels.dtype}; write a mask of 8 bits, 0 and 255")
+    return grey_mask(np.asarray(pixels, np.uint8), name)
+
+
+def decode_grey(content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
+    """An encoded image as uint8 [H, W], upright: colours by their luminance, without alpha."""
     header = _check_header(content, name, max_megapixels)
     return np.asarray(_decode(content, name, header, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        InputError: it is missing, cannot be read, or is empty.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -103,8 +150,11 @@ def _check_header(content: bytes, name: str, max_megapixels: float) -> ImageHead
     return header
 
 
-def _decode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDArray[Any]:
-    """The pixels, upright."""
+def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None = None) -> NDArray[Any]:
+    """The pixels, upright, as the file has them unless ``colours`` says otherwise."""
+    if colours is None:
+        # Only the first keeps alpha, which no JPEG has; only the second gives what every JPEG holds as BGR or grey.
+        colours = cv2.IMREAD_UNCHANGED if header.format != "jpeg" else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     image = None
     whole = plain_png(content) if header.format == "png" else content
     if whole is not None and not _is_truncated(whole, header):
@@ -135,34 +185,51 @@ def _is_truncated(content: bytes, header: ImageHeader) -> bool:
     return False
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8], metadata: Metadata = NONE) -> None:
     """Writes an image (channels as :func:`read_image` gives them) in the format of the path's ending, atomically.
 
     JPEG is written with quality 95 and full colour resolution; only lossless formats keep known pixels bit for bit.
 
+    Args:
+        path: where to.
+        image: uint8.
+        metadata: of the file that the image comes from; BMP holds its density alone.
+
     Raises:
-        OutputError: unknown ending, or the place cannot be written to.
+        OutputError: unknown ending, the format cannot hold the image, or the place cannot be written to.
     """
     try:
-        encoded = encode_image(image, path.suffix.lower())
+        encoded = encode_image(image, path.suffix.lower(), metadata)
     except OutputError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
     write_bytes(path, encoded)
 
 
-def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
+def check_format(suffix: str, shape: tuple[int, ...] = ()) -> None:
+    """Whether a file of this ending can hold an image, where its shape is known, before there is one.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if suffix not in IMAGE_SUFFIXES:
+        allowed = ", ".join(IMAGE_SUFFIXES)
+        raise OutputError(f"no format for the ending {suffix!r}; allowed: {allowed}")
+    if suffix in (".jpg", ".jpeg") and len(shape) == 3 and shape[2] == 4:
+        raise OutputError("JPEG has no alpha channel; use .png or .webp")
+    most = LARGEST_SIDES.get(suffix)
+    if most is not None and max(shape[:2], default=0) > most:
+        raise OutputError(f"{suffix} holds images of at most {most} pixels a side; use .png or .tif")
+
+
+def encode_image(image: NDArray[np.uint8], suffix: str, metadata: Metadata = NONE) -> bytes:
     """An image encoded in the format of a file's ending, as :func:`write_image` writes it.
 
     Raises:
         OutputError: unknown ending, or the format cannot hold the image.
     """
-    if suffix not in IMAGE_SUFFIXES:
-        allowed = ", ".join(IMAGE_SUFFIXES)
-        raise OutputError(f"no format for the ending {suffix!r}; allowed: {allowed}")
+    check_format(suffix, image.shape)
     parameters: list[int] = []
     if suffix in (".jpg", ".jpeg"):
-        if image.ndim == 3 and image.shape[2] == 4:
-            raise OutputError("JPEG has no alpha channel; use .png or .webp")
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         parameters = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     elif suffix == ".webp":
@@ -170,31 +237,65 @@ def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
     done, encoded = cv2.imencode(suffix, image, parameters)
     if not done:
         raise OutputError(f"OpenCV refuses an image of shape {image.shape} as {suffix}")
-    return encoded.tobytes()
+    return with_metadata(encoded.tobytes(), metadata, channels=1 if image.ndim == 2 else image.shape[2])
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: under another name in the same folder, then renamed.
 
+    A file that is replaced keeps its mode. A link stays a link, and what it names is written.
+
     Raises:
         OutputError: the place cannot be written to; nothing is left there.
     """
-    partial = None
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f"{PART_BEGIN}{os.getpid()}-{secrets.token_hex(8)}{PART_END}")
     try:
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        mode = _mode_of(target)
+        with partial.open("xb") as file:
+            if mode is not None:
+                partial.chmod(mode)
             file.write(content)
-        os.chmod(partial, 0o666 & ~_umask())
-        os.replace(partial, path)
-    except OSError as error:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path}: {error.strerror}. Check that the folder exists and may be written to"
-        ) from error
+        os.replace(partial, target)
+    except BaseException as error:  # Ctrl-C too
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+            raise OutputError(
+                f"cannot write {path}: {why}. Check that the folder exists and may be written to"
+            ) from error
+        raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _mode_of(target: Path) -> int | None:
+    """Who may do what with a file that is to be replaced; None where there is none."""
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("there is something that is no file")
+    return stat.S_IMODE(found.st_mode) & 0o777
+
+
+def remove_parts(path: Path, writer: int) -> None:
+    """Removes what a process that has ended left beside a file that it was writing.
+
+    Args:
+        path: of the file.
+        writer: number of the process.
+    """
+    with suppress(OSError):
+        for partial in Path(os.path.realpath(path)).parent.glob(f"{PART_BEGIN}{writer}-*{PART_END}"):
+            partial.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes what writing left in a folder when it was killed or the power failed; what others write now stays."""
+    oldest = time.time() - STALE
+    with suppress(OSError):
+        for path in folder.glob(f"{PART_BEGIN}*{PART_END}"):
+            with suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()

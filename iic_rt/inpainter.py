@@ -5,27 +5,24 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, Bundle, load_bundle
-from iic_rt.contract import Backend, Event
-from iic_rt.errors import BackendError, InpaintWarning, InputError
-from iic_rt.geometry import Box, ladder_side
-from iic_rt.masks import Masks, read_masks
-from iic_rt.options import InpaintOptions
-from iic_rt.pipeline import assembly
-from iic_rt.pipeline.image import ResultImage, host_mask, open_image
-from iic_rt.pipeline.regions import Region, crop_masks, find_regions
-from iic_rt.pipeline.runner import Filled, RegionRunner
+from iic_rt.bundle.shapes import WORKING_SIZES
+from iic_rt.checks import check_whole, is_whole
+from iic_rt.contract import Backend
+from iic_rt.errors import BackendError, InputError
+from iic_rt.geometry import ladder_side
+from iic_rt.one_call import OneCall
+from iic_rt.options import InpaintOptions, check_options
+from iic_rt.pipeline.filling import Filling, Ticket
 from iic_rt.pipeline.runners import SLOTS, Runners
-from iic_rt.pipeline.specks import REACH, START_RADIUS, fill_specks, find_specks
 from iic_rt.result import InpaintResult
 
 if TYPE_CHECKING:
@@ -33,37 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Inpainter", "Ticket"]
 
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(eq=False)
-class Ticket:
-    """An image on its way: :meth:`Inpainter.submit` gives it out, :meth:`Inpainter.collect` takes it back, once."""
-
-    _slot: int
-    _started: float
-    _image: ResultImage
-    _masks: Masks
-    _work: Masks  # without the specks
-    _options: InpaintOptions
-    _warnings: tuple[InpaintWarning, ...]
-    _before: Pixels | None
-    _regions: list[Region]
-    _filled: list[Filled] = field(default_factory=list)
-    _running: tuple[RegionRunner, Event] | None = None  # of the last region, and what it is done at
-
-    @property
-    def is_done(self) -> bool:
-        """Whether ``submit`` did all the work, so that ``collect`` has nothing to wait for."""
-        return self._running is None
-
 
 class Inpainter:
     """Fills holes in images with a loaded bundle.
 
     Owns the backend and its buffers; use it as a context manager or call :meth:`close`. Not thread-safe: its buffers
-    are reused from call to call, so give every thread its own. :meth:`inpaint` fills one image; :meth:`submit` and
-    :meth:`collect` are its two halves, for streams of them.
+    are reused from call to call, and a call that comes in the middle of another is refused with BackendError. Give
+    every thread its own, or share an :class:`iic_rt.InpainterPool`. :meth:`inpaint` fills one image; :meth:`submit`
+    and :meth:`collect` are its two halves, for streams of them.
 
     Args:
         bundle: name of a shipped bundle or a folder that ``python -m export`` wrote.
@@ -72,13 +46,14 @@ class Inpainter:
         threads: CPU threads of the backend, None for its default.
         stream: CUDA stream that all device work is enqueued on: an object with ``__cuda_stream__``, ``handle`` or
             ``ptr`` (cuda-python, CuPy, PyTorch, pycuda), or its address as int; None for one of the backend's own.
-        working_size: side in pixels the loop runs at, a multiple of 32 from 64 up; None for the bundle's.
+        working_size: side in pixels the loop runs at, a multiple of 32 from 64 to 1024; None for the
+            bundle's.
         options: defaults of the calls.
 
     Raises:
         BundleError: the bundle is missing, incomplete or changed.
         BackendError: the backend is missing or refuses the bundle.
-        InputError: ``threads`` or ``working_size`` is out of range.
+        InputError, TypeError: an argument is out of range or of another type.
     """
 
     def __init__(
@@ -92,20 +67,23 @@ class Inpainter:
         working_size: int | None = None,
         options: InpaintOptions | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; give a whole number from 1 up, or None for the default")
-        if working_size is not None and (working_size < 64 or working_size % 32):
-            raise InputError(f"working_size is {working_size}; give a multiple of 32 from 64 up, or None")
-        self.options = options or InpaintOptions()
+        threads = None if threads is None else check_whole(threads, "threads", "a whole number from 1 up", least=1)
+        if working_size is not None and working_size not in WORKING_SIZES:
+            raise InputError(
+                f"working_size is {working_size!r}; give a multiple of {WORKING_SIZES.step} from {WORKING_SIZES[0]} to "
+                f"{WORKING_SIZES[-1]}, or None"
+            )
+        self.options = InpaintOptions() if options is None else check_options(options)
         loaded = load_bundle(bundle)
         if working_size is not None:  # known before the backend opens, which loads an engine for it
-            loaded = replace(loaded, working_size=working_size)
+            loaded = replace(loaded, working_size=int(working_size))
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
         self.working_size = self.bundle.working_size
         with self._backend.guard():
             runners = Runners(self._backend, working_size=self.working_size)
-        self._runners: Runners | None = runners
+        self._filling: Filling | None = Filling(self._backend, runners, working_size=self.working_size)
+        self._call = OneCall()
         self._tickets: list[Ticket] = []
         self._release = weakref.finalize(self, runners.close)  # an inpainter that nobody closed must not hold memory
         self._release.atexit = False
@@ -148,10 +126,11 @@ class Inpainter:
             options: for this call, in place of the defaults.
 
         Raises:
-            InputError: the arrays cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
-            BackendError: the backend failed, or the inpainter is closed.
+            InputError, TypeError: an argument cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
+            BackendError: the backend failed, or gave NaN or infinity; or the inpainter is closed or in another call.
         """
-        return self.collect(self.submit(image, mask, avoid=avoid, prefer=prefer, out=out, options=options))
+        with self._call.enter():
+            return self._collect(self._submit(image, (mask, avoid, prefer), out, options))
 
     def submit(
         self,
@@ -174,39 +153,21 @@ class Inpainter:
             InputError: as in :meth:`inpaint`, or 3 images are under way.
             BackendError: as in :meth:`inpaint`.
         """
+        with self._call.enter():
+            return self._submit(image, (mask, avoid, prefer), out, options)
+
+    def _submit(self, image: Any, given: tuple[Any, Any, Any], out: Any, options: InpaintOptions | None) -> Ticket:
         started = time.perf_counter()
-        options = options or self.options
-        if self._runners is None:
+        options = self.options if options is None else check_options(options)
+        if self._filling is None:
             raise BackendError("this Inpainter is closed; make a new one")
-        taken = {ticket._slot for ticket in self._tickets}
+        taken = {ticket.slot for ticket in self._tickets}
         slot = next((n for n in range(SLOTS) if n not in taken), None)
         if slot is None:
             raise InputError(f"{SLOTS} images are under way, which is the most; collect one before the next submit")
         with self._backend.guard():
-            ticket = self._submit(slot, started, image, (mask, avoid, prefer), out, options)
+            ticket = self._filling.start(slot, started, image, given, out, options)
         self._tickets.append(ticket)
-        return ticket
-
-    def _submit(
-        self, slot: int, started: float, image: Any, given: tuple[Any, Any, Any], out: Any, options: InpaintOptions
-    ) -> Ticket:
-        on_host = [host_mask(mask, self._backend) for mask in given]
-        result = open_image(image, out, self._backend)
-        masks, warnings = read_masks(*on_host, shape=result.shape, mask_hole=options.mask_hole, grow=options.grow)
-        work = _fill_specks(result, masks)
-        before = result.read(Box(0, 0, *work.hole.shape)) if "history" in options.outputs else None
-        regions = find_regions(work, working_size=self.working_size, context=options.context)
-        ticket = Ticket(slot, started, result, masks, work, options, warnings, before, regions)
-        left = work.hole.copy() if len(regions) > 1 else work.hole
-        for i, region in enumerate(regions):
-            deadline = None
-            if options.budget_ms is not None:
-                now = time.perf_counter()
-                deadline = now + (started + options.budget_ms / 1e3 - now) / (len(regions) - i)
-            self._begin(ticket, crop_masks(work, left, region), region, deadline)
-            if i < len(regions) - 1:  # the next one sees what became of this one
-                self._end(ticket)
-                left[region.box.slices] = 0
         return ticket
 
     def collect(self, ticket: Ticket) -> InpaintResult:
@@ -214,30 +175,19 @@ class Inpainter:
 
         Raises:
             InputError: the ticket is another inpainter's, or was collected before.
-            BackendError: the backend failed, or the inpainter is closed.
+            BackendError: as in :meth:`inpaint`.
         """
-        if self._runners is None:
+        with self._call.enter():
+            return self._collect(ticket)
+
+    def _collect(self, ticket: Ticket) -> InpaintResult:
+        if self._filling is None:
             raise BackendError("this Inpainter is closed, and what was submitted is lost; make a new one")
         if ticket not in self._tickets:
             raise InputError("this ticket was collected before, or is another Inpainter's; submit the image again")
         self._tickets.remove(ticket)
         with self._backend.guard():
-            self._end(ticket)
-        hole, options, filled = ticket._work.hole, ticket._options, ticket._filled
-        found = list(zip(ticket._regions, filled, strict=True))
-        states = [(region, f.state) for region, f in found if f.state is not None]
-        before = ticket._before
-        return InpaintResult(
-            image=ticket._image.array,
-            hole=ticket._masks.hole,
-            confidence=assembly.confidence(hole, states) if "confidence" in options.outputs else None,
-            hole_left=assembly.hole_left(hole, states) if "hole_left" in options.outputs else None,
-            history=() if before is None else assembly.history(before.reshape(ticket._image.shape), hole, found),
-            warnings=(*ticket._warnings, *assembly.capture_warnings(filled)),
-            iterations=max((f.iterations for f in filled), default=0),
-            regions=len(found),
-            timings=assembly.timings(ticket._started, filled),
-        )
+            return self._filling.finish(ticket)
 
     def stream(
         self,
@@ -260,7 +210,8 @@ class Inpainter:
         """Fills the frames of a source: a lazy generator over :class:`iic_rt.video.VideoInpainter`, which see.
 
         Frames are read and filled ahead of the loop over them, in two threads of their own, from the first ``next`` to
-        the end of the generator or its ``close``; use the inpainter for nothing else meanwhile. It stays open.
+        the end of the generator or its ``close``; use the inpainter for nothing else meanwhile: of two calls at once
+        the second is refused, which may be a frame's. It stays open.
 
         Args:
             source: frames as for :meth:`inpaint`, or pairs (frame, pts).
@@ -304,69 +255,35 @@ class Inpainter:
 
         Raises:
             InputError: a side is below 1, or ``channels`` is none of these.
-            BackendError: the backend failed, or the inpainter is closed.
+            BackendError: as in :meth:`inpaint`.
         """
-        if channels not in (1, 3, 4) or not all(side >= 1 for side in sides):
+        if channels not in (1, 3, 4) or not isinstance(sides, Sequence) or not all(is_whole(side, 1) for side in sides):
             raise InputError(
-                f"sides is {tuple(sides)} and channels {channels}; give sides from 1 pixel up, and 1, 3 or 4 channels"
+                f"sides is {sides!r} and channels {channels!r}; give a list of sides from 1 pixel up, and 1, 3 or 4"
             )
         options = replace(self.options, grow=0, budget_ms=None)
-        for asked in sides:
-            side = ladder_side(max(asked, self.working_size), self.working_size)
-            image = np.zeros((side, side, channels), np.uint8)
-            mask = np.zeros((side, side), np.uint8)
-            size = max(1, int(side / options.context))
-            first = (side - size) // 2
-            mask[first : first + size, first : first + size] = 1
-            tickets = [self.submit(image, mask, options=options) for _ in range(SLOTS - len(self._tickets))]
-            for ticket in tickets:
-                self.collect(ticket)
-
-    def _begin(self, ticket: Ticket, masks: Masks, region: Region, deadline: float | None) -> None:
-        """Starts on a region; :meth:`_end` finishes it."""
-        assert self._runners is not None
-        image, options = ticket._image, ticket._options
-        runner = self._runners.runner(region.side, channels=image.channels, options=options, slot=ticket._slot)
-        runner.stage(image.take_region(region, runner.image), masks)
-        # What runs ahead of the host gets all its work at once, where nobody has to look at it in between.
-        if (
-            not self._backend.synchronous
-            and deadline is None
-            and "history" not in options.outputs
-            and runner.runs_at_once
-        ):
-            runner.enqueue(options)
-            if image.on_device:
-                image.store_region(region, runner.filled)  # behind it, so that one wait is enough
-            ticket._running = runner, self._backend.record_event()
-            if options.outputs:
-                self._end(ticket)  # they are read from buffers that the next image uses too
-            return
-        ticket._filled.append(runner.run(options, deadline=deadline))
-        image.store_region(region, runner.filled)
-        if image.on_device:
-            self._backend.wait()
-
-    def _end(self, ticket: Ticket) -> None:
-        """Waits for the region in hand, if there is one, and puts it into the image."""
-        if ticket._running is None:
-            return
-        (runner, done), ticket._running = ticket._running, None
-        done.wait()
-        filled = runner.collect()
-        image, region = ticket._image, ticket._regions[len(ticket._filled)]
-        ticket._filled.append(filled)
-        if not image.on_device or filled.is_changed:
-            image.store_region(region, runner.filled)
-            if image.on_device:
-                self._backend.wait()
+        with self._call.enter():
+            for asked in sides:
+                side = ladder_side(max(asked, self.working_size), self.working_size)
+                image = np.zeros((side, side, channels), np.uint8)
+                mask = np.zeros((side, side), np.uint8)
+                size = max(1, int(side / options.context))
+                first = (side - size) // 2
+                mask[first : first + size, first : first + size] = 1
+                given = mask, None, None
+                for ticket in [self._submit(image, given, None, options) for _ in range(SLOTS - len(self._tickets))]:
+                    self._collect(ticket)
 
     def close(self) -> None:
-        """Releases the backend and its buffers; a second call does nothing."""
-        self._release()
-        self._runners = None
-        self._tickets.clear()
-        self._backend.close()
+        """Releases the backend and its buffers; a second call does nothing.
+
+        In the middle of another thread's call it waits for that call, whose result is good; the next one is refused.
+        """
+        with self._call.enter_last():
+            self._release()
+            self._filling = None
+            self._tickets.clear()
+            self._backend.close()
 
     def __enter__(self) -> Inpainter:
         return self
@@ -375,25 +292,3 @@ class Inpainter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _fill_specks(image: ResultImage, masks: Masks) -> Masks:
-    """Interpolates the specks; what is left of the masks, in which the specks are known pixels."""
-    specks = find_specks(masks.hole, masks.visible)
-    if not specks:
-        return masks
-    hole = masks.hole.copy()
-    known = [None if mask is None else mask.copy() for mask in (masks.visible, masks.copyable)]
-    for speck in specks:
-        window = speck.box.grown(START_RADIUS + REACH, *hole.shape)
-        inside = speck.box.moved(-window.top, -window.left).slices
-        pixels = image.read(window)
-        own = np.zeros(pixels.shape[:2], np.uint8)
-        own[inside] = speck.mask
-        fill_specks(pixels[..., :3], own)  # alpha stays
-        image.write(speck.box, pixels[inside])
-        hole[speck.box.slices] &= 1 - speck.mask
-        for mask in known:
-            if mask is not None:
-                mask[speck.box.slices] |= speck.mask
-    return replace(masks, hole=hole, visible=known[0], copyable=known[1])

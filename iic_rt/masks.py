@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.checks import check_whole
 from iic_rt.components import find_components
 from iic_rt.errors import InpaintWarning, InputError
+from iic_rt.mask_colours import THRESHOLD
 
-__all__ = ["LARGEST_GROWTH", "Grow", "MaskHole", "Masks", "grow_hole", "read_masks"]
+__all__ = ["LARGEST_GROWTH", "Grow", "MaskHole", "Masks", "check_grow", "grow_hole", "read_masks"]
 
 Pixels = NDArray[np.uint8]
 Grow = int | Literal["auto"]
@@ -61,7 +63,7 @@ def read_masks(
         InputError: wrong type, size or shape, a hole that covers the whole image, or nothing left to copy from.
     """
     given = _read(mask, shape, "mask", inverted=mask_hole == "black")
-    warnings = _check_share(given, mask_hole)
+    warnings = _check_share(given, mask, mask_hole)
     hole = grow_hole(given, grow)
     visible = copyable = None
     if avoid is not None:
@@ -101,19 +103,21 @@ def _read(mask: object, shape: tuple[int, ...], name: str, *, inverted: bool = F
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
     if mask.ndim != 2:
-        raise InputError(f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]")
+        hint = {3: ". If its colours mark what is not black: mask.max(axis=2)", 4: ". Its alpha is mask[..., 3]"}
+        channels = mask.shape[2] if mask.ndim == 3 else 0
+        raise InputError(f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]{hint.get(channels, '')}")
     if mask.shape != shape[:2]:
         raise InputError(
             f"the {name} is {mask.shape[1]}x{mask.shape[0]} and the image {shape[1]}x{shape[0]} pixels "
             "(width x height); they must be equal. Resize it with nearest-neighbour interpolation"
         )
     values = np.ascontiguousarray(mask).view(np.uint8)
-    threshold = 0 if cv2.minMaxLoc(values)[1] <= 1 else 127
+    threshold = 0 if cv2.minMaxLoc(values)[1] <= 1 else THRESHOLD - 1
     kind = cv2.THRESH_BINARY_INV if inverted else cv2.THRESH_BINARY
     return np.asarray(cv2.threshold(values, threshold, 1, kind)[1], np.uint8)
 
 
-def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[InpaintWarning, ...]:
+def _check_share(hole: Pixels, mask: Any, mask_hole: MaskHole) -> tuple[InpaintWarning, ...]:
     share = cv2.countNonZero(hole) / hole.size
     other = "black" if mask_hole == "white" else "white"
     if share == 1:
@@ -122,8 +126,15 @@ def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[InpaintWarning, ...
             f"Leave some pixels unmarked; if {other} is what you want removed, set mask_hole={other!r}"
         )
     if share == 0:
+        if mask_hole == "white":
+            brightest = int(mask.max())
+            values = f"its one channel is at most {brightest}, and values from {THRESHOLD} up are white"
+            if 1 < brightest < THRESHOLD:
+                values += "; if all above 0 are meant, use mask > 0"
+        else:
+            values = f"its one channel is at least {int(mask.min())}, and values up to {THRESHOLD - 1} are black"
         text = (
-            "the mask marks no pixel: the image is returned unchanged. "
+            f"the mask marks no pixel, so the image is returned unchanged: {values}. "
             f"If {other} is what you want removed, set mask_hole={other!r}"
         )
         return (InpaintWarning("empty", text),)
@@ -134,6 +145,19 @@ def _check_share(hole: Pixels, mask_hole: MaskHole) -> tuple[InpaintWarning, ...
         )
         return (InpaintWarning("almost all", text),)
     return ()
+
+
+def check_grow(grow: Any) -> Grow:
+    """By how many pixels a hole is grown, as int or ``"auto"``.
+
+    Raises:
+        InputError: it is neither, or out of range.
+    """
+    if isinstance(grow, str) and grow == "auto":
+        return "auto"
+    return check_whole(
+        grow, "grow", f"whole pixels from 0 to {LARGEST_GROWTH}, or 'auto'", least=0, most=LARGEST_GROWTH
+    )
 
 
 def grow_hole(hole: Pixels, grow: Grow) -> Pixels:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from iic_rt.checks import check_choice, check_flag, check_number, check_whole
 from iic_rt.errors import InputError
-from iic_rt.masks import LARGEST_GROWTH, Grow, MaskHole
+from iic_rt.masks import Grow, MaskHole, check_grow
 
-__all__ = ["InpaintOptions", "Output"]
+__all__ = ["InpaintOptions", "Output", "check_options"]
+
+CONTEXT = "1.25 to 16 times the hole's longer side"
 
 ChannelOrder = Literal["rgb", "bgr"]
 Output = Literal["confidence", "hole_left", "history"]
@@ -46,21 +49,36 @@ class InpaintOptions:
     outputs: tuple[Output, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InputError(f"iterations is {self.iterations!r}; give a whole number from 1 up, 4 is the default")
-        if self.budget_ms is not None and not self.budget_ms > 0:
-            raise InputError(f"budget_ms is {self.budget_ms!r}; give milliseconds above 0, or None for no limit")
-        if self.mask_hole not in get_args(MaskHole):
-            raise InputError(f"mask_hole is {self.mask_hole!r}; allowed: 'white' (white is removed) or 'black'")
-        if self.grow != "auto" and not (
-            isinstance(self.grow, int) and not isinstance(self.grow, bool) and 0 <= self.grow <= LARGEST_GROWTH
-        ):
-            raise InputError(f"grow is {self.grow!r}; give whole pixels from 0 to {LARGEST_GROWTH}, or 'auto'")
-        if self.channel_order not in get_args(ChannelOrder):
-            raise InputError(f"channel_order is {self.channel_order!r}; allowed: 'rgb' or 'bgr'")
-        if not 1.25 <= self.context <= 16:
-            raise InputError(f"context is {self.context!r}; give 1.25 to 16 times the hole's longer side")
-        unknown = [name for name in self.outputs if name not in get_args(Output)]
-        if unknown or isinstance(self.outputs, str):
+        checked: dict[str, Any] = {
+            "iterations": check_whole(
+                self.iterations, "iterations", "a whole number from 1 up, 4 is the default", least=1
+            ),
+            "context": check_number(self.context, "context", CONTEXT, least=1.25),
+            "upsample": check_flag(self.upsample, "upsample"),
+        }
+        if checked["context"] > 16:
+            raise InputError(f"context is {self.context!r}; give {CONTEXT}")
+        if self.budget_ms is not None:
+            allowed = "milliseconds above 0, or None for no limit"
+            checked["budget_ms"] = check_number(self.budget_ms, "budget_ms", allowed, above=0)
+        check_choice(self.mask_hole, "mask_hole", get_args(MaskHole))
+        checked["grow"] = check_grow(self.grow)
+        check_choice(self.channel_order, "channel_order", get_args(ChannelOrder))
+        if not isinstance(self.outputs, tuple | list) or any(name not in get_args(Output) for name in self.outputs):
             allowed = ", ".join(repr(name) for name in get_args(Output))
             raise InputError(f"outputs is {self.outputs!r}; allowed: a tuple of {allowed}")
+        checked["outputs"] = tuple(self.outputs)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # numpy's numbers as Python's; the class is frozen
+
+
+def check_options(options: object) -> InpaintOptions:
+    """The options, if they are some.
+
+    Raises:
+        TypeError: they are anything else.
+    """
+    if isinstance(options, InpaintOptions):
+        return options
+    hint = "InpaintOptions(**options)" if isinstance(options, dict) else "InpaintOptions(iterations=4)"
+    raise TypeError(f"options is a {type(options).__name__}; give an InpaintOptions, e.g. {hint}, or None")

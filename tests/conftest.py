@@ -32,7 +32,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 TOOLS = re.compile(
-    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|atheris", re.IGNORECASE
+    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|strace|systemd|triton"
+    r"|atheris|\bray\b",
+    re.IGNORECASE,
 )
 
 

@@ -7,20 +7,20 @@ import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from iic_rt.backends.engine_import import import_engine
 from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
-from iic_rt.errors import BackendError
+from iic_rt.errors import BackendError, one_line
 
 __all__ = ["OnnxRuntimeBackend"]
 
 
 def _import() -> Any:
     try:
-        import onnxruntime
+        return import_engine("onnxruntime")
     except ImportError as error:
         raise BackendError(f"onnxruntime cannot be imported ({error}); run `pip install onnxruntime`") from error
-    return onnxruntime
 
 
 # It sees a whole region, however large, in floats: an arena would keep all of that.
@@ -55,7 +55,7 @@ class OnnxRuntimeBinding(Binding):
         try:
             self._session.run_with_iobinding(self._io)
         except Exception as error:  # the engine's own errors share no base class
-            raise BackendError(f"onnxruntime failed while running a graph: {error}") from error
+            raise BackendError(f"onnxruntime failed while running a graph: {one_line(error)}") from error
 
 
 class OnnxRuntimeBackend(HostBackend):
@@ -77,7 +77,7 @@ class OnnxRuntimeBackend(HostBackend):
                 )
             except Exception as error:  # the engine's own errors share no base class
                 raise BackendError(
-                    f"onnxruntime {onnxruntime.__version__} refuses {graph.path}: {error}. "
+                    f"onnxruntime {onnxruntime.__version__} refuses {graph.path}: {one_line(error)}. "
                     "Run `iic-rt info` for the versions, and update onnxruntime or export the bundle again"
                 ) from error
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
+from iic_rt.backends.engine_import import import_engine
 from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
-from iic_rt.errors import BackendError
+from iic_rt.errors import BackendError, one_line
 
 __all__ = ["OpenVinoBackend"]
 
@@ -19,10 +20,9 @@ ALWAYS_FP32 = frozenset({"prepare"})
 
 def _import() -> Any:
     try:
-        import openvino
+        return import_engine("openvino")
     except ImportError as error:
         raise BackendError(f"openvino cannot be imported ({error}); run `pip install 'iic-rt[openvino]'`") from error
-    return openvino
 
 
 class OpenVinoBinding(Binding):
@@ -39,7 +39,7 @@ class OpenVinoBinding(Binding):
         try:
             self._request.infer()
         except Exception as error:  # the engine's own errors share no base class
-            raise BackendError(f"openvino failed while running a graph: {error}") from error
+            raise BackendError(f"openvino failed while running a graph: {one_line(error)}") from error
 
 
 class OpenVinoBackend(HostBackend):
@@ -77,7 +77,7 @@ class OpenVinoBackend(HostBackend):
 
     def _refusal(self, graph: str, error: Exception) -> BackendError:
         return BackendError(
-            f"openvino {self.version()} refuses {self.bundle.graphs[graph].path}: {error}. "
+            f"openvino {self.version()} refuses {self.bundle.graphs[graph].path}: {one_line(error)}. "
             "Run `iic-rt info` for the versions, and update openvino or export the bundle again"
         )
 

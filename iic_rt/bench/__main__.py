@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     for path in filter(None, (arguments.json, arguments.plot)):
         path.parent.mkdir(parents=True, exist_ok=True)
     record = read_record(arguments.source) if arguments.source else collect(arguments, command)
-    print(report(record))
+    print(report(record), flush=True)
     if arguments.plot:
         plot(record, arguments.plot)
     broken = problems(record)
@@ -169,6 +170,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments, command)
     except IICError as error:
         print(f"{TOOL}: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # nobody reads any more, as behind `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
         return 1
     except KeyboardInterrupt:
         print(f"{TOOL}: interrupted; --json holds what was finished before", file=sys.stderr)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iic_rt.errors import BundleError
+from iic_rt.bundle.shapes import WORKING_SIZES
+from iic_rt.bundle.tensors import GRAPHS, TensorSpec, file_tensors, unfit
+from iic_rt.errors import BundleError, printable
 from iic_rt.patches import SearchOptions
 
 __all__ = [
@@ -21,7 +23,6 @@ __all__ = [
     "Bundle",
     "EngineFile",
     "Graph",
-    "TensorSpec",
     "file_sha256",
     "load_bundle",
 ]
@@ -32,16 +33,10 @@ OPERATORS_VERSION = 4  # of them in the graphs, in engines and in the plugin
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parents[1] / "bundles"
-GRAPHS = ("prepare", "step", "seam", "composite", "similarity", "search", "refine", "detail", "replace", "add_detail")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, numpy dtype name and shape of one input or output; a string in the shape is a dimension that may vary."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
+LARGEST_SCALE = 1_000_000  # of the cosine in search; shipped bundles have 180
+ENGINE_FACTS = ("sha256", "graph", "precision", "target", "version", "compute_capability")
+# The key under which an ONNX file names another file for a tensor's values, which no hash would cover.
+EXTERNAL = b"location"
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ class Bundle:
         engines: built from the graphs, for the backends and devices they name; may be empty.
         working_size: side in pixels the loop runs at.
         search: how ``search`` chooses patches, for backends that do not run the graph itself.
-        card: text of the model card.
+        card: text of the model card, without characters that a terminal would obey.
         weights_sha256: hashes of the weights files the graphs were made from, ``generator`` and ``upsampler``.
         sha256: hash of the manifest, and through it of every file.
     """
@@ -149,6 +144,20 @@ def load_bundle(source: str | Path) -> Bundle:
     Raises:
         BundleError: the bundle is missing, incomplete, changed, or of another schema version.
     """
+    try:
+        folder = _find(source)
+        content = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleError(f"the bundle at {str(source)!r} cannot be read: {error.strerror}; {_REBUILD}") from error
+    try:
+        return _parse(folder, _read_json(content), hashlib.sha256(content).hexdigest())
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(
+            f"{folder / MANIFEST} is not a manifest ({type(error).__name__}: {error}); {_REBUILD}"
+        ) from error
+
+
+def _find(source: str | Path) -> Path:
     folder = Path(source)
     if not folder.is_dir() and isinstance(source, str) and (SHIPPED / source).is_dir():
         folder = SHIPPED / source
@@ -159,11 +168,24 @@ def load_bundle(source: str | Path) -> Bundle:
             f"no bundle at {str(source)!r}: {path} does not exist. Give a folder that `python -m export` wrote, "
             f"or the name of a shipped bundle ({shipped})"
         )
-    content = path.read_bytes()
-    try:
-        return _parse(folder, json.loads(content), hashlib.sha256(content).hexdigest())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"{path} is not a manifest ({type(error).__name__}: {error}); {_REBUILD}") from error
+    return folder
+
+
+def _read_json(content: bytes) -> Any:
+    """The manifest, of whose texts none can say anything to a terminal."""
+
+    def refuse(number: str) -> None:
+        raise ValueError(f"{number} is not JSON")
+
+    def check(value: object) -> None:
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError(f"{value[:40]!r} has characters that cannot be printed")
+        for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+            check(part)
+
+    found = json.loads(content, parse_constant=refuse)
+    check(found)
+    return found
 
 
 _REBUILD = "write the bundle again with `python -m export`, or reinstall iic-rt if it is the shipped one"
@@ -180,19 +202,30 @@ def _parse(folder: Path, manifest: dict[str, Any], sha256: str) -> Bundle:
         precision: _graphs(folder, precision, entries) for precision, entries in manifest["precisions"].items()
     }
     search = SearchOptions(**manifest["search"])
+    if not isinstance(search.scale, (int, float)) or not 0 < search.scale <= LARGEST_SCALE:
+        raise BundleError(
+            f"{folder / MANIFEST} has the scale {search.scale!r} in search, no number above 0 and up to "
+            f"{LARGEST_SCALE}; {_REBUILD}"
+        )
     if search.best != 1:
         raise BundleError(f"{folder / MANIFEST} keeps {search.best} patches in search, refine takes 1; {_REBUILD}")
+    size = manifest["working_size"]
+    if not isinstance(size, int) or size not in WORKING_SIZES:
+        raise BundleError(
+            f"{folder / MANIFEST} has working_size {size!r}, not a multiple of {WORKING_SIZES.step} from "
+            f"{WORKING_SIZES[0]} to {WORKING_SIZES[-1]}; {_REBUILD}"
+        )
     return Bundle(
         folder=folder,
-        name=manifest["name"],
-        preset=manifest["preset"],
+        name=_text(manifest, "name"),
+        preset=_text(manifest, "preset"),
         precision="fp32",
         precisions=precisions,
         engines=tuple(_engine(folder, entry) for entry in manifest.get("engines", [])),
-        working_size=int(manifest["working_size"]),
+        working_size=size,
         search=search,
-        card=_checked(folder, manifest["card"]).read_text(encoding="utf-8"),
-        weights_sha256=manifest["weights_sha256"],
+        card=printable(_checked(folder, manifest["card"])[1].decode()),
+        weights_sha256={name: _text(manifest["weights_sha256"], name) for name in ("generator", "upsampler")},
         sha256=sha256,
     )
 
@@ -201,33 +234,58 @@ def _graphs(folder: Path, precision: str, entries: dict[str, Any]) -> dict[str, 
     missing = [name for name in GRAPHS if name not in entries]
     if missing:
         raise BundleError(f"{folder / MANIFEST} names no {precision} graph {' and '.join(missing)}; {_REBUILD}")
-    return {
-        name: Graph(_checked(folder, entry), entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
-        for name, entry in entries.items()
-    }
+    return {name: _graph(folder, name, entries[name]) for name in GRAPHS}
+
+
+def _graph(folder: Path, name: str, entry: dict[str, Any]) -> Graph:
+    path, content = _checked(folder, entry)
+    inputs, outputs = _specs(entry["inputs"]), _specs(entry["outputs"])
+    if why := unfit(name, inputs, outputs):
+        raise BundleError(f"{path} {why}; the files may be mixed up. {_REBUILD}")
+    try:
+        found = file_tensors(content)
+    except ValueError as error:
+        raise BundleError(f"{path} is not an ONNX graph ({error}); {_REBUILD}") from error
+    if found != (inputs, outputs):
+        has, says = (", ".join(map(str, (*pair[0], *pair[1]))) for pair in (found, (inputs, outputs)))
+        raise BundleError(f"{path} is another graph than the manifest says: {has} instead of {says}; {_REBUILD}")
+    if EXTERNAL in content:
+        raise BundleError(f"{path} takes tensors from other files, which are not checked; {_REBUILD}")
+    return Graph(path, entry["sha256"], inputs, outputs)
 
 
 def _engine(folder: Path, entry: dict[str, Any]) -> EngineFile:
-    facts = ("sha256", "graph", "precision", "target", "version", "compute_capability", "plugin")
+    facts = {name: _text(entry, name) for name in ENGINE_FACTS}
     shapes = {name: tuple(int(n) for n in shape) for name, shape in entry["shapes"].items()}
-    return EngineFile(path=_checked(folder, entry), shapes=shapes, **{fact: entry[fact] for fact in facts})
+    plugin = entry["plugin"] if entry["plugin"] is None else _text(entry, "plugin")
+    return EngineFile(path=_checked(folder, entry)[0], shapes=shapes, plugin=plugin, **facts)
 
 
 def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(entry["name"], entry["dtype"], tuple(entry["shape"])) for entry in entries)
+    return tuple(TensorSpec(_text(entry, "name"), _text(entry, "dtype"), tuple(entry["shape"])) for entry in entries)
 
 
-def _checked(folder: Path, entry: dict[str, Any]) -> Path:
-    """The file an entry names, after its hash was found right."""
-    path = folder / str(entry["file"])
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    if not isinstance(entry[name], str):
+        raise TypeError(f"{name} is {repr(entry[name])[:40]}, no text")
+    return str(entry[name])
+
+
+def _checked(folder: Path, entry: dict[str, Any]) -> tuple[Path, bytes]:
+    """The file an entry names and its content, after its hash was found right."""
+    path = folder / _text(entry, "file")
     if path.parent != folder:
         raise BundleError(f"the manifest names {entry['file']!r}, a file outside its folder {folder}; {_REBUILD}")
-    if not path.is_file():
-        raise BundleError(f"{path} is missing; {_REBUILD}")
-    found = file_sha256(path)
-    if found != entry["sha256"]:
+    try:
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; {_REBUILD}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}; {_REBUILD}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != _text(entry, "sha256"):
         raise BundleError(
             f"{path} is not the file the manifest describes: sha256 is {found[:16]}…, "
             f"expected {entry['sha256'][:16]}…; {_REBUILD}"
         )
-    return path
+    return path, content

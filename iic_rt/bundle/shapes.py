@@ -14,10 +14,11 @@ from functools import cached_property
 
 from iic_rt.resampling import BASE_REACH, PATCH
 
-__all__ = ["DESCRIPTOR", "Limits", "RegionShapes", "Shapes", "loop_shapes", "spans"]
+__all__ = ["DESCRIPTOR", "WORKING_SIZES", "Limits", "RegionShapes", "Shapes", "loop_shapes", "spans"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+WORKING_SIZES = range(64, 1025, 32)  # sides in pixels that the loop may run at
 DESCRIPTOR = 76  # entries of a patch's descriptor
 TAPS = PATCH + 2 * BASE_REACH
 

@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from typing import Any
 
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
-from iic_rt.masks import Grow
+from iic_rt.masks import LARGEST_GROWTH, Grow
 from iic_rt.options import InpaintOptions
+from iic_rt.pool import threads_each
 
-__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings"]
+__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings", "number", "share_threads", "whole"]
 
 PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Reads whole numbers of a range."""
+    allowed = f"from {least} up" if most is None else f"from {least} to {most}"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {allowed}")
+        return value
+
+    return read
+
+
+def number(*, above: float | None = None, least: float = 0) -> Callable[[str], float]:
+    """Reads numbers above ``above``, or from ``least`` up."""
+    allowed = f"from {least:g} up" if above is None else f"above {above:g}"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (value >= least if above is None else value > above):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number {allowed}")
+        return value
+
+    return read
 
 
 def grow(text: str) -> Grow:
     if text == "auto":
         return "auto"
     try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of pixels nor 'auto'") from None
+        return whole(0, LARGEST_GROWTH)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, and not 'auto'") from None
 
 
 def add_filling(parser: argparse._ActionsContainer) -> None:
     """How holes are filled, and by what."""
     defaults = InpaintOptions()
     parser.add_argument(
-        "--iterations", type=int, default=defaults.iterations, metavar="N", help="most iterations (default %(default)s)"
+        "--iterations",
+        type=whole(1),
+        default=defaults.iterations,
+        metavar="N",
+        help="most iterations (default %(default)s)",
     )
     parser.add_argument(
         "--grow",
@@ -40,11 +79,13 @@ def add_filling(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--no-upsample", action="store_true", help="run the loop at full resolution instead: slower and smoother"
     )
-    parser.add_argument("--budget-ms", type=float, metavar="X", help="start no iteration that would end later")
+    parser.add_argument(
+        "--budget-ms", type=number(above=0), metavar="X", help="start no iteration that would end later"
+    )
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto")
     parser.add_argument("--precision", choices=PRECISIONS, help="to compute in; the backend's default otherwise")
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE, help="shipped name or folder (default %(default)s)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads")
 
 
 def add_mask_hole(parser: argparse._ActionsContainer) -> None:
@@ -73,3 +114,9 @@ def fill_options(arguments: argparse.Namespace, **more: Any) -> InpaintOptions:
 def inpainter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Arguments of :class:`iic_rt.Inpainter` other than its options."""
     return {name: getattr(arguments, name) for name in ("bundle", "backend", "precision", "threads")}
+
+
+def share_threads(arguments: argparse.Namespace) -> None:
+    """Gives each of several workers its part of the cores, unless ``--threads`` says what each has."""
+    if arguments.threads is None:
+        arguments.threads = threads_each(arguments.workers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from dataclasses import asdict
@@ -11,6 +10,8 @@ from typing import Any
 
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, file_sha256, load_bundle
+from iic_rt.cli.arguments import number, whole
+from iic_rt.cli.json_text import json_text
 from iic_rt.engines.cache import CacheEntry, EngineCache
 from iic_rt.engines.engine_library import TARGETS, open_library
 from iic_rt.engines.fits import fits_version
@@ -58,20 +59,20 @@ def add_engines(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "longer use.",
     )
     which = prune.add_mutually_exclusive_group()
-    which.add_argument("--older-than", type=float, metavar="DAYS", help="instead those not used for so many days")
+    which.add_argument("--older-than", type=number(), metavar="DAYS", help="instead those not used for so many days")
     which.add_argument("--all", action="store_true", help="instead every one")
     prune.set_defaults(run=run_prune)
 
 
 def sides(text: str) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    return tuple(dict.fromkeys(whole(1)(part) for part in text.split(",")))
 
 
 def run_list(arguments: argparse.Namespace) -> int:
     cache, now = EngineCache(), time.time()
     entries = cache.entries()
     if arguments.json:
-        print(json.dumps({"folder": str(cache.folder), "engines": [_facts(entry, now) for entry in entries]}, indent=1))
+        print(json_text({"folder": str(cache.folder), "engines": [_facts(entry, now) for entry in entries]}))
         return 0
     rows = [_row(entry, now) for entry in entries]
     widths = [max(len(row[i]) for row in (COLUMNS, *rows)) for i in range(len(COLUMNS))]

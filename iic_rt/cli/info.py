@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from iic_rt._version import __version__
 from iic_rt.backends.registry import backend_versions
 from iic_rt.bundle.manifest import load_bundle
+from iic_rt.cli.json_text import json_text
 from iic_rt.errors import BundleError
 
 __all__ = ["run_info"]
@@ -42,7 +42,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     report = collect(arguments.bundle)
     bundle = report["bundle"]
     if arguments.json:
-        print(json.dumps(report, indent=1))
+        print(json_text(report))
         return int("error" in bundle)
     for name in ("iic_rt", "python", "numpy", "opencv", "machine"):
         print(f"{name:<10}{report[name]}")

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from iic_rt.cli.messages import say
 from iic_rt.video.job import Report
 
 __all__ = ["Bar", "WarningsAboveBar", "line"]
@@ -74,7 +75,7 @@ class WarningsAboveBar(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self.bar is not None:
             self.bar.clear()
-        print(f"iic-rt: warning: {record.getMessage()}", file=sys.stderr)
+        say(f"warning: {record.getMessage()}")
 
     def __enter__(self) -> WarningsAboveBar:
         self._log.addHandler(self)

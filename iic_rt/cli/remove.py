@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iic_rt.cli.arguments import fill_options, inpainter_settings
+import numpy as np
+from numpy.typing import NDArray
+
+from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
+from iic_rt.cli.ending import ending
+from iic_rt.cli.json_text import json_text
+from iic_rt.cli.messages import decoders_unheard, say
+from iic_rt.cli.outputs import check_apart, check_place, make_folder
 from iic_rt.errors import IICError, InputError, OutputError
+from iic_rt.exif import without_gps
 from iic_rt.figures import confidence_overlay, iterations_strip
-from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask, write_image
+from iic_rt.image_header import read_header
+from iic_rt.image_io import (
+    IMAGE_SUFFIXES,
+    check_format,
+    decode_image,
+    decode_mask,
+    read_file,
+    remove_stale,
+    write_image,
+)
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import Output
 
-__all__ = ["run_remove"]
+if TYPE_CHECKING:
+    from iic_rt.cli.workers import Workers
+
+__all__ = ["Job", "run_remove", "try_job"]
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -33,77 +55,126 @@ class Job:
     avoid: Path | None
     prefer: Path | None
     max_megapixels: float
+    drop_gps: bool = False
     warnings: tuple[str, ...] = ()
 
 
+Outcome = tuple[Job, dict[str, Any]]  # what --json says of an image, or its "image" and "error"
+
+
 def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
-    """The images to work on; nothing is read or written yet.
+    """The images to work on; nothing is decoded or written yet.
 
     Raises:
-        InputError: a file and a folder are mixed, or the folder holds no image.
+        InputError: a file and a folder are mixed, or a folder holds no image or cannot be read.
+        OutputError: a result would overwrite what is read, or another one.
     """
     image, mask = arguments.image, arguments.mask
-    if image.is_dir() != mask.is_dir():
+    if _is_folder(image) != _is_folder(mask):
         raise InputError(f"{image} and {mask} must both be files or both be folders")
+    read = [path for path in (image, mask, arguments.avoid, arguments.prefer) if path is not None]
+    written = [path for path in (arguments.out, arguments.confidence, arguments.iterations_strip) if path is not None]
+    check_apart(read, written)
     if not image.is_dir():
+        for path in written:
+            check_place(path)
         more = arguments.confidence, arguments.iterations_strip, arguments.avoid, arguments.prefer
-        return [Job(image, mask, arguments.out, *more, arguments.max_megapixels)]
+        return [Job(image, mask, arguments.out, *more, arguments.max_megapixels, arguments.drop_gps)]
+    images = _images_in(image)
+    if not images:
+        raise InputError(f"{image} holds no image; endings read: {', '.join(IMAGE_SUFFIXES)}")
     for name in ("avoid", "prefer"):
         folder = getattr(arguments, name)
-        if folder is not None and not folder.is_dir():
+        if folder is not None and not _is_folder(folder):
             raise InputError(f"--{name} {folder} is no folder; with a folder of images name a folder of masks")
-    for name in ("confidence", "iterations_strip"):
+    for name in ("out", "confidence", "iterations_strip"):
         folder = getattr(arguments, name)
-        if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES:
+        if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
             option = name.replace("_", "-")
             raise InputError(f"--{option} names the file {folder}; with a folder of images name a folder")
-    pictures = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not pictures:
-        raise InputError(f"{image} holds no image; endings read: {', '.join(IMAGE_SUFFIXES)}")
+    masks, avoid, prefer = (
+        {} if folder is None else {path.stem: path for path in _images_in(folder)}
+        for folder in (mask, arguments.avoid, arguments.prefer)
+    )
 
-    def masks_in(folder: Path | None) -> dict[str, Path]:
-        if folder is None:
-            return {}
-        return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+    def inside(folder: Path | None, image: Path) -> Path | None:
+        return None if folder is None else folder / f"{image.stem}.png"
 
-    masks, avoid, prefer = (masks_in(folder) for folder in (mask, arguments.avoid, arguments.prefer))
-
-    def inside(folder: Path | None, picture: Path) -> Path | None:
-        return None if folder is None else folder / f"{picture.stem}.png"
-
-    return [
+    jobs = [
         Job(
-            picture,
-            masks.get(picture.stem, mask / f"{picture.stem}.png"),
-            arguments.out / picture.name,
-            inside(arguments.confidence, picture),
-            inside(arguments.iterations_strip, picture),
-            avoid.get(picture.stem),
-            prefer.get(picture.stem),
+            path,
+            masks.get(path.stem, mask / f"{path.stem}.png"),
+            arguments.out / path.name,
+            inside(arguments.confidence, path),
+            inside(arguments.iterations_strip, path),
+            avoid.get(path.stem),
+            prefer.get(path.stem),
             arguments.max_megapixels,
+            arguments.drop_gps,
             tuple(
-                f"no {name} mask for {picture.name} in {folder}: this image is filled without one"
+                f"no {name} mask for {path.name} in {folder}: this image is filled without one"
                 for name, folder, found in (("avoid", arguments.avoid, avoid), ("prefer", arguments.prefer, prefer))
-                if folder is not None and picture.stem not in found
+                if folder is not None and path.stem not in found
             ),
         )
-        for picture in pictures
+        for path in images
     ]
+    for folder in written:
+        make_folder(folder)
+        remove_stale(folder)
+    places = [[path for path in (job.out, job.confidence, job.strip) if path is not None] for job in jobs]
+    check_apart((path for job in jobs for path in (job.image, job.mask)), (path for each in places for path in each))
+    for path in places[0]:
+        check_place(path)  # the others lie beside it
+    return jobs
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Hidden files are left out: what others are writing, or what a system says of its files."""
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}") from error
+    return [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
 
 
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """Fills one image and writes its files; returns what ``--json`` says about it."""
-    most = job.max_megapixels
-    image = read_image(job.image, max_megapixels=most)
+    most, warnings = job.max_megapixels, list(job.warnings)
+
+    def decoded(decode: Callable[..., Pixels], path: Path, content: bytes, **more: Any) -> Pixels:
+        with decoders_unheard() as noise:
+            pixels = decode(content, str(path), max_megapixels=most, **more)
+        if noise.text:
+            warnings.append(f"{path} may be damaged, and parts of it wrong: {noise.text}")
+        return pixels
+
+    content = read_file(job.image)
+    image = decoded(decode_image, job.image, content)
+    metadata = read_header(content, str(job.image)).metadata
+    if job.drop_gps:
+        metadata = replace(metadata, exif=without_gps(metadata.exif))
+    _check_out(job.out, image)
+    if job.out.suffix.lower() == ".bmp" and metadata.profile:
+        warnings.append(f"BMP holds no colour profile, so {job.out} may look different; .png, .tif and .webp keep it")
+    size = image.shape[:2]
     mask, avoid, prefer = (
-        None if path is None else read_mask(path, max_megapixels=most) for path in (job.mask, job.avoid, job.prefer)
+        None if path is None else decoded(decode_mask, path, read_file(path), size=size)
+        for path in (job.mask, job.avoid, job.prefer)
     )
     result = inpainter.inpaint(image, mask, avoid=avoid, prefer=prefer)
     assert result.confidence is not None
     assert result.hole_left is not None
     hole = result.hole
-    messages = sorted({*job.warnings, *map(str, result.warnings)})
-    write_image(job.out, result.image)
+    messages = sorted({*warnings, *map(str, result.warnings)})
+    write_image(job.out, result.image, metadata)
     if job.confidence is not None:
         write_image(job.confidence, confidence_overlay(result, hole))
     if job.strip is not None:
@@ -124,6 +195,22 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     }
 
 
+def _check_out(out: Path, image: Pixels) -> None:
+    """Before the work, what a format cannot hold."""
+    try:
+        check_format(out.suffix.lower(), image.shape)
+    except OutputError as error:
+        raise OutputError(f"cannot write {out}: {error}") from error
+
+
+def try_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
+    """What :func:`run_job` says of an image, or its ``image`` and ``error`` where it failed."""
+    try:
+        return run_job(job, inpainter)
+    except IICError as error:
+        return {"image": str(job.image), "error": _as_options(str(error))}
+
+
 def _as_options(message: str) -> str:
     """Names of arguments as the command has them."""
     return message.replace("mask_hole=", "--mask-hole ").replace("max_megapixels", "--max-megapixels")
@@ -131,41 +218,45 @@ def _as_options(message: str) -> str:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments)
+    arguments.workers = min(arguments.workers, len(jobs))
+    share_threads(arguments)
     outputs: tuple[Output, ...] = ("confidence", "hole_left")
     if arguments.iterations_strip is not None:
         outputs = (*outputs, "history")
     options = fill_options(arguments, mask_hole=arguments.mask_hole, outputs=outputs)
-    if arguments.image.is_dir():
-        for folder in (arguments.out, arguments.confidence, arguments.iterations_strip):
-            if folder is not None:
-                _make_folder(folder)
     done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    with Inpainter(options=options, **inpainter_settings(arguments)) as inpainter:
-        for job in _with_progress(jobs):
-            try:
-                done.append(run_job(job, inpainter))
-            except IICError as error:
-                failed.append({"image": str(job.image), "error": _as_options(str(error))})
-                print(f"iic-rt: error: {failed[-1]['error']}", file=sys.stderr)
-                continue
-            for message in done[-1]["warnings"]:
-                print(f"iic-rt: warning: {job.mask}: {message}", file=sys.stderr)
-        if arguments.json:
-            print(json.dumps({"backend": inpainter.backend_name, "results": done, "failed": failed}, indent=1))
+    failed: list[dict[str, Any]] = []
+    settings = inpainter_settings(arguments)
+    with ending(), ExitStack() as opened:
+        filler: Inpainter | Workers
+        if arguments.workers > 1:
+            from iic_rt.cli.workers import Workers  # what runs processes is loaded where they are asked for
+
+            filler = opened.enter_context(Workers(arguments.workers, options=options, settings=settings))
+            outcomes = filler.run(jobs)
         else:
-            _summarise(done, failed, inpainter.backend_name)
+            filler = inpainter = opened.enter_context(Inpainter(options=options, **settings))
+            outcomes = ((job, try_job(job, inpainter)) for job in jobs)
+        for job, said in _with_progress(outcomes, len(jobs)):
+            if "error" in said:
+                failed.append(said)
+                say(f"error: {said['error']}")
+                continue
+            done.append(said)
+            for message in said["warnings"]:
+                say(f"warning: {job.image}: {message}")
+        backend = filler.backend_name
+    order = {str(job.image): number for number, job in enumerate(jobs)}
+    for entries in (done, failed):  # several workers are done in any order
+        entries.sort(key=lambda entry: order[entry["image"]])
+    if arguments.json:
+        print(json_text({"backend": backend, "results": done, "failed": failed}))
+    else:
+        _summarise(done, failed, backend)
     return 1 if failed else 0
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-
-
-def _summarise(done: list[dict[str, Any]], failed: list[dict[str, str]], backend: str) -> None:
+def _summarise(done: list[dict[str, Any]], failed: list[dict[str, Any]], backend: str | None) -> None:
     for entry in done[:1] if len(done) + len(failed) == 1 else []:
         total = entry["timings"]["total_ms"]
         print(
@@ -178,17 +269,20 @@ def _summarise(done: list[dict[str, Any]], failed: list[dict[str, str]], backend
             print(f"  {failure['image']}: {failure['error']}")
 
 
-def _with_progress(jobs: list[Job]) -> Iterator[Job]:
-    """The jobs, with a bar on the terminal when there are several."""
-    shown = len(jobs) > 1 and sys.stderr.isatty()
-    started = time.monotonic()
-    for i, job in enumerate(jobs):
-        if shown:
-            width = 30
-            filled = width * i // len(jobs)
-            left = (time.monotonic() - started) / i * (len(jobs) - i) if i else 0.0
-            bar = "#" * filled + "-" * (width - filled)
-            print(f"\r[{bar}] {i}/{len(jobs)}  {left:4.0f} s left  {job.image.name[:30]:<30}", end="", file=sys.stderr)
-        yield job
+def _with_progress(outcomes: Iterable[Outcome], count: int) -> Iterator[Outcome]:
+    """The outcomes, with a bar on the terminal when there are several."""
+    shown = count > 1 and sys.stderr.isatty()
+    started, width = time.monotonic(), 30
+
+    def show(done: int, tail: str) -> None:
+        filled = width * done // count
+        bar = "#" * filled + "-" * (width - filled)
+        print(f"\r[{bar}] {done}/{count}  {tail:<43}", end="" if done < count else "\n", file=sys.stderr)
+
     if shown:
-        print(f"\r[{'#' * 30}] {len(jobs)}/{len(jobs)}{'':<45}", file=sys.stderr)
+        show(0, "")
+    for done, (job, said) in enumerate(outcomes, 1):
+        if shown:
+            left = (time.monotonic() - started) / done * (count - done)
+            show(done, f"{left:4.0f} s left  {job.image.name[:30]}" if left else "")
+        yield job, said

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-
-from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings
+from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings, number, share_threads, whole
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 
@@ -42,12 +39,12 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s)")
-    serve.add_argument("--port", type=int, default=8080, help="default %(default)s; 0 for any that is free")
+    serve.add_argument("--port", type=whole(0, 65535), default=8080, help="default %(default)s; 0 for any that is free")
     serve.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="images filled at once (default %(default)s)"
+        "--workers", type=whole(1), default=1, metavar="N", help="images filled at once (default %(default)s)"
     )
     serve.add_argument(
-        "--queue", type=int, default=32, metavar="N", help="requests that may wait (default %(default)s)"
+        "--queue", type=whole(1), default=32, metavar="N", help="requests that may wait (default %(default)s)"
     )
     access = serve.add_argument_group("access")
     access.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token that clients must send")
@@ -63,16 +60,16 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     limits = serve.add_argument_group("limits")
     limits.add_argument(
-        "--max-megapixels", type=float, default=50.0, metavar="N", help="of an image (default %(default)g)"
+        "--max-megapixels", type=number(above=0), default=50.0, metavar="N", help="of an image (default %(default)g)"
     )
     limits.add_argument(
-        "--max-bytes", type=int, default=64 * 2**20, metavar="N", help="of a request (default %(default)s)"
+        "--max-bytes", type=whole(1), default=64 * 2**20, metavar="N", help="of a request (default %(default)s)"
     )
     page = serve.add_argument_group("page")
     page.add_argument("--kiosk", action="store_true", help="for passers-by: large buttons, and nothing leads away")
     page.add_argument(
         "--idle",
-        type=float,
+        type=number(above=0),
         default=60.0,
         metavar="SECONDS",
         help="after which a kiosk forgets everything (default %(default)g)",
@@ -105,9 +102,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     if arguments.mask and not arguments.live:
         raise InputError("--mask is for --live, which is missing; masks of requests come with them")
     options = fill_options(arguments)
-    if arguments.threads is None and arguments.workers > 1:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        arguments.threads = max(1, cores // arguments.workers)  # or they would be in each other's way
+    share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
     with _logged():
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
@@ -145,9 +140,7 @@ def _live_view(arguments: argparse.Namespace, open_inpainter: Any) -> LiveView |
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """What the server and the cameras log goes to stderr, with the time; what decoders say of uploads does not."""
-    decoders = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    """What the server and the cameras log goes to stderr, with the time."""
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -159,7 +152,6 @@ def _logged() -> Iterator[None]:
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(decoders)
         for log, level in zip(logs, levels, strict=True):
             log.removeHandler(handler)
             log.setLevel(level)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -13,7 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
-from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings
+from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings, number, whole
+from iic_rt.cli.ending import POLITE
+from iic_rt.cli.json_text import json_text
+from iic_rt.cli.messages import say
+from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
 from iic_rt.image_io import write_bytes
@@ -22,7 +24,7 @@ from iic_rt.video import VideoInpainter
 from iic_rt.video.encoders import Codec, Encoding
 from iic_rt.video.flicker import Flicker
 from iic_rt.video.frame_masks import FrameMasks, open_masks
-from iic_rt.video.frames import LateAs, Policy
+from iic_rt.video.frames import MOST_LOOKAHEAD, LateAs, Policy
 from iic_rt.video.job import Report, run_job
 from iic_rt.video.mask_words import parse_masks
 from iic_rt.video.media_writer import MediaWriter
@@ -31,6 +33,7 @@ from iic_rt.video.places import Output, Source, parse_output, parse_sources
 from iic_rt.video.preview import Preview
 from iic_rt.video.reader import Reader
 from iic_rt.video.readers import open_reader
+from iic_rt.video.steady import MOST_HELD, MOST_JITTER
 from iic_rt.video.track import WhenLost
 
 __all__ = ["add_video"]
@@ -76,8 +79,12 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "track:X1,Y1,X2,Y2 of the first frame; grabcut:X1,Y1,X2,Y2",
     )
     add_mask_hole(masks)
-    masks.add_argument("--hold-frames", type=int, default=0, metavar="N", help="keep what is missed for N frames")
-    masks.add_argument("--jitter", type=int, default=0, metavar="N", help="pixels by which edges may tremble")
+    masks.add_argument(
+        "--hold-frames", type=whole(0, MOST_HELD), default=0, metavar="N", help="keep what is missed for N frames"
+    )
+    masks.add_argument(
+        "--jitter", type=whole(0, MOST_JITTER), default=0, metavar="N", help="pixels by which edges may tremble"
+    )
     masks.add_argument(
         "--when-lost", choices=get_args(WhenLost), default="stop", help="of track: (default %(default)s)"
     )
@@ -95,39 +102,53 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="what takes the place of a late frame (default %(default)s); of a failed one too, unless it is unfilled",
     )
     stream.add_argument("--policy", choices=get_args(Policy), help="default: block for files, newest for cameras")
-    stream.add_argument("--deadline-ms", type=float, metavar="X", help="from when a frame is read until it is done")
+    stream.add_argument(
+        "--deadline-ms", type=number(above=0), metavar="X", help="from when a frame is read until it is done"
+    )
     before = video.add_argument_group("what other frames show")
     before.add_argument("--no-memory", dest="memory", action="store_false", help="fill every frame on its own")
     before.add_argument(
         "--lookahead",
-        type=int,
+        type=whole(0, MOST_LOOKAHEAD),
         metavar="N",
         help=f"later frames that may show what is behind (default {LOOKAHEAD} for files, 0 for cameras and streams)",
     )
     media = video.add_argument_group("video files and streams")
     media.add_argument("--codec", choices=get_args(Codec), default="keep", help="default: the source's")
-    media.add_argument("--quality", type=int, metavar="N", help="CRF; smaller is better and larger files")
+    media.add_argument("--quality", type=whole(0), metavar="N", help="CRF; smaller is better and larger files")
     media.add_argument("--pix-fmt", metavar="NAME", help="default: the source's")
     media.add_argument("--encoder-option", action="append", default=[], metavar="NAME=VALUE", help="e.g. preset=slow")
     media.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise; default: as it says")
+    media.add_argument("--fps", type=rate, default=Fraction(25), metavar="N", help="of pictures (default %(default)s)")
     media.add_argument(
-        "--fps", type=Fraction, default=Fraction(25), metavar="N", help="of pictures (default %(default)s)"
+        "--timeout", type=number(above=0), default=10.0, metavar="S", help="of streams (default %(default)s s)"
     )
-    media.add_argument("--timeout", type=float, default=10.0, metavar="S", help="of streams (default %(default)s s)")
     media.add_argument(
         "--reconnect",
-        type=float,
+        type=number(),
         default=60.0,
         metavar="S",
         help="give a lost source up after S s (default %(default)s)",
     )
     media.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
     said = video.add_argument_group("what is said")
-    said.add_argument("--preview", type=int, metavar="PORT", help="show the frames at http://127.0.0.1:PORT")
+    said.add_argument(
+        "--preview", type=whole(0, 65535), metavar="PORT", help="show the frames at http://127.0.0.1:PORT"
+    )
     said.add_argument("--stats", type=Path, metavar="FILE", help="write counts, times and stages as JSON")
     said.add_argument("--flicker", action="store_true", help="measure how much the filling flickers")
     said.add_argument("--json", action="store_true", help="print the same JSON")
     video.set_defaults(run=run_video)
+
+
+def rate(text: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, such as 25 or 30000/1001")
+    return value
 
 
 def run_video(arguments: argparse.Namespace) -> int:
@@ -137,6 +158,9 @@ def run_video(arguments: argparse.Namespace) -> int:
     if arguments.out is None and arguments.preview is None:
         raise InputError("name an output with -o, or watch it with --preview PORT")
     outputs = parse_output(arguments.out, sources)
+    _check_apart(sources, outputs)
+    if arguments.stats is not None:
+        check_place(arguments.stats, is_image=False)
     encoding = Encoding(
         codec=arguments.codec,
         quality=arguments.quality,
@@ -153,17 +177,17 @@ def run_video(arguments: argparse.Namespace) -> int:
         interruptible() as stop,
     ):
         if shown is not None:
-            print(f"iic-rt: the frames are at {shown.url}", file=sys.stderr)
+            say(f"the frames are at {shown.url}")
         for source, output in zip(sources, outputs, strict=True):
             if arguments.resume and MediaWriter.is_complete(output):
-                print(f"iic-rt: {output.address} is complete", file=sys.stderr)
+                say(f"{output.address} is complete")
                 continue
             try:
                 if len(sources) > 1 and save_masks is not None:
                     arguments.save_masks = save_masks / Path(source.name).stem
                 report = _run_source(source, output, encoding, arguments, inpainter, shown, stop, warnings)
             except IICError as error:
-                print(f"iic-rt: error: {error}", file=sys.stderr)
+                say(f"error: {error}")
                 found.append({"source": source.name, "error": str(error)})
                 good = False
                 continue
@@ -172,16 +196,24 @@ def run_video(arguments: argparse.Namespace) -> int:
             if not arguments.json:
                 _summarise(source, output, report)
             if report.error:
-                print(f"iic-rt: error: {report.error}", file=sys.stderr)
+                say(f"error: {report.error}")
             if stop.is_set():
                 break
-        document = json.dumps({"backend": inpainter.backend_name, "results": found}, indent=1)
+        document = json_text({"backend": inpainter.backend_name, "results": found})
     if arguments.stats is not None:
         write_bytes(arguments.stats, document.encode())
     if arguments.json:
         print(document)
     incomplete = any(not entry.get("complete", False) for entry in found)
     return 130 if stop.is_set() and incomplete else 0 if good else 1
+
+
+def _check_apart(sources: list[Source], outputs: list[Output]) -> None:
+    """Whether no output is the source itself, or its folder."""
+    read = {path.parent for source in sources for path in source.files}
+    read |= {Path(str(source.address)) for source in sources if source.kind == "media"}
+    written = [place for place in outputs if place.kind in ("file", "folder") and not place.pattern]
+    check_apart(read, (Path(place.address) for place in written))
 
 
 def _run_source(
@@ -206,7 +238,7 @@ def _run_source(
         # The last to be opened: what is wrong with anything else leaves no unfinished file behind.
         with video, closing_early(_open_writer(source, output, encoding, reader, arguments)) as writer:
             for note in writer.notes:
-                print(f"iic-rt: warning: {note}", file=sys.stderr)
+                say(f"warning: {note}")
             warnings.bar = Bar(reader.facts.total)
             try:
                 return run_job(
@@ -267,8 +299,7 @@ def _open_writer(
     if output.kind == "none":
         return NoWriter()
     if output.kind == "folder":
-        names = tuple(path.name for path in source.files)
-        return PictureWriter(output, names=names, resume=arguments.resume)
+        return PictureWriter(output, files=source.files, resume=arguments.resume)
     return MediaWriter(output, reader.facts, encoding, resume=arguments.resume)
 
 
@@ -292,19 +323,21 @@ def _pair(text: str) -> tuple[str, str]:
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and a polite kill set; a second Ctrl-C is a KeyboardInterrupt."""
+    """An event that Ctrl-C, a polite kill and a closed terminal set; a second one is a KeyboardInterrupt."""
     stop = threading.Event()
 
     def ask(number: int, _frame: Any) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         stop.set()
-        print("\niic-rt: finishing what was begun; Ctrl-C again ends at once", file=sys.stderr)
+        say("finishing what was begun; Ctrl-C again ends at once")
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is ignored, as under nohup, stays ignored.
+    heeded = [number for number in (signal.SIGINT, *POLITE) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield stop
     finally:

@@ -81,6 +81,10 @@ class Loop:
         left = self._last["m"] if self.iterations else self.hole
         return int(np.count_nonzero(left.read()))
 
+    def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Image and confidence of the last iteration, as the host has them; the next region overwrites both."""
+        return self._last["y"].host, self._last["c"].host
+
     @property
     def _last(self) -> dict[str, Buffer]:
         return self._sets[self.iterations % 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from iic_rt.bundle.shapes import RegionShapes
 from iic_rt.contract import Backend, Binding, Buffer, CaptureError, Event
+from iic_rt.errors import BackendError
 from iic_rt.masks import Masks
 from iic_rt.options import InpaintOptions
 from iic_rt.pipeline.loop import Loop, State
@@ -216,12 +218,16 @@ class RegionRunner:
                 if done:
                     continue
                 left = self._loop.pixels_left() if look else 0
+            if self._backend.synchronous and stage.name in ("upsample", "composite"):
+                self._check_finite(*self._loop.outputs())
             stage.enqueue()
             ran.append(stage)
             events.append(self._backend.record_event())
             if stage.name != "iteration":
                 continue
             if "history" in options.outputs:
+                if self._backend.synchronous:
+                    self._check_finite(*self._loop.outputs())
                 history.append(self._snapshot())
             if look:
                 # An iteration that trusted nothing would be repeated by the next one, which sees what it saw.
@@ -230,7 +236,22 @@ class RegionRunner:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now
         self._backend.wait()
+        if self._backend.synchronous and self._used_upsampling is not None:
+            self._check_finite(self._used_upsampling.share)
         return ran, events
+
+    def _check_finite(self, *outputs: NDArray[np.float32]) -> None:
+        """Bytes have no NaN: what the networks gave must be looked at before it becomes an image.
+
+        A sum is NaN or infinite as soon as one of its terms is. It takes less than a thousandth of a call on the CPU.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = all(math.isfinite(array.sum()) for array in outputs)
+        if not finite:
+            raise BackendError(
+                f"{self._backend.name} computed NaN or infinity in {self._backend.precision}: a value was too "
+                "large, or the bundle's weights are damaged. Try precision='fp32', then another bundle"
+            )
 
     def enqueue(self, options: InpaintOptions) -> None:
         """Enqueues the whole pass for the staged region, as one graph that is captured once where it can be."""
@@ -278,6 +299,8 @@ class RegionRunner:
         times.add(stages, events)
         iterations = len(times.iterations)
         state = self._loop.state() if _wants_state(options) else None
+        if state is not None:
+            self._check_finite(state.c)  # all that is there of a backend that runs ahead
         is_changed = False
         upsampling = self._used_upsampling
         if upsampling is not None and (missing := upsampling.missing(self._staged[1].hole)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from iic_rt.components import Component, find_components
 from iic_rt.geometry import Box
+from iic_rt.masks import Masks
+from iic_rt.pipeline.image import ResultImage
 
-__all__ = ["REACH", "START_RADIUS", "fill_specks", "find_specks"]
+__all__ = ["REACH", "START_RADIUS", "fill_specks", "find_specks", "interpolate_specks"]
 
 Pixels = NDArray[np.uint8]
 
@@ -25,6 +28,28 @@ STENCIL = (
     ((0, 0), 20), ((0, 1), -8), ((0, -1), -8), ((1, 0), -8), ((-1, 0), -8), ((1, 1), 2), ((1, -1), 2), ((-1, 1), 2),
     ((-1, -1), 2), ((0, 2), 1), ((0, -2), 1), ((2, 0), 1), ((-2, 0), 1),
 )  # fmt: skip
+
+
+def interpolate_specks(image: ResultImage, masks: Masks) -> Masks:
+    """Interpolates the specks of an image; returns what is left of the masks, in which the specks are known pixels."""
+    specks = find_specks(masks.hole, masks.visible)
+    if not specks:
+        return masks
+    hole = masks.hole.copy()
+    known = [None if mask is None else mask.copy() for mask in (masks.visible, masks.copyable)]
+    for speck in specks:
+        window = speck.box.grown(START_RADIUS + REACH, *hole.shape)
+        inside = speck.box.moved(-window.top, -window.left).slices
+        pixels = image.read(window)
+        own = np.zeros(pixels.shape[:2], np.uint8)
+        own[inside] = speck.mask
+        fill_specks(pixels[..., :3], own)  # alpha stays
+        image.write(speck.box, pixels[inside])
+        hole[speck.box.slices] &= 1 - speck.mask
+        for mask in known:
+            if mask is not None:
+                mask[speck.box.slices] |= speck.mask
+    return replace(masks, hole=hole, visible=known[0], copyable=known[1])
 
 
 def find_specks(hole: Pixels, visible: Pixels | None = None) -> list[Component]:

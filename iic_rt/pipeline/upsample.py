@@ -173,6 +173,11 @@ class Upsampling:
         if self.partial and self._missing is not None:
             self._missing.download()
 
+    @property
+    def share(self) -> NDArray[np.float32]:
+        """Share of the patch that was found for every patch, as the host has it."""
+        return self._share.host
+
     def missing(self, hole: Pixels) -> Pixels | None:
         """Hole pixels [S, S] that nothing known was copied to, once the download is done; None: there are none."""
         if not self.partial:

@@ -66,8 +66,8 @@ class Filled:
     result: InpaintResult
 
     def encode(self, kind: ImageFormat) -> bytes:
-        """The result in a format, with the colour profile of the image."""
-        return encode(self.result.image, kind, self.header.profile)
+        """The result in a format, with the metadata of the image."""
+        return encode(self.result.image, kind, self.header.metadata)
 
     @cached_property
     def confidence(self) -> float | None:
@@ -106,7 +106,7 @@ class Fill:
         options: InpaintOptions,
         answer: Callable[[Filled], Response],
         *,
-        alpha: bool,
+        colours: bool,
     ) -> Response:
         """Decodes, fills and answers, each in its thread; given up when the client goes.
 
@@ -115,7 +115,7 @@ class Fill:
             upload: its images.
             options: of the call, with ``"confidence"`` among the outputs.
             answer: makes the answer.
-            alpha: whether the alpha of masks says something.
+            colours: whether colours and alpha of masks say something.
 
         Raises:
             ApiError: an image is missing or too large, there is no place, or the client is gone.
@@ -131,7 +131,7 @@ class Fill:
             )
             return Filled(decoded.image, header, result)
 
-        work = self.pool.run(partial(decode_images, upload, most, alpha=alpha), fill, answer)
+        work = self.pool.run(partial(decode_images, upload, most, colours=colours), fill, answer)
         done = await unless_gone(request.receive, work)
         self._metrics.megapixels.inc(header.megapixels)
         return done

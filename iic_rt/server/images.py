@@ -1,4 +1,4 @@
-"""From encoded images to arrays and back, with alpha and colour profile kept."""
+"""From encoded images to arrays and back, with alpha and metadata kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.image_header import ImageFormat, ImageHeader
-from iic_rt.image_io import decode_image, decode_mask, encode_image
-from iic_rt.image_profile import with_profile
+from iic_rt.image_header import ImageFormat, ImageHeader, Metadata
+from iic_rt.image_io import decode_grey, decode_image, decode_mask, encode_image
+from iic_rt.mask_colours import THRESHOLD
 from iic_rt.server.answers import ApiError
 from iic_rt.server.upload import Upload, called, check_image
 
-__all__ = ["IMAGES", "Decoded", "check_images", "decode_any_mask", "decode_images", "encode"]
+__all__ = ["IMAGES", "Decoded", "check_images", "decode_images", "encode"]
 
 Pixels = NDArray[np.uint8]
 
@@ -48,50 +48,33 @@ def check_images(upload: Upload, max_megapixels: float) -> dict[str, ImageHeader
     return {name: check_image(content, name, max_megapixels) for name, content in upload.images.items()}
 
 
-def decode_images(upload: Upload, max_megapixels: float, *, alpha: bool) -> Decoded:
+def decode_images(upload: Upload, max_megapixels: float, *, colours: bool) -> Decoded:
     """Decodes what :func:`check_images` has looked at.
 
     Args:
-        alpha: whether the alpha of a mask says something (:func:`decode_any_mask`), or its colours alone.
+        colours: whether the colours and the alpha of a mask say something (:func:`iic_rt.image_io.decode_mask`), or
+            its luminance alone, white from 128 up.
 
     Raises:
-        InputError: one is damaged, or not 8 bits a channel.
+        InputError: one is damaged or not 8 bits a channel, or it is not clear what a mask marks.
     """
     image = decode_image(upload.image("image"), "the image", max_megapixels=max_megapixels)
+    height, width = image.shape[:2]
     masks = {}
     for name in IMAGES[1:]:
-        if name in upload.images:
-            read = decode_any_mask if alpha else decode_mask
-            grey = read(upload.images[name], called(name), max_megapixels=max_megapixels)
-            masks[name] = np.asarray(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
+        if name not in upload.images:
+            continue
+        content = upload.images[name]
+        if colours:
+            size = height, width
+            masks[name] = decode_mask(content, called(name), max_megapixels=max_megapixels, size=size)
+        else:
+            grey = decode_grey(content, called(name), max_megapixels=max_megapixels)
+            masks[name] = np.asarray(cv2.threshold(grey, THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1], np.uint8)
     return Decoded(image, masks)
 
 
-def decode_any_mask(content: bytes, name: str, *, max_megapixels: float) -> Pixels:
-    """A mask that may have been drawn on nothing: what is transparent is not marked.
-
-    Of what is not transparent, white is marked; where nothing is white, all of it is, so that strokes may have any
-    colour.
-
-    Returns:
-        uint8 [H, W], 0 to 255.
-
-    Raises:
-        InputError: it is damaged, or not 8 bits a channel.
-    """
-    pixels = decode_image(content, name, max_megapixels=max_megapixels)
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
-    grey, alpha = cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), pixels[..., 3]
-    if alpha.min() == alpha.max():
-        return np.asarray(grey, np.uint8)
-    white = np.minimum(grey, alpha)
-    return np.asarray(white if (white > 127).any() else alpha, np.uint8)
-
-
-def encode(image: Pixels, kind: ImageFormat, profile: bytes) -> bytes:
+def encode(image: Pixels, kind: ImageFormat, metadata: Metadata | None = None) -> bytes:
     """An image as it is sent, in a format that is written: not GIF.
 
     Raises:
@@ -100,6 +83,4 @@ def encode(image: Pixels, kind: ImageFormat, profile: bytes) -> bytes:
     """
     if kind == "jpeg" and image.ndim == 3 and image.shape[2] == 4:
         raise ApiError(422, "field", "format: the image has alpha, which jpeg cannot hold; ask for png or webp")
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    content = encode_image(image, SUFFIXES[kind])
-    return with_profile(content, profile, channels=channels)
+    return encode_image(image, SUFFIXES[kind], metadata or Metadata())

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from iic_rt.image_io import decode_mask
+from iic_rt.image_io import decode_grey
 from iic_rt.server.answers import ApiError
 from iic_rt.server.fill import Fill, Filled, FillFields
 from iic_rt.server.images import IMAGES, encode
@@ -58,7 +58,7 @@ def iopaint_routes(fill: Fill) -> APIRouter:
             fields = upload.read(model)
             seed = getattr(fields, "sd_seed", 42)
             return await fill.run(
-                request, upload, fields.options(fill.base, "confidence"), partial(_answer, seed=seed), alpha=False
+                request, upload, fields.options(fill.base, "confidence"), partial(_answer, seed=seed), colours=False
             )
 
     @router.post(
@@ -137,7 +137,7 @@ def iopaint_routes(fill: Fill) -> APIRouter:
             check_image(content, "mask", most)
 
             def adjust() -> Response:
-                mask = decode_mask(content, "the mask", max_megapixels=most)
+                mask = decode_grey(content, "the mask", max_megapixels=most)
                 return Response(_adjusted(mask, fields.operate, fields.kernel_size), media_type="image/png")
 
             return await unless_gone(request.receive, pool.run_beside(adjust))
@@ -163,7 +163,7 @@ def _adjusted(mask: Any, operate: str, size: int) -> bytes:
         marked = distance > size if operate == "shrink" else distance <= size
     drawn = np.zeros((*marked.shape, 4), np.uint8)
     drawn[marked] = MARKED
-    return encode(drawn, "png", b"")
+    return encode(drawn, "png")
 
 
 def _model_info(name: str) -> dict[str, Any]:

@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import cv2
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 
+from iic_rt.image_io import decode_mask
 from iic_rt.server.answers import ApiError
-from iic_rt.server.images import decode_any_mask
 from iic_rt.server.live import BOUNDARY, LiveView
 from iic_rt.server.openapi import ERRORS
 from iic_rt.server.settings import ServerSettings
 from iic_rt.server.upload import check_image
+from iic_rt.video.mask_source import as_mask
 
 __all__ = ["live_routes"]
 
@@ -63,8 +63,7 @@ def live_routes(view: LiveView, settings: ServerSettings) -> APIRouter:
 
 def _decoded(content: bytes, most: float) -> NDArray[np.uint8]:
     check_image(content, "mask", most)
-    grey = decode_any_mask(content, "the mask", max_megapixels=most)
-    return np.asarray(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
+    return as_mask(decode_mask(content, "the mask", max_megapixels=most), "the mask")
 
 
 async def _parts(view: LiveView) -> AsyncIterator[bytes]:

@@ -59,8 +59,8 @@ def remove_routes(fill: Fill) -> APIRouter:
     @router.post(
         "/v1/remove",
         summary="Remove what a mask marks",
-        description="White in the mask is removed. In a mask with alpha what is transparent is kept; of the rest the "
-        "white is removed, or all of it where nothing is white.",
+        description="White in the mask is removed; of a coloured mask what is not black. In a mask with alpha what is "
+        "transparent is kept, and all the rest is removed where nothing of it is white.",
         openapi_extra=request_body(RemoveFields, required=("image", "mask"), optional=("avoid", "prefer")),
         responses=image_answer("image/png", "image/jpeg", "image/webp", "multipart/form-data") | ERRORS,
         response_class=Response,
@@ -72,7 +72,7 @@ def remove_routes(fill: Fill) -> APIRouter:
             more: tuple[Output, ...] = ("history",) if "iterations" in fields.outputs else ()
             options = fields.options(fill.base, "confidence", *more)
             answer = partial(_answer, kind=fields.format, outputs=fields.outputs)
-            return await fill.run(request, upload, options, answer, alpha=True)
+            return await fill.run(request, upload, options, answer, colours=True)
 
     @router.post(
         "/v1/object",
@@ -91,7 +91,7 @@ def remove_routes(fill: Fill) -> APIRouter:
 
             def cut() -> Response:
                 mask = grabcut_mask(decode_image(content, "the image", max_megapixels=most), box)
-                return Response(encode(mask, "png", b""), media_type="image/png")
+                return Response(encode(mask, "png"), media_type="image/png")
 
             return await unless_gone(request.receive, pool.run_beside(cut))
 
@@ -110,10 +110,10 @@ def _answer(filled: Filled, kind: Literal["png", "jpeg", "webp"] | None, outputs
     if "confidence" in outputs:
         assert result.confidence is not None
         grey = np.rint(result.confidence * 255).astype(np.uint8)
-        parts.append(("confidence", "image/png", encode(grey, "png", b"")))
+        parts.append(("confidence", "image/png", encode(grey, "png")))
     if "iterations" in outputs:
         strip = iterations_strip(filled.image, result.hole, result)
-        parts.append(("iterations", "image/jpeg", encode(strip, "jpeg", b"")))
+        parts.append(("iterations", "image/jpeg", encode(strip, "jpeg")))
     info = {
         "iterations": result.iterations,
         "regions": result.regions,

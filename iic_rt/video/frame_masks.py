@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from iic_rt.checks import check_choice
 from iic_rt.errors import InpaintWarning, InputError
 from iic_rt.image_io import IMAGE_SUFFIXES, read_mask
-from iic_rt.masks import LARGEST_GROWTH, Grow, MaskHole, grow_hole
+from iic_rt.masks import Grow, MaskHole, check_grow, grow_hole
 from iic_rt.video.detections import Detections
 from iic_rt.video.json_masks import JsonMasks
 from iic_rt.video.mask_files import VIDEO_SUFFIXES, FolderMasks, OneMask, StackMasks, VideoMasks
@@ -170,10 +171,8 @@ def open_masks(
         InputError: the source or an option cannot be used.
         OutputError: ``save`` cannot be used.
     """
-    if mask_hole not in ("white", "black"):
-        raise InputError(f"mask_hole is {mask_hole!r}; allowed: 'white' or 'black'")
-    if grow != "auto" and not (isinstance(grow, int) and 0 <= grow <= LARGEST_GROWTH):
-        raise InputError(f"grow is {grow!r}; allowed: 'auto' or 0 to {LARGEST_GROWTH} pixels")
+    check_choice(mask_hole, "mask_hole", get_args(MaskHole))
+    grow = check_grow(grow)
     hold, still = Hold(hold_frames), Still(jitter)
     opened = _open_source(source, inverted=mask_hole == "black")
     try:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.checks import check_choice, check_flag, check_number, check_whole, is_whole
 from iic_rt.errors import InpaintWarning, InputError
 from iic_rt.pipeline.image import check_image, is_on_device
 from iic_rt.result import InpaintResult
@@ -59,30 +60,28 @@ class Settings:
     lookahead: int = 0
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.slots, FEWEST_SLOTS, MOST_SLOTS):
-            raise InputError(f"slots is {self.slots!r}; give a whole number from {FEWEST_SLOTS} to {MOST_SLOTS}")
-        if not isinstance(self.memory, bool):
-            raise InputError(f"memory is {self.memory!r}; allowed: True or False")
-        if not _is_whole(self.lookahead, 0, MOST_LOOKAHEAD):
-            raise InputError(
-                f"lookahead is {self.lookahead!r}; give a whole number of frames from 0 to {MOST_LOOKAHEAD}"
-            )
+        slots = f"a whole number from {FEWEST_SLOTS} to {MOST_SLOTS}"
+        ahead = f"a whole number of frames from 0 to {MOST_LOOKAHEAD}"
+        checked: dict[str, Any] = {
+            "slots": check_whole(self.slots, "slots", slots, least=FEWEST_SLOTS, most=MOST_SLOTS),
+            "memory": check_flag(self.memory, "memory"),
+            "lookahead": check_whole(self.lookahead, "lookahead", ahead, least=0, most=MOST_LOOKAHEAD),
+        }
         if self.lookahead and not self.memory:
             raise InputError("lookahead needs memory=True, which takes what later frames show; set lookahead=0 without")
-        if self.deadline_ms is not None and not self.deadline_ms > 0:
-            raise InputError(f"deadline_ms is {self.deadline_ms!r}; give milliseconds above 0, or None for no deadline")
+        if self.deadline_ms is not None:
+            allowed = "milliseconds above 0, or None for no deadline"
+            checked["deadline_ms"] = check_number(self.deadline_ms, "deadline_ms", allowed, above=0)
         choices = (("policy", Policy), ("late_as", LateAs), ("failed_as", FailedAs), ("dropped_as", DroppedAs))
         for name, kind in choices:
-            if getattr(self, name) not in get_args(kind):
-                allowed = ", ".join(repr(value) for value in get_args(kind))
-                raise InputError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
+            check_choice(getattr(self, name), name, get_args(kind))
         values = self.blank if isinstance(self.blank, tuple) and len(self.blank) == 3 else (self.blank,)
-        if not all(_is_whole(value, 0, 255) for value in values):
+        if not all(is_whole(value, 0, 255) for value in values):
             raise InputError(f"blank is {self.blank!r}; give a grey value from 0 to 255, or three for the colours")
-
-
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        whole = tuple(int(value) for value in values)
+        checked["blank"] = whole if len(whole) == 3 else whole[0]
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # numpy's numbers as Python's; the class is frozen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

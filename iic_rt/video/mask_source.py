@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InpaintWarning, InputError
+from iic_rt.mask_colours import THRESHOLD
 
 __all__ = ["BaseSource", "Mask", "MaskSource", "as_mask", "colour_frame", "frame_shape"]
 
@@ -118,6 +119,6 @@ def as_mask(mask: NDArray[Any], name: str, *, inverted: bool = False) -> Mask:
     if mask.ndim != 2 or mask.size == 0:
         raise InputError(f"{name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]")
     values = np.ascontiguousarray(mask).view(np.uint8)
-    threshold = 0 if cv2.minMaxLoc(values)[1] <= 1 else 127
+    threshold = 0 if cv2.minMaxLoc(values)[1] <= 1 else THRESHOLD - 1
     kind = cv2.THRESH_BINARY_INV if inverted else cv2.THRESH_BINARY
     return np.asarray(cv2.threshold(values, threshold, 255, kind)[1], np.uint8)

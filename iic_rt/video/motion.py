@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.checks import check_whole
 from iic_rt.errors import InpaintWarning, InputError
 from iic_rt.video.mask_source import BaseSource, Mask, colour_frame
 
@@ -51,9 +52,11 @@ class MotionMasks(BaseSource):
     ) -> None:
         if while_warming not in get_args(WhileWarming):
             raise InputError(f"while_warming is {while_warming!r}; allowed: {', '.join(get_args(WhileWarming))}")
-        if warmup < 1 or absorb < 1:
-            raise InputError(f"warmup is {warmup} and absorb {absorb}; allowed: whole numbers from 1 up")
-        if not 0 <= smallest < 1:
+        warmup, absorb = (
+            check_whole(value, name, "a whole number of frames from 1 up", least=1)
+            for value, name in ((warmup, "warmup"), (absorb, "absorb"))
+        )
+        if not isinstance(smallest, int | float) or not 0 <= smallest < 1:
             raise InputError(f"smallest is {smallest}; allowed: a share of the frame from 0 to below 1")
         self._warmup, self._while_warming, self._smallest = warmup, while_warming, smallest
         self._background = None if background is None else colour_frame(background)

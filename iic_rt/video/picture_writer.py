@@ -7,8 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-from iic_rt.errors import OutputError
-from iic_rt.image_io import IMAGE_SUFFIXES, write_image
+from iic_rt.errors import InputError, OutputError
+from iic_rt.image_header import Metadata, read_header
+from iic_rt.image_io import IMAGE_SUFFIXES, read_file, remove_stale, write_image
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.places import Output
 
@@ -70,20 +71,22 @@ class PictureWriter(NoWriter):
 
     Args:
         output: the folder, made if it does not exist, and the pattern of names.
-        names: of the source's pictures, which the results get too where there is no pattern; otherwise they are
-            numbered from 0.
+        files: the source's pictures, whose metadata the results get, and their names too where there is no pattern;
+            without files they are numbered from 0.
         resume: leave out the frames whose pictures are there.
 
     Raises:
         OutputError: the folder cannot be made, or holds pictures and ``resume`` is not set.
     """
 
-    def __init__(self, output: Output, *, names: tuple[str, ...] = (), resume: bool = False) -> None:
+    def __init__(self, output: Output, *, files: tuple[Path, ...] = (), resume: bool = False) -> None:
         super().__init__()
-        self._folder = Path(output.address)
+        self._folder, self._files = Path(output.address), files
+        names = [path.name for path in files]
         self._pattern = output.pattern or ("" if names else "%06d.png")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            remove_stale(self._folder)
             there = {p.name for p in self._folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
         except OSError as error:
             raise OutputError(f"cannot write pictures to {self._folder}: {error.strerror}") from error
@@ -99,7 +102,17 @@ class PictureWriter(NoWriter):
         return self._pattern % index if self._pattern else name
 
     def write(self, frame: VideoFrame) -> None:
-        write_image(self._folder / self._name(frame.pts.index, frame.pts.name), frame.image)
+        path = self._folder / self._name(frame.pts.index, frame.pts.name)
+        write_image(path, frame.image, self._metadata(frame.pts.index))
+
+    def _metadata(self, index: int) -> Metadata:
+        if index >= len(self._files):
+            return Metadata()
+        path = self._files[index]
+        try:
+            return read_header(read_file(path), str(path)).metadata
+        except InputError:  # the frame failed, and another image takes its place
+            return Metadata()
 
     def leave(self) -> str:
         return str(self._folder)

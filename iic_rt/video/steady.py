@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.errors import InputError
+from iic_rt.checks import check_whole
 from iic_rt.video.mask_source import Mask
 
 __all__ = ["MOST_HELD", "MOST_JITTER", "Hold", "Still"]
@@ -30,9 +30,8 @@ class Hold:
     """
 
     def __init__(self, frames: int) -> None:
-        if not 0 <= frames <= MOST_HELD:
-            raise InputError(f"hold_frames is {frames}; allowed: 0 to {MOST_HELD}")
-        self._frames = frames
+        allowed = f"a whole number of frames from 0 to {MOST_HELD}"
+        self._frames = check_whole(frames, "hold_frames", allowed, least=0, most=MOST_HELD)
         self._age: Mask | None = None  # frames since a pixel was marked; 255: long ago
 
     def __call__(self, mask: Mask | None, shape: tuple[int, int]) -> Mask | None:
@@ -81,9 +80,8 @@ class Still:
     """
 
     def __init__(self, jitter: int) -> None:
-        if not 0 <= jitter <= MOST_JITTER:
-            raise InputError(f"jitter is {jitter}; allowed: 0 to {MOST_JITTER} pixels")
-        self._jitter = jitter
+        allowed = f"a whole number of pixels from 0 to {MOST_JITTER}"
+        self._jitter = check_whole(jitter, "jitter", allowed, least=0, most=MOST_JITTER)
         self._kept: Mask | None = None
 
     def __call__(self, mask: Mask | None, shape: tuple[int, int]) -> Mask | None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from iic_rt.errors import InputError
-from iic_rt.options import InpaintOptions
+from iic_rt.options import InpaintOptions, check_options
 from iic_rt.video.frames import Blank, DroppedAs, FailedAs, LateAs, Policy, Settings, VideoFrame, VideoStats
 from iic_rt.video.ring import Ring
 from iic_rt.video.source import MaskedFrame, with_masks
@@ -93,7 +93,7 @@ class VideoInpainter:
             memory=memory,
             lookahead=lookahead,
         )
-        self._inpainter, self._options = inpainter, options
+        self._inpainter, self._options = inpainter, None if options is None else check_options(options)
         self._ring = Ring(settings, clock)
         self._worker: threading.Thread | None = None
         self._reader: threading.Thread | None = None

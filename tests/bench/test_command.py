@@ -92,6 +92,16 @@ def test_a_record_is_shown_and_drawn_again(
         assert cv2.imread(str(picture)).shape[1] > 1000
 
 
+def test_a_reader_that_leaves_early(made: tuple[int, Path]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    source = str(made[1] / "deep" / "record.json")
+    shown = [sys.executable, "-m", "iic_rt.bench", "--from", source]
+    done = subprocess.run(shown, stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from iic_rt.backends.registry import open_backend
@@ -96,8 +97,146 @@ def test_a_file_outside_the_folder(copy: Path, tmp_path: Path) -> None:
         load_bundle(copy)
 
 
+def put(folder: Path, graph: str, content: bytes) -> None:
+    """Replaces a graph's file, with the right hash."""
+    path = folder / f"{graph}.onnx"
+    path.write_bytes(content)
+
+    def change(manifest) -> None:
+        for entries in manifest["precisions"].values():
+            if entries[graph]["file"] == path.name:
+                entries[graph].update(sha256=file_sha256(path))
+
+    edit(folder, change)
+
+
 def test_a_graph_the_engine_refuses(copy: Path) -> None:
-    (copy / "step.onnx").write_bytes(b"no graph")
-    edit(copy, lambda m: m["precisions"]["fp32"]["step"].update(sha256=file_sha256(copy / "step.onnx")))
-    with pytest.raises(BackendError, match=r"refuses .*step\.onnx"):
+    content = (copy / "step.onnx").read_bytes()
+    put(copy, "step", content.replace(b"Sigmoid", b"Si\x1b[moi"))  # an operator that there is not
+    with pytest.raises(BackendError, match=r"refuses .*step\.onnx") as caught:
         open_backend("auto", load_bundle(copy))
+    assert str(caught.value).isprintable()
+
+
+def one_line(copy: Path, match: str) -> None:
+    with pytest.raises(BundleError, match=match) as caught:
+        load_bundle(copy)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("size", [0, -64, 1, 100, 10**9, 1056, "256", 256.0, True, None, [256]])
+def test_a_working_size_that_is_none(copy: Path, size: object) -> None:
+    edit(copy, lambda m: m.update(working_size=size))
+    one_line(copy, "working_size .*, not a multiple of 32 from 64 to 1024; write the bundle again")
+
+
+@pytest.mark.parametrize("scale", [0, -1, "180", None, pytest.param(10**400, id="huge")])
+def test_a_scale_that_is_none(copy: Path, scale: object) -> None:
+    edit(copy, lambda m: m["search"].update(scale=scale))
+    one_line(copy, "has the scale .* in search")
+
+
+def test_two_entries_that_are_swapped(copy: Path) -> None:
+    def swap(manifest) -> None:
+        graphs = manifest["precisions"]["fp32"]
+        graphs["step"], graphs["refine"] = graphs["refine"], graphs["step"]
+
+    edit(copy, swap)
+    one_line(copy, r"has the inputs .*'step' takes|has the inputs .*'refine' takes")
+
+
+def test_two_files_that_are_swapped(copy: Path) -> None:
+    def swap(manifest) -> None:
+        graphs = manifest["precisions"]["fp32"]
+        files = [{key: graphs[name][key] for key in ("file", "sha256")} for name in ("refine", "step")]
+        graphs["step"].update(files[0])
+        graphs["refine"].update(files[1])
+
+    edit(copy, swap)
+    one_line(copy, "is another graph than the manifest says: ")
+
+
+@pytest.mark.parametrize("shape", [[1, 4, "height", "width"], [3, "height", "width"], []])
+def test_a_manifest_with_other_shapes(copy: Path, shape: list[object]) -> None:
+    edit(copy, lambda m: m["precisions"]["fp32"]["step"]["inputs"][0].update(shape=shape))
+    one_line(copy, "has the input y float32.*for example|another graph")
+
+
+def test_a_file_that_is_no_graph(copy: Path) -> None:
+    put(copy, "step", b"no graph")
+    one_line(copy, r"step\.onnx is not an ONNX graph")
+
+
+def test_values_of_another_file(copy: Path) -> None:
+    model = onnx.load(copy / "similarity.onnx")
+    onnx.save(model, copy / "similarity.onnx", save_as_external_data=True, location="values", size_threshold=0)
+    put(copy, "similarity", (copy / "similarity.onnx").read_bytes())
+    one_line(copy, r"similarity\.onnx takes tensors from other files")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"[" * 100_000, "RecursionError"),
+        (b'{"schema":' * 20_000 + b"7" + b"}" * 20_000, "RecursionError"),
+        (b'{"schema": NaN}', "NaN is not JSON"),
+        (b'{"schema": 7, "name": "\\u001b]0;title\\u0007"}', "cannot be printed"),
+        (b'{"schema": 7, "\\u202e": 1}', "cannot be printed"),
+        (b"9" * 10_000, "not a manifest"),
+    ],
+)
+def test_a_hostile_manifest(copy: Path, content: bytes, match: str) -> None:
+    (copy / MANIFEST).write_bytes(content)
+    one_line(copy, match)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "step.onnx/x", "", "..", 5, None, ["step.onnx"]])
+def test_names_of_files_that_are_none(copy: Path, name: object) -> None:
+    edit(copy, lambda m: m["precisions"]["fp32"]["step"].update(file=name))
+    one_line(copy, "File name too long|outside its folder|is missing|not a manifest")
+
+
+@pytest.mark.parametrize("source", ["x" * 300, "x" * 5000, "a\0b", ""])
+def test_names_of_bundles_that_are_none(source: str) -> None:
+    with pytest.raises(BundleError, match=r"cannot be read|no bundle at"):
+        load_bundle(source)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "step.onnx", "card.md"])
+def test_a_file_that_cannot_be_read(copy: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:  # permissions say nothing to root
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    one_line(copy, "cannot be read: Permission denied")
+
+
+def test_a_manifest_that_is_a_folder(copy: Path) -> None:
+    (copy / MANIFEST).unlink()
+    (copy / MANIFEST).mkdir()
+    one_line(copy, "no bundle at")
+
+
+def test_nothing_of_the_card_reaches_the_terminal(copy: Path) -> None:
+    card = "# Card\n\ttext\x1b[2J\x1b]0;title\x07\x9b31m\u202e \u00fc\n"
+    (copy / "card.md").write_text(card)
+    edit(copy, lambda m: m["card"].update(sha256=file_sha256(copy / "card.md")))
+    assert load_bundle(copy).card == "# Card\n\ttext[2J]0;title31m \u00fc\n"
+
+
+@pytest.mark.parametrize("key", ["name", "preset"])
+def test_texts_that_are_none(copy: Path, key: str) -> None:
+    edit(copy, lambda m: m.update({key: ["edge"]}))
+    one_line(copy, f"{key} is .*, no text")
+
+
+@pytest.mark.parametrize(
+    "engines", [5, [5], [{}], [{"file": "step.onnx", "sha256": 5, "shapes": {}, "plugin": None}], [{"shapes": 5}]]
+)
+def test_engines_that_are_none(copy: Path, engines: object) -> None:
+    edit(copy, lambda m: m.update(engines=engines))
+    one_line(copy, "not a manifest")

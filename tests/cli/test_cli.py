@@ -136,7 +136,6 @@ def wrong_arguments(folder: Path) -> dict[str, tuple[list[str], str]]:
         "file and folder": ([image, str(folder / "masks"), "-o", out], "both be files"),
         "no output folder": ([image, mask, "-o", str(folder / "no" / "o.png")], "cannot write"),
         "output ending": ([image, mask, "-o", str(folder / "o.gif")], "allowed"),
-        "iterations": ([image, mask, "-o", out, "--iterations", "0"], "iterations is 0"),
         "bundle": ([image, mask, "-o", out, "--bundle", "nothing"], "shipped bundle"),
         "everything": ([image, str(folder / "full.png"), "-o", out], "--mask-hole 'black'"),
         "an empty folder": ([str(folder / "none"), str(folder / "masks"), "-o", out], "no image"),

@@ -133,11 +133,10 @@ def test_turned_by_hand(clip: Path, tmp_path: Path) -> None:
         ({"mask": "small.png"}, "the frame 96x64"),
         ({"more": ["--encoder-option", "preset"]}, "give NAME=VALUE"),
         ({"more": ["--codec", "h264", "--quality", "99"]}, "quality is 99"),
-        ({"more": ["--iterations", "0"]}, "iterations is 0"),
-        ({"more": ["--deadline-ms", "-1"]}, "deadline_ms is -1.0"),
         ({"more": ["--no-memory", "--lookahead", "4"]}, "leave one of them out"),
-        ({"more": ["--lookahead", "100"]}, "lookahead is 100"),
         ({"source": "gopher://x"}, "allowed: file://"),
+        ({"out": "a.mp4"}, "a.mp4 is read here and would be overwritten"),
+        ({"more": ["--stats", "none/stats.json"]}, "there is no folder"),
     ],
 )
 def test_errors_are_one_line_each(

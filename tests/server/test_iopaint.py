@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from iic_rt.image_header import read_header
+from iic_rt.image_header import Metadata, read_header
 from iic_rt.image_io import decode_image
-from iic_rt.image_profile import with_profile
+from iic_rt.image_metadata import with_metadata
 from tests.server.conftest import encoded
 from tests.test_image_header import oriented_png
-from tests.test_image_profile import profile
+from tests.test_image_metadata import profile
 
 # Every field of IOPaint's schema of a request beside the two images, with a value that its page or a client sends.
 IOPAINT_FIELDS: dict[str, Any] = {
@@ -224,9 +224,9 @@ def test_masks_are_grey_without_their_alpha_and_white_from_128_up(
 
 def test_profile_orientation_and_format_are_kept(client: TestClient, image: np.ndarray, mask: np.ndarray) -> None:
     upright = np.ascontiguousarray(np.rot90(mask, 1))
-    content = with_profile(oriented_png(image, 8), profile(), channels=3)
+    content = with_metadata(oriented_png(image, 8), Metadata(profile()), channels=3)
     answer = client.post("/api/v1/inpaint", json={"image": text(content), "mask": text(encoded(upright))})
-    assert read_header(answer.content, "a").profile == profile()
+    assert read_header(answer.content, "a").metadata.profile == profile()
     np.testing.assert_array_equal(decode_image(answer.content, "a")[upright == 0], np.rot90(image, 1)[upright == 0])
     for suffix, kind in ((".webp", "webp"), (".bmp", "bmp"), (".tif", "tiff")):
         body = {"image": text(encoded(image, suffix)), "mask": text(encoded(mask))}

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from iic_rt.image_header import read_header
+from iic_rt.image_header import Metadata, read_header
 from iic_rt.image_io import decode_image
-from iic_rt.image_profile import with_profile
+from iic_rt.image_metadata import with_metadata
 from tests.server.conftest import encoded
 from tests.test_image_header import oriented_png
 from tests.test_image_io import exif_jpeg
-from tests.test_image_profile import profile
+from tests.test_image_metadata import profile
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_formats(client: TestClient, image: np.ndarray, mask: np.ndarray, suffix
 @pytest.mark.parametrize("kind", ["png", "webp"])
 def test_alpha_profile_and_orientation(client: TestClient, image: np.ndarray, mask: np.ndarray, kind: str) -> None:
     alpha = np.dstack([image, 1 + np.arange(4200).reshape(60, 70) % 255]).astype(np.uint8)
-    content = with_profile(oriented_png(alpha, 6), profile(), channels=4)
+    content = with_metadata(oriented_png(alpha, 6), Metadata(profile()), channels=4)
     turned = np.rot90(alpha, -1)
     upright = np.ascontiguousarray(np.rot90(mask, -1))
     answer = client.post("/v1/remove", files={"image": content, "mask": encoded(upright)}, data={"format": kind})
@@ -110,7 +110,7 @@ def test_alpha_profile_and_orientation(client: TestClient, image: np.ndarray, ma
     result = decoded(answer.content)
     np.testing.assert_array_equal(result[..., 3], turned[..., 3])
     np.testing.assert_array_equal(result[upright == 0], turned[upright == 0])
-    assert read_header(answer.content, "a").profile == profile()
+    assert read_header(answer.content, "a").metadata.profile == profile()
     assert read_header(answer.content, "a").orientation == 1
 
 

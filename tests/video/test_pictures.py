@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from iic_rt.errors import InputError, OutputError
+from iic_rt.image_header import Metadata, read_header
 from iic_rt.image_io import read_image
+from iic_rt.image_metadata import with_metadata
 from iic_rt.video import VideoInpainter
 from iic_rt.video.frame_masks import open_masks
 from iic_rt.video.job import run_job
 from iic_rt.video.picture_reader import CameraReader, PictureReader
 from iic_rt.video.picture_writer import PictureWriter
 from iic_rt.video.places import Output
+from tests.test_image_metadata import profile
 from tests.video.clips import MASK, GreyFill, picture
 
 
@@ -28,8 +31,8 @@ def files(tmp_path: Path) -> list[Path]:
 
 def run(files: list[Path], folder: Path, *, pattern: str = "", names: bool = True, resume: bool = False) -> Any:
     reader = PictureReader(files, rate=Fraction(25), for_video=False)
-    given = tuple(p.name for p in files) if names else ()
-    writer = PictureWriter(Output("folder", str(folder), pattern=pattern), names=given, resume=resume)
+    given = tuple(files) if names else ()
+    writer = PictureWriter(Output("folder", str(folder), pattern=pattern), files=given, resume=resume)
     with open_masks(MASK) as masks:
         return run_job(reader, masks, VideoInpainter(GreyFill(), memory=False), writer)
 
@@ -40,6 +43,14 @@ def test_pictures_keep_their_names_and_pixels(files: list[Path], tmp_path: Path)
     np.testing.assert_array_equal(read_image(tmp_path / "out/p3.png")[MASK == 0], picture(3)[MASK == 0])
     with pytest.raises(OutputError, match=r"holds p0\.png already; go on with --resume"):
         run(files, tmp_path / "out")
+
+
+def test_what_the_source_says_of_itself_is_kept(files: list[Path], tmp_path: Path) -> None:
+    metadata = Metadata(profile(), density=(300.0, 300.0))
+    files[2].write_bytes(with_metadata(files[2].read_bytes(), metadata, channels=3))
+    run(files, tmp_path / "out")
+    assert read_header((tmp_path / "out/p2.png").read_bytes(), "a").metadata == metadata
+    assert read_header((tmp_path / "out/p3.png").read_bytes(), "a").metadata == Metadata()
 
 
 def test_patterns_and_numbers(files: list[Path], tmp_path: Path) -> None:

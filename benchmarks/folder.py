@@ -1,0 +1,212 @@
+"""Images a second over a folder: one worker, several, Ray with as many actors, Triton with as many instances.
+
+``python -m benchmarks.folder --out benchmarks/results/x86-2-cores/folder.json`` makes a folder of 768x512 images from
+the examples, and has each contender fill it, in turn. A command is timed as a whole with all images and with one image
+for each worker; the difference is what the others took once it was started. Every contender has as many threads in
+all as there are cores. Ray and Triton take part where ``make .venv/ray/ready .venv/triton/ready`` was run, and have
+to have the same backend: ``.venv/ray/bin/pip install openvino``, likewise for Triton with ``'numpy<2'`` behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.record import environment, write_record
+from iic_rt.bench.environment import usable_threads
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
+from iic_rt.image_io import read_image, read_mask, write_image
+
+__all__ = ["main"]
+
+WIDTH, HEIGHT = 768, 512
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+SCENES = ("wren", "dune", "otters")
+PYTHONS = {name: ROOT / ".venv" / name / "bin" / "python" for name in ("ray", "triton")}
+COMMAND = [sys.executable, "-m", "iic_rt"]
+
+
+@dataclass
+class Folder:
+    """Images, their masks, and a place for the results."""
+
+    path: Path
+    count: int
+
+    def make(self) -> None:
+        """Writes copies of the examples."""
+        for kind in ("images", "masks", "out"):
+            (self.path / kind).mkdir(parents=True)
+        for number in range(self.count):
+            scene = SCENES[number % len(SCENES)]
+            image, mask = read_image(EXAMPLES / f"{scene}.jpg"), read_mask(EXAMPLES / f"{scene}-mask.png")
+            size = WIDTH, HEIGHT
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            write_image(self.path / "images" / f"{number:03d}.jpg", np.asarray(small, np.uint8))
+            nearest = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+            write_image(self.path / "masks" / f"{number:03d}.png", np.asarray(nearest, np.uint8))
+
+    @property
+    def folders(self) -> list[str]:
+        return [str(self.path / kind) for kind in ("images", "masks")]
+
+    @property
+    def out(self) -> Path:
+        return self.path / "out"
+
+    def time(self, command: list[str]) -> float:
+        """Seconds of a command that fills the folder."""
+        shutil.rmtree(self.out)
+        self.out.mkdir()
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        seconds = time.perf_counter() - began
+        written = len(list(self.out.iterdir()))
+        if written != self.count:
+            raise SystemExit(f"{written} of {self.count} images were written by {' '.join(command)}\n{done.stderr}")
+        return seconds
+
+
+def remove(workers: int) -> Callable[[Folder], list[str]]:
+    told = ["--workers", str(workers)]
+    return lambda folder: [*COMMAND, "remove", *folder.folders, "-o", str(folder.out), *told]
+
+
+def ray(actors: int, threads: int) -> Callable[[Folder], list[str]]:
+    told = ["--actors", str(actors), "--threads", str(threads)]
+    program = [str(PYTHONS["ray"]), str(EXAMPLES / "ray_folder.py")]
+    return lambda folder: [*program, *folder.folders, str(folder.out), *told]
+
+
+@contextmanager
+def triton(instances: int) -> Iterator[tuple[Callable[[Folder], list[str]], float]]:
+    """The command of the client of a server that runs, and the seconds that the server took to start."""
+    with ExitStack() as opened:
+        repository = opened.enter_context(tempfile.TemporaryDirectory())
+        told = [repository, "--instances", str(instances)]
+        subprocess.run([sys.executable, "-m", "engines.triton", *told], check=True, cwd=ROOT)
+        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = dict(zip(("http", "grpc", "metrics"), (taken.getsockname()[1] for taken in sockets), strict=True))
+        for taken in sockets:
+            taken.close()
+        began = time.perf_counter()
+        server = subprocess.Popen(
+            [str(PYTHONS["triton"]), "-m", "engines.triton.server", repository]
+            + [f"--{name}-port={port}" for name, port in ports.items()],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while not _is_ready(f"http://127.0.0.1:{ports['http']}/v2/health/ready"):
+                if server.poll() is not None:
+                    raise SystemExit(f"Triton ended with status {server.returncode}")
+                time.sleep(0.05)
+            started = time.perf_counter() - began
+            client = [str(PYTHONS["triton"]), "-m", "benchmarks.folder_triton", f"127.0.0.1:{ports['grpc']}"]
+            yield lambda folder: [*client, *folder.folders, str(folder.out), str(2 * instances)], started
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    except OSError:
+        return False
+
+
+def backend_of(python: str) -> str:
+    """What ``auto`` is for the packages of a Python, and its precision."""
+    code = "from iic_rt import Inpainter; opened = Inpainter(); print(opened.backend_name, opened.precision)"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
+def measure(commands: dict[str, Callable[[Folder], list[str]]], large: Folder, small: Folder, rounds: int) -> Any:
+    """Seconds of each command with the large folder and with the small one, in turn."""
+    found: dict[str, dict[str, list[float]]] = {name: {"all": [], "few": []} for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            found[name]["few"].append(small.time(command(small)))
+            found[name]["all"].append(large.time(command(large)))
+    return found
+
+
+def rates(seconds: dict[str, list[float]], more: int) -> np.ndarray:
+    """Images a second of each round, once the command was started."""
+    return more / (np.array(seconds["all"]) - np.array(seconds["few"]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.folder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args(argv)
+    workers, missing = arguments.workers, [name for name, python in PYTHONS.items() if not python.exists()]
+    backend, precision = backend_of(sys.executable).split()
+    for name in set(PYTHONS) - set(missing):
+        if (other := backend_of(str(PYTHONS[name]))) != f"{backend} {precision}":
+            raise SystemExit(
+                f"{name} computes with {other}, and the others with {backend} {precision}; install it there"
+            )
+    record = environment(load_bundle(DEFAULT_BUNDLE))
+    threads = max(1, usable_threads() // workers)
+    with ExitStack() as opened:
+        root = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        large, small = Folder(root / "large", arguments.images), Folder(root / "small", workers)
+        for folder in (large, small):
+            folder.make()
+        commands = {"one": remove(1), "workers": remove(workers)}
+        if "ray" not in missing:
+            commands["ray"] = ray(workers, threads)
+        server_seconds = None
+        if "triton" not in missing:
+            commands["triton"], server_seconds = opened.enter_context(triton(workers))
+        seconds = measure(commands, large, small, arguments.rounds)
+    more = large.count - small.count
+    found = {name: rates(values, more) for name, values in seconds.items()}
+    record |= {
+        "backend": backend,
+        "precision": precision,
+        "size": [WIDTH, HEIGHT],
+        "images": large.count,
+        "workers": workers,
+        "seconds": {name: {k: [round(s, 3) for s in v] for k, v in values.items()} for name, values in seconds.items()},
+        "images_a_second": {name: round(float(np.median(values)), 3) for name, values in found.items()},
+        "of_one_worker": {name: round(float(np.median(values / found["one"])), 4) for name, values in found.items()},
+        "start_seconds": {
+            name: round(float(np.median(np.array(values["few"]) - small.count / found[name])), 2)
+            for name, values in seconds.items()
+        },
+        "triton_server_start_seconds": None if server_seconds is None else round(server_seconds, 2),
+        "missing": missing,
+    }
+    write_record(arguments.out, record)
+    for name, rate in record["images_a_second"].items():
+        print(f"{name}: {rate:.2f} images/s, {record['of_one_worker'][name]:.2f} x one worker")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
