@@ -218,16 +218,14 @@ class RegionRunner:
                 if done:
                     continue
                 left = self._loop.pixels_left() if look else 0
-            if self._backend.synchronous and stage.name in ("upsample", "composite"):
-                self._check_finite(*self._loop.outputs())
             stage.enqueue()
             ran.append(stage)
             events.append(self._backend.record_event())
             if stage.name != "iteration":
                 continue
+            if self._backend.synchronous:
+                self._check_finite(*self._loop.outputs())
             if "history" in options.outputs:
-                if self._backend.synchronous:
-                    self._check_finite(*self._loop.outputs())
                 history.append(self._snapshot())
             if look:
                 # An iteration that trusted nothing would be repeated by the next one, which sees what it saw.
@@ -243,7 +241,7 @@ class RegionRunner:
     def _check_finite(self, *outputs: NDArray[np.float32]) -> None:
         """Bytes have no NaN: what the networks gave must be looked at before it becomes an image.
 
-        A sum is NaN or infinite as soon as one of its terms is. It takes less than a thousandth of a call on the CPU.
+        A sum is NaN or infinite as soon as one of its terms is. On the CPU it takes some thousandths of an iteration.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             finite = all(math.isfinite(array.sum()) for array in outputs)

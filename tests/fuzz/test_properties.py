@@ -6,14 +6,13 @@ import os
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iic_rt import Inpainter, InpaintOptions, InpaintResult
 from iic_rt.errors import InputError
 
-EXAMPLES = int(os.environ.get("IIC_RT_EXAMPLES", "40"))  # more by hand: the suite has to be quick
+EXAMPLES = int(os.environ.get("IIC_RT_EXAMPLES", "150"))  # more by hand: the suite has to be quick
 sides = st.integers(1, 90)
 kinds = st.sampled_from(["blob", "specks", "frame", "everything", "nothing", "noise"])
 
@@ -109,7 +108,7 @@ WRONG = st.one_of(
 def test_options_take_what_they_may_and_name_what_they_may_not(name: str, value: Any) -> None:
     try:
         InpaintOptions(**{name: value})
+        message = name + " "
     except InputError as error:
-        assert str(error).startswith(f"{name} ")
-    except TypeError as error:
-        pytest.fail(f"{name}={value!r}: {error!r}")
+        message = str(error)
+    assert message.startswith(f"{name} ")
