@@ -98,7 +98,7 @@ def test_binding_refuses_what_does_not_fit(backend: TensorRTBackend, bundle: Bun
     other = backend.allocate((1, 1, SIZE, SIZE), "float16")
     flat = backend.allocate((1, 1, SIZE, SIZE // 2), "float32")
     cases = [
-        ("steps", inputs, outputs, "no graph 'steps'; it has: prepare, seam"),
+        ("steps", inputs, outputs, "no graph 'steps'; it has: prepare, step"),
         ("step", {"y": inputs["y"]}, outputs, "'step' has y, m, c, first, not y"),
         ("step", inputs | {"m": other}, outputs, "'m' of 'step' is float32, and the buffer float16"),
         ("step", inputs, outputs | {"m_out": flat}, r"'m_out' of 'step' has shape .* and the buffer"),
