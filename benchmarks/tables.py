@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,8 @@ from benchmarks.gpu_tables import gpu_table
 from benchmarks.paper_tables import PAPER_TABLES
 from benchmarks.server_tables import server_table
 from benchmarks.video_tables import video_clips_table, video_table
-from export.bundle import replace_card
 from iic_rt.bench.table import report
-from iic_rt.bundle.manifest import DEFAULT_BUNDLE, SHIPPED, load_bundle
+from iic_rt.bundle.manifest import DEFAULT_BUNDLE, MANIFEST, SHIPPED, file_sha256, load_bundle
 
 __all__ = ["main"]
 
@@ -345,6 +345,15 @@ def with_tables(text: str) -> str:
     return text
 
 
+def replace_card(folder: Path) -> None:
+    """The bundle's copy of the model card follows the tables."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    copy = folder / manifest["card"]["file"]
+    shutil.copyfile(CARD, copy)
+    manifest["card"]["sha256"] = file_sha256(copy)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
     parser.add_argument("--document", type=Path, action="append", help="instead of those of the project")
@@ -363,7 +372,7 @@ def main(argv: list[str] | None = None) -> int:
         elif not options.check:
             document.write_text(drawn)
             if document == CARD:
-                replace_card(SHIPPED / DEFAULT_BUNDLE, CARD)
+                replace_card(SHIPPED / DEFAULT_BUNDLE)
     return differing
 
 

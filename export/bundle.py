@@ -121,14 +121,6 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def replace_card(folder: Path, card: Path) -> None:
-    """A bundle's model card changes when figures are measured again; nothing else of it does."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    shutil.copyfile(card, folder / manifest["card"]["file"])
-    write_manifest(folder, manifest | {"card": file_entry(folder / manifest["card"]["file"])})
-    load_bundle(folder)
-
-
 def file_entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": file_sha256(path)}
 
