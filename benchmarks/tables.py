@@ -27,7 +27,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "x86-2-cores"
 CARD = ROOT / "training" / "weights" / "edge.md"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "bench", "gpu", "video-quality", "server", "scale")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("quality", "speed", "bench", "gpu", "video-quality", "server", "scale")
+    ),
     CARD,
 )
 OURS = "iic-rt"
