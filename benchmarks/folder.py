@@ -1,15 +1,16 @@
 """Images a second over a folder: one worker, several, Ray with as many actors, Triton with as many instances.
 
 ``python -m benchmarks.folder --out benchmarks/results/x86-2-cores/folder.json`` makes a folder of 768x512 images from
-the examples, and has each contender fill it, in turn. A command is timed as a whole with all images and with one image
-for each worker; the difference is what the others took once it was started. Every contender has as many threads in
-all as there are cores. Ray and Triton take part where ``make .venv/ray/ready .venv/triton/ready`` was run, and have
-to have the same backend: ``.venv/ray/bin/pip install openvino``, likewise for Triton with ``'numpy<2'`` behind it.
+the examples, and has each contender fill it, in turn. When each result was written tells how long a contender takes to
+start, and how many images a second it fills from then on. Every one has as many threads in all as there are cores.
+Ray and Triton take part where ``make .venv/ray/ready .venv/triton/ready`` was run, and have to have the same backend:
+``.venv/ray/bin/pip install openvino``, likewise for Triton with ``'numpy<2'`` behind it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -69,17 +69,20 @@ class Folder:
     def out(self) -> Path:
         return self.path / "out"
 
-    def time(self, command: list[str]) -> float:
-        """Seconds of a command that fills the folder."""
+    def time(self, command: list[str]) -> dict[str, float]:
+        """Of a command that fills the folder: its seconds, those to its first result, and images a second behind it."""
         shutil.rmtree(self.out)
         self.out.mkdir()
-        began = time.perf_counter()
+        began, wall = time.perf_counter(), time.time()
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         seconds = time.perf_counter() - began
-        written = len(list(self.out.iterdir()))
-        if written != self.count:
-            raise SystemExit(f"{written} of {self.count} images were written by {' '.join(command)}\n{done.stderr}")
-        return seconds
+        written = np.sort([path.stat().st_mtime for path in self.out.iterdir()])
+        if len(written) != self.count:
+            raise SystemExit(
+                f"{len(written)} of {self.count} images were written by {' '.join(command)}\n{done.stderr}"
+            )
+        rate = (self.count - 1) / float(written[-1] - written[0])
+        return {"seconds": round(seconds, 3), "first": round(float(written[0]) - wall, 3), "rate": round(rate, 3)}
 
 
 def remove(workers: int) -> Callable[[Folder], list[str]]:
@@ -139,19 +142,15 @@ def backend_of(python: str) -> str:
     return done.stdout.strip()
 
 
-def measure(commands: dict[str, Callable[[Folder], list[str]]], large: Folder, small: Folder, rounds: int) -> Any:
-    """Seconds of each command with the large folder and with the small one, in turn."""
-    found: dict[str, dict[str, list[float]]] = {name: {"all": [], "few": []} for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            found[name]["few"].append(small.time(command(small)))
-            found[name]["all"].append(large.time(command(large)))
-    return found
-
-
-def rates(seconds: dict[str, list[float]], more: int) -> np.ndarray:
-    """Images a second of each round, once the command was started."""
-    return more / (np.array(seconds["all"]) - np.array(seconds["few"]))
+def summary(runs: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Medians of the rounds; ratios are those of the same round."""
+    rates = {name: np.array([run["rate"] for run in found]) for name, found in runs.items()}
+    first = {name: [run["first"] for run in found] for name, found in runs.items()}
+    return {
+        "images_a_second": {name: round(float(np.median(found)), 3) for name, found in rates.items()},
+        "of_one_worker": {name: round(float(np.median(found / rates["one"])), 4) for name, found in rates.items()},
+        "first_seconds": {name: round(float(np.median(found)), 2) for name, found in first.items()},
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -159,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m benchmarks.folder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
@@ -174,35 +173,30 @@ def main(argv: list[str] | None = None) -> int:
     threads = max(1, usable_threads() // workers)
     with ExitStack() as opened:
         root = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        large, small = Folder(root / "large", arguments.images), Folder(root / "small", workers)
-        for folder in (large, small):
-            folder.make()
+        folder = Folder(root, arguments.images)
+        folder.make()
         commands = {"one": remove(1), "workers": remove(workers)}
         if "ray" not in missing:
             commands["ray"] = ray(workers, threads)
         server_seconds = None
         if "triton" not in missing:
             commands["triton"], server_seconds = opened.enter_context(triton(workers))
-        seconds = measure(commands, large, small, arguments.rounds)
-    more = large.count - small.count
-    found = {name: rates(values, more) for name, values in seconds.items()}
-    record |= {
-        "backend": backend,
-        "precision": precision,
-        "size": [WIDTH, HEIGHT],
-        "images": large.count,
-        "workers": workers,
-        "seconds": {name: {k: [round(s, 3) for s in v] for k, v in values.items()} for name, values in seconds.items()},
-        "images_a_second": {name: round(float(np.median(values)), 3) for name, values in found.items()},
-        "of_one_worker": {name: round(float(np.median(values / found["one"])), 4) for name, values in found.items()},
-        "start_seconds": {
-            name: round(float(np.median(np.array(values["few"]) - small.count / found[name])), 2)
-            for name, values in seconds.items()
-        },
-        "triton_server_start_seconds": None if server_seconds is None else round(server_seconds, 2),
-        "missing": missing,
-    }
-    write_record(arguments.out, record)
+        record |= {
+            "backend": backend,
+            "precision": precision,
+            "size": [WIDTH, HEIGHT],
+            "images": folder.count,
+            "workers": workers,
+            "load_average": round(os.getloadavg()[0], 2),  # of what else the machine did
+            "triton_server_start_seconds": None if server_seconds is None else round(server_seconds, 2),
+            "missing": missing,
+            "runs": {name: [] for name in commands},
+        }
+        for _ in range(arguments.rounds):
+            for name, command in commands.items():
+                record["runs"][name].append(folder.time(command(folder)))
+            record |= summary(record["runs"])
+            write_record(arguments.out, record)
     for name, rate in record["images_a_second"].items():
         print(f"{name}: {rate:.2f} images/s, {record['of_one_worker'][name]:.2f} x one worker")
     return 0

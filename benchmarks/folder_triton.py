@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import local
 
-import tritonclient.grpc as triton
-
 from iic_rt.image_io import read_image, read_mask, write_image
 
 
 def main(address: str, images: Path, masks: Path, out: Path, clients: int) -> float:
+    import tritonclient.grpc as triton  # which the environment of the other benchmarks has not
+
     own = local()
 
     def fill(path: Path) -> None:

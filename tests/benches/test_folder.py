@@ -22,7 +22,7 @@ def test_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     record = json.loads((tmp_path / "folder.json").read_text())
     assert record["bundle"]["weights_sha256"]
     assert (record["size"], record["images"], record["missing"]) == ([96, 64], 5, ["ray", "triton"])
-    assert set(record["seconds"]) == {"one", "workers"}
+    assert set(record["runs"]) == {"one", "workers"}
     assert record["of_one_worker"]["one"] == 1
     assert "--workers 2` | " in folder_table(record)
     assert "x one worker" in capsys.readouterr().out
