@@ -32,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 TOOLS = re.compile(
-    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|systemd|triton|\bray\b",
+    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|systemd|triton",
     re.IGNORECASE,
 )
 
