@@ -32,12 +32,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 TOOLS = re.compile(
-<<<<<<< HEAD
-    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|strace|systemd|triton"
-    r"|atheris|\bray\b",
-=======
-    r"nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|systemd|triton",
->>>>>>> scale
+    "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|strace|systemd|triton"
+    "|atheris",
     re.IGNORECASE,
 )
 
