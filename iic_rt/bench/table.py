@@ -20,9 +20,7 @@ def report(record: dict[str, Any]) -> str:
         parts.append(_markdown(_STAGES, [_stages(title, row) for title, row in stages]))
     parts += [_comparison(pair) for pair in record["comparisons"] if "failed" not in pair]
     if any(row["iterations"] < row["asked"]["iterations"] for row in rows):
-        parts.append(
-            "Fewer iterations ran than were asked for where the hole was empty before, or an iteration trusted nothing."
-        )
+        parts.append("Fewer iterations ran than were asked for where another would have changed next to nothing.")
     parts += [f"WARNING {text}" for text in sorted(set(_warnings(record)))]
     parts += [f"FAILED {text}" for text in failures(record)]
     busy = record["machine"]["load_average"]

@@ -13,6 +13,7 @@ from iic_rt.contract import Backend, Binding, Buffer
 __all__ = ["Loop", "State"]
 
 Array = NDArray[np.float32]
+ENOUGH = 0.01  # share of the hole: more than that has to be left for another iteration
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,13 @@ class Loop:
         """Enqueues ``low``, made of the last iteration's result."""
         self._seams[self.iterations % 2].enqueue()
 
-    def pixels_left(self) -> int:
-        """How many pixels of the hole the last iteration has left, or the first one is given; waits for it."""
-        left = self._last["m"] if self.iterations else self.hole
-        return int(np.count_nonzero(left.read()))
+    def is_done(self) -> bool:
+        """Whether another iteration is not worth it: hardly anything of the hole is left, or the last one trusted
+        none of it, and the next would see what that one saw. Waits for the last one.
+        """
+        given = self._sets[(self.iterations - 1) % 2]["m"] if self.iterations > 1 else self.hole
+        whole, before, left = (np.count_nonzero(m.read()) for m in (self.hole, given, self._last["m"]))
+        return left == before or left <= ENOUGH * whole
 
     def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Image and confidence of the last iteration; waits for it, and the next region overwrites both."""

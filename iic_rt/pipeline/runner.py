@@ -214,10 +214,8 @@ class RegionRunner:
         before, done = time.perf_counter(), False
         ran, events = [], [self._backend.record_event()]
         for stage in self._stages(options):
-            if stage.name == "iteration":
-                if done:
-                    continue
-                left = self._loop.pixels_left() if look else 0
+            if stage.name == "iteration" and done:
+                continue
             stage.enqueue()
             ran.append(stage)
             events.append(self._backend.record_event())
@@ -227,9 +225,7 @@ class RegionRunner:
                 self._check_finite(*self._loop.outputs())
             if "history" in options.outputs:
                 history.append(self._snapshot())
-            if look:
-                # An iteration that trusted nothing would be repeated by the next one, which sees what it saw.
-                done = self._loop.pixels_left() in (0, left)
+            done = look and self._loop.is_done()
             if deadline is not None:
                 now = time.perf_counter()
                 done, before = done or 2 * now - before > deadline, now
