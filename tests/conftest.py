@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,6 +19,13 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.registry import open_backend
 from iic_rt.bundle.manifest import load_bundle
 from iic_rt.contract import Backend
+
+
+def pytest_configure() -> None:
+    """Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def has_gpu() -> bool:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,6 +29,7 @@ atheris.Fuzz()
 LARGEST = 65_536  # bytes of an input
 MOST_MEMORY = 2048  # MiB
 SLOWEST = 20  # seconds for an input
+LONGEST_START = 120  # seconds
 INTERRUPTED = 72  # the exit status of a fuzzer that was told to end
 
 
@@ -42,15 +44,19 @@ def fuzz(target: str, seconds: int, corpus: Path) -> tuple[int, int]:
     options = [f"-max_len={LARGEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-interrupted_exitcode={INTERRUPTED}"]
     options += [f"-timeout={SLOWEST}", f"-artifact_prefix={HERE / 'found' / target}-", "-print_final_stats=1"]
     command = [sys.executable, "-c", ONE.format(target=target), *options, str(begun)]
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, cwd=HERE.parents[1])
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:  # atheris 3.0 does not heed -max_total_time
-            process.terminate()
-            status = process.wait(SLOWEST + 40)
-        said.seek(0)
-        log = said.read()
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder, "log")
+        with said.open("wb") as file:
+            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=HERE.parents[1])
+        # From the first input on: to begin takes a while. atheris 3.0 does not heed -max_total_time.
+        until, is_begun = time.monotonic() + LONGEST_START, False
+        while process.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+            if not is_begun and b"INITED" in said.read_bytes():
+                until, is_begun = time.monotonic() + seconds, True
+        process.terminate()
+        status = process.wait(SLOWEST + 40)
+        log = said.read_text(errors="replace")
     status = 0 if status == INTERRUPTED else status
     if status:
         print(log[-4000:], file=sys.stderr)

@@ -11,7 +11,7 @@ from tests.fuzz import __main__ as fuzzing
 from tests.fuzz import targets
 
 FOUND = sorted(path for path in (Path(__file__).parent / "found").iterdir() if path.suffix != ".md")
-SECONDS = 3  # a target; `python -m tests.fuzz` takes longer
+SECONDS = 1  # a target; `python -m tests.fuzz` takes longer
 needs_atheris = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is missing")
 
 

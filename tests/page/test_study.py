@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -76,7 +77,9 @@ def test_a_vote_counts_only_when_it_is_given_twice() -> None:
 
 
 def test_nothing_to_compare_with(tmp_path: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = ["--images", str(photo.parent), "--masks", str(photo.parent), "--out", str(tmp_path / "study")]
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / photo.name), np.zeros((180, 240), np.uint8))
+    folders = ["--images", str(photo.parent), "--masks", str(tmp_path / "masks"), "--out", str(tmp_path / "study")]
     with pytest.raises(SystemExit):
         main(["make", *folders])
     assert "give --results or --classical" in capsys.readouterr().err
