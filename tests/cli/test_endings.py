@@ -119,12 +119,12 @@ def test_ctrl_c_while_modules_are_imported() -> None:
 WAITS = """
 import os, sys, time
 from pathlib import Path
-from iic_rt import image_io
+from iic_rt import files
 from iic_rt.__main__ import main
 def replace(*_):
     print("writing", flush=True)
     time.sleep(60)
-image_io.os.replace = replace
+files.os.replace = replace
 sys.exit(main())
 """
 
