@@ -150,8 +150,9 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
     if whole is not None and not _is_truncated(whole, header):
         try:
             image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:  # raised or None, as the decoder likes
-            image = None
+        except cv2.error as error:  # raised or None, as the decoder likes
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(f"{name} needs more memory than there is") from error
     if image is None:
         raise InputError(
             f"{name} is truncated or damaged; copy it again. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -78,7 +79,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     if not image.is_dir():
         for path in written:
             check_place(path)
-            remove_stale(path.resolve().parent)
+            remove_stale(Path(os.path.realpath(path)).parent)
         more = arguments.confidence, arguments.iterations_strip, arguments.avoid, arguments.prefer
         return [Job(image, mask, arguments.out, *more, arguments.max_megapixels, arguments.drop_gps)]
     images = _images_in(image)

@@ -175,12 +175,19 @@ def test_folders_and_files_that_may_not_be_read(
         assert capsys.readouterr().err == "iic-rt: error: images cannot be read: Permission denied\n"
 
 
+def memory_error_of_opencv() -> cv2.error:
+    error = cv2.error("Failed to allocate")
+    error.code = cv2.Error.StsNoMem
+    return error
+
+
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("error", [MemoryError(), memory_error_of_opencv()])
 def test_memory_that_runs_out_is_one_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     def run_out(*_: object, **__: object) -> Any:
-        raise MemoryError
+        raise error
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(Inpainter, "inpaint", run_out)

@@ -1,4 +1,4 @@
-"""File systems of a kind, for one program alone: in a mount namespace, which root may make, or anybody where it is let."""
+"""File systems of a kind for one program alone, in a mount namespace: root may make one, and elsewhere anybody."""
 
 from __future__ import annotations
 

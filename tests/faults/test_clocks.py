@@ -16,7 +16,7 @@ from tests.engines.cache_worker import ENGINE, key
 
 PACKAGE = Path(__file__).parents[2] / "iic_rt"
 # When something was done, and whether that is long ago; never how long it takes.
-CALENDAR = {"files.py", "engines/cache.py", "cli/engines.py"}
+CALENDAR = {"files.py", "engines/cache.py", "cli/engines.py", "bench/__main__.py"}
 
 
 def uses_the_calendar(path: Path) -> bool:

@@ -11,17 +11,19 @@ from pathlib import Path
 
 from tests.faults.command import PYTHON, ROOT, one_image
 
+FREE = 0.3  # seconds: to import modules
 PERIOD, SHARE = 0.1, 0.1  # seconds, of a core
 
 
 def test_a_tenth_of_a_core(folder: Path, right: bytes, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*PYTHON, *one_image(folder, tmp_path / "o.png"), "--budget-ms", "1"],
+        [*PYTHON, *one_image(folder, tmp_path / "o.png"), "--iterations", "4", "--budget-ms", "1"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    time.sleep(FREE)
     with contextlib.suppress(ProcessLookupError):
         while process.poll() is None:
             process.send_signal(signal.SIGCONT)

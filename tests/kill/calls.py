@@ -23,6 +23,7 @@ CHANGING = (
 WRITING = {"write", "writev", "pwrite64", "pwritev", "copy_file_range", "sendfile", "ftruncate", "truncate"}
 SYNCING = {"fsync", "fdatasync"}
 KILL = "signal=SIGKILL"
+FAST = "--seccomp-bpf"  # the calls that are not listed take no longer; with it strace sends no signals
 MOST_SECONDS = 120  # of a program
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 
@@ -64,13 +65,13 @@ def record(program: Sequence[str], folder: Path) -> list[Call]:
         AssertionError: the program failed.
     """
     log = folder.with_name(f"{folder.name}.calls")
-    done = _trace(program, log, ",".join(CHANGING), "--seccomp-bpf")
+    done = _trace(program, log, ",".join(CHANGING), FAST)
     assert done.returncode == 0, done.stderr[-2000:]
     return list(_read(log, folder))
 
 
 def run_with(
-    program: Sequence[str], call: Call, what: str, folder: Path, **settings: object
+    program: Sequence[str], call: Call, what: str, folder: Path
 ) -> tuple[subprocess.CompletedProcess[str], bool]:
     """Runs a program with something done at a call instead of the call.
 
@@ -79,22 +80,20 @@ def run_with(
         call: of an earlier run.
         what: :data:`KILL`, or for example ``"error=EIO"``.
         folder: that the call changed.
-        settings: of :func:`subprocess.run`.
 
     Returns:
         The run, and whether it was done at a call that changes the folder: other threads may have calls of this name.
     """
     log = folder.with_name(f"{folder.name}.calls")
     log.unlink(missing_ok=True)
-    done = _trace(program, log, call.name, "-e", f"inject={call.name}:{what}:when={call.number}", **settings)
+    options = ["-e", f"inject={call.name}:{what}:when={call.number}", *([] if what == KILL else [FAST])]
+    done = _trace(program, log, call.name, *options)
     marks = ("= ?", "(INJECTED)")
     met = any(str(folder) in line and any(mark in line for mark in marks) for line in log.read_text().splitlines())
     return done, met
 
 
-def _trace(
-    program: Sequence[str], log: Path, calls: str, *options: str, **settings: object
-) -> subprocess.CompletedProcess[str]:
+def _trace(program: Sequence[str], log: Path, calls: str, *options: str) -> subprocess.CompletedProcess[str]:
     strace = ["strace", "-f", "-qq", "-y", "-s", "0", "-o", str(log), "-e", f"trace={calls}", *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
@@ -105,7 +104,6 @@ def _trace(
         text=True,
         timeout=MOST_SECONDS,
         check=False,
-        **settings,  # type: ignore[call-overload]
     )
 
 

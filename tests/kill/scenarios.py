@@ -79,7 +79,7 @@ class Workshop:
         self._before = self._outputs(self._first)
         whole = self._new_folder()
         self.calls = record(self._program(scenario.program, whole), whole)
-        self._after, self._names = self._outputs(whole), names(whole)
+        self._after, self._names = self._outputs(whole), names(whole) | names(self._first)
 
     def kill(self, call: Call) -> tuple[list[str], bool]:
         """Kills a run before a call, looks at what is left, and runs it again.
@@ -102,14 +102,16 @@ class Workshop:
         shutil.rmtree(folder)
         return wrong, met
 
-    def complaints(self, folder: Path, *, failed: bool) -> list[str]:
-        """What is wrong with a folder after a run that failed, or one that did not."""
-        return self._complaints(folder, (self._before,) if failed else (self._after,), may_leave=False)
+    def fail(self, call: Call, what: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+        """Has a call of a run fail, as :func:`tests.kill.calls.run_with` does.
 
-    def run_with(self, call: Call, what: str) -> tuple[subprocess.CompletedProcess[str], bool, Path]:
-        """As :func:`tests.kill.calls.run_with`, with the folder."""
+        Returns:
+            The run, and what is wrong with the folder: an output is neither the old nor the new one, or more is left.
+        """
         folder = self._new_folder()
-        return *run_with(self._program(self._scenario.program, folder), call, what, folder), folder
+        done, met = run_with(self._program(self._scenario.program, folder), call, what, folder)
+        wrong = [*self._complaints(folder, (self._before, self._after), may_leave=False)]
+        return done, wrong if met else [f"{call} was not met"]
 
     def _complaints(
         self, folder: Path, states: Sequence[dict[str, object]], *, may_leave: bool = True
