@@ -31,6 +31,7 @@ from benchmarks.record import environment, write_record
 from iic_rt import InpaintOptions
 from iic_rt.bench.cases import synthetic
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
+from iic_rt.files import replacing
 from iic_rt.masks import Masks
 from iic_rt.pipeline.regions import find_regions
 
@@ -140,12 +141,11 @@ def run_part(part: Part, command: str, out: Path, *, seconds: float, **names: st
 def save(out: Path, record: dict[str, Any]) -> None:
     """``gpu.json``, and an archive of all that is in the folder."""
     write_record(out / "gpu.json", record)
-    archive, partial = out / f"{out.name}.tar.gz", out / "archive.partial"
-    with tarfile.open(partial, "w:gz") as tar:
+    archive = out / f"{out.name}.tar.gz"
+    with replacing(archive) as partial, tarfile.open(partial, "w:gz") as tar:
         for path in sorted(out.iterdir()):
             if path.is_file() and path not in (archive, partial):
                 tar.add(path, f"{out.name}/{path.name}")
-    os.replace(partial, archive)
 
 
 def parts_before(path: Path, record: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from benchmarks.data import Case
 from benchmarks.methods import Method, classical_methods
 from benchmarks.peers import load_folder, named, published
 from iic_rt import Inpainter
-from iic_rt.image_io import write_bytes, write_image
+from iic_rt.files import write_bytes
+from iic_rt.image_io import write_image
 
 __all__ = ["count", "main", "make"]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import onnx
 
 from export.accuracy import Picture, check_accuracy
+from export.folders import replacing_folder
 from export.graphs import build_step, tensor_specs
 from export.parity import check_parity
 from export.patch_graphs import build_refine
@@ -26,7 +25,7 @@ from training.model.network import Generator
 from training.model.upsampler import GuidedUpsampler
 from training.model.weights import load_generator, load_upsampler
 
-__all__ = ["ParityError", "file_entry", "replace_folder", "write_bundle", "write_manifest"]
+__all__ = ["ParityError", "file_entry", "write_bundle", "write_manifest"]
 
 WORKING_SIZE = 256
 SHARED_GRAPHS = {  # the same in every precision
@@ -66,10 +65,7 @@ def write_bundle(
     """
     generator, header = load_generator(weights)
     upsampler, _ = load_upsampler(upsampler_weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        folder.chmod(0o755)
+    with replacing_folder(out) as folder:
         precisions = {
             precision: {name: _save(build(), folder / f"{name}.onnx") for name, build in SHARED_GRAPHS.items()}
             | {
@@ -100,9 +96,6 @@ def write_bundle(
         (folder / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
         write_manifest(folder, manifest | {"parity": file_entry(folder / "parity.json")})
         load_bundle(folder)
-        replace_folder(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return report
 
 
@@ -123,12 +116,3 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 def file_entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": file_sha256(path)}
-
-
-def replace_folder(folder: Path, out: Path) -> None:
-    """Renames ``folder`` to ``out``; a bundle that was there is moved aside first and goes last."""
-    old = out.with_name(f"{folder.name}.old")
-    if out.exists():
-        os.replace(out, old)
-    os.replace(folder, out)
-    shutil.rmtree(old, ignore_errors=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from export.accuracy import Picture, check_accuracy
-from export.bundle import ParityError, file_entry, replace_folder, write_manifest
+from export.bundle import ParityError, file_entry, write_manifest
+from export.folders import replacing_folder
 from export.recipes import Recipe
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.bundle.manifest import MANIFEST, OPERATORS_VERSION, Bundle, load_bundle
@@ -72,10 +72,7 @@ def write_engine_bundle(
     wanted = wanted_engines(bundle, recipe)
     timing = EngineCache().timing_cache(library.target, version, device)
     timing.parent.mkdir(parents=True, exist_ok=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        folder.chmod(0o755)
+    with replacing_folder(out) as folder:
         manifest = json.loads((bundle.folder / MANIFEST).read_text())
         manifest |= {"name": out.name, "working_size": recipe.working_size}  # what the engines are for
         _copy_files(bundle.folder, manifest, folder)
@@ -103,9 +100,6 @@ def write_engine_bundle(
         (folder / LAYERS).write_text(json.dumps({"engines": layers}, indent=1) + "\n")
         write_manifest(folder, manifest | {"engines": engines})
         load_bundle(folder)
-        replace_folder(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if compute_capability is None:
         say(f"no device here: {LAYERS} has the layers of the networks, not those of the engines")
     return load_bundle(out)

@@ -15,7 +15,13 @@ def main() -> int:
     interrupts = signal.getsignal(signal.SIGINT)
     if interrupts is signal.default_int_handler:  # not where a shell has it ignored
         signal.signal(signal.SIGINT, _end_at_once)
-    from iic_rt.cli.main import main as run  # takes a while
+    try:
+        from iic_rt.cli.main import main as run  # takes a while
+    except (ImportError, OSError, MemoryError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        why = lines[-1] if lines else "memory ran out"  # numpy writes a page, and what it was at the end
+        print(f"iic-rt: error: a library cannot be loaded: {why}", file=sys.stderr)
+        return 1
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

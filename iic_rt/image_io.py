@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iic_rt.errors import InputError, OutputError
+from iic_rt.files import write_bytes
 from iic_rt.image_header import ImageHeader, Metadata, plain_png, read_header
 from iic_rt.image_metadata import with_metadata
 from iic_rt.mask_colours import grey_mask
@@ -30,9 +26,6 @@ __all__ = [
     "read_file",
     "read_image",
     "read_mask",
-    "remove_parts",
-    "remove_stale",
-    "write_bytes",
     "write_image",
 ]
 
@@ -40,9 +33,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LARGEST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}  # pixels
 MAX_MEGAPIXELS = 200.0  # no camera of today takes more, and a few bytes can claim a billion
 NONE = Metadata()
-# Files that are being written: a name of fixed length, hidden, and recognised where a kill left one behind.
-PART_BEGIN, PART_END = ".iic-rt-", ".part"
-STALE = 3600.0  # seconds; writing takes less than one
 TURNS = {  # what to do with an image of an EXIF orientation: transpose first, then flip as cv2.flip has it
     2: (False, 1),
     3: (False, -1),
@@ -160,8 +150,9 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
     if whole is not None and not _is_truncated(whole, header):
         try:
             image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:  # raised or None, as the decoder likes
-            image = None
+        except cv2.error as error:  # raised or None, as the decoder likes
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(f"{name} needs more memory than there is") from error
     if image is None:
         raise InputError(
             f"{name} is truncated or damaged; copy it again. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}"
@@ -238,64 +229,3 @@ def encode_image(image: NDArray[np.uint8], suffix: str, metadata: Metadata = NON
     if not done:
         raise OutputError(f"OpenCV refuses an image of shape {image.shape} as {suffix}")
     return with_metadata(encoded.tobytes(), metadata, channels=1 if image.ndim == 2 else image.shape[2])
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under another name in the same folder, then renamed.
-
-    A file that is replaced keeps its mode. A link stays a link, and what it names is written.
-
-    Raises:
-        OutputError: the place cannot be written to; nothing is left there.
-    """
-    target = Path(os.path.realpath(path))
-    partial = target.with_name(f"{PART_BEGIN}{os.getpid()}-{secrets.token_hex(8)}{PART_END}")
-    try:
-        mode = _mode_of(target)
-        with partial.open("xb") as file:
-            if mode is not None:
-                partial.chmod(mode)
-            file.write(content)
-        os.replace(partial, target)
-    except BaseException as error:  # Ctrl-C too
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            why = error.strerror or str(error)
-            raise OutputError(
-                f"cannot write {path}: {why}. Check that the folder exists and may be written to"
-            ) from error
-        raise
-
-
-def _mode_of(target: Path) -> int | None:
-    """Who may do what with a file that is to be replaced; None where there is none."""
-    try:
-        found = target.stat()
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError("there is something that is no file")
-    return stat.S_IMODE(found.st_mode) & 0o777
-
-
-def remove_parts(path: Path, writer: int) -> None:
-    """Removes what a process that has ended left beside a file that it was writing.
-
-    Args:
-        path: of the file.
-        writer: number of the process.
-    """
-    with suppress(OSError):
-        for partial in Path(os.path.realpath(path)).parent.glob(f"{PART_BEGIN}{writer}-*{PART_END}"):
-            partial.unlink(missing_ok=True)
-
-
-def remove_stale(folder: Path) -> None:
-    """Removes what writing left in a folder when it was killed or the power failed; what others write now stays."""
-    oldest = time.time() - STALE
-    with suppress(OSError):
-        for path in folder.glob(f"{PART_BEGIN}*{PART_END}"):
-            with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()

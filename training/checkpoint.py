@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from iic_rt.files import write_bytes
 
 __all__ = ["load_state", "optimizer_tensors", "restore_optimizer", "save_state"]
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], progress: dict[str, float]) -> None:
     """Writes ``tensors`` and, in the file's header, ``progress`` (step, minutes, best PSNR) in one atomic rename."""
-    partial = path.with_suffix(".partial")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(flat, partial, metadata={"progress": json.dumps(progress)})
-    os.replace(partial, path)
+    write_bytes(path, save(flat, metadata={"progress": json.dumps(progress)}))
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tarfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from iic_rt.files import replacing, write_bytes
 from training.drawn import draw_picture
 from training.masks import Mask, ObjectShapes, classic_hole, synthesize_hole
 
@@ -54,15 +54,12 @@ def decode_shards(
         cache.mkdir(parents=True, exist_ok=True)
         files = [file for shard in shards for file in read_tar(shard)][:limit]
         shapes = []
-        partial = pixels.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file, ThreadPoolExecutor() as pool:
+        with replacing(pixels) as partial, partial.open("wb") as file, ThreadPoolExecutor() as pool:
             for start in range(0, len(files), 256):
                 for array in pool.map(lambda f: decode(f[1], cv2.IMREAD_COLOR), files[start : start + 256]):
                     shapes.append(list(array.shape[:2]))
                     file.write(array.tobytes())
-        os.replace(partial, pixels)
-        partial.write_text(json.dumps({"names": [name for name, _ in files], "shapes": shapes}))
-        os.replace(partial, facts)
+        write_bytes(facts, json.dumps({"names": [name for name, _ in files], "shapes": shapes}).encode())
     found = json.loads(facts.read_text())
     return np.memmap(pixels, np.uint8, "r"), found["names"], found["shapes"]
 

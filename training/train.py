@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from iic_rt.files import remove_stale, write_bytes
 from training.checkpoint import load_state, save_state
 from training.config import HOLES, Stage, TrainConfig, UpsamplerConfig
 from training.data import Pictures, Plan, StepPlans, validation_plan
@@ -82,7 +83,8 @@ class Run:
             print(f"resumed at step {self.trainer.step}, {self._minutes_before:.1f} minutes in", flush=True)
         described = asdict(config) | {"network": trainer.NETWORKS[0], "device": device_name(trainer)}
         if self._ranks.first:
-            (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+            remove_stale(folder)
+            write_bytes(folder / "config.json", (json.dumps(described, indent=2) + "\n").encode())
 
     @property
     def _state_path(self) -> Path:

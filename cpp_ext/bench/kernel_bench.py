@@ -43,7 +43,7 @@ from cpp_ext.cases import (
 )
 from cpp_ext.kernel_library import LIBRARY_SOURCES, KernelLibrary, build_device
 from iic_rt.bench.environment import commit
-from iic_rt.image_io import write_bytes
+from iic_rt.files import write_bytes
 from iic_rt.patches import MATCH_STEPS, match_places
 from iic_rt.reference.patch_match import PATCH
 

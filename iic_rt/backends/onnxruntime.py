@@ -85,7 +85,7 @@ class OnnxRuntimeBackend(HostBackend):
         onnxruntime = _import()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # fatal: an error is raised, and would be said twice
         # Every session has threads of its own. Left spinning after a graph they slow down those of the next one.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.enable_cpu_mem_arena = graph not in WHOLE_REGION

@@ -9,7 +9,7 @@ from typing import Any
 from iic_rt.bench.record import timed
 from iic_rt.bench.table import bars
 from iic_rt.errors import InputError, OutputError
-from iic_rt.image_io import write_bytes
+from iic_rt.files import write_bytes
 
 __all__ = ["plot", "require_matplotlib"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import InputError
-from iic_rt.image_io import write_bytes
+from iic_rt.files import write_bytes
 
 __all__ = ["SCHEMA", "TOOL", "failures", "name", "problems", "read_record", "timed", "write_record"]
 

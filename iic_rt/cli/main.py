@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+
 from iic_rt._version import __version__
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE
 from iic_rt.cli.arguments import add_filling, add_mask_hole, number, whole
@@ -125,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         place = "standard output" if error.filename is None else error.filename
         say(f"error: {place}: {error.strerror or error}")
-    except MemoryError:
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
         say("error: memory ran out; take smaller images or fewer --workers")
     return 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from iic_rt.errors import OutputError
 from iic_rt.image_io import IMAGE_SUFFIXES, check_format
 
-__all__ = ["check_apart", "check_place", "make_folder"]
+__all__ = ["check_apart", "check_place"]
 
 
 def check_place(path: Path, *, is_image: bool = True) -> None:
@@ -67,15 +67,3 @@ def _identity(path: Path) -> object:
     except OSError:
         return os.path.normcase(os.path.realpath(path))
     return found.st_dev, found.st_ino
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder for results.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error

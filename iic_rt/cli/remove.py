@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +19,11 @@ from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
 from iic_rt.cli.ending import ending
 from iic_rt.cli.json_text import json_text
 from iic_rt.cli.messages import decoders_unheard, say
-from iic_rt.cli.outputs import check_apart, check_place, make_folder
+from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.exif import without_gps
 from iic_rt.figures import confidence_overlay, iterations_strip
+from iic_rt.files import make_folder, remove_stale
 from iic_rt.image_header import read_header
 from iic_rt.image_io import (
     IMAGE_SUFFIXES,
@@ -29,7 +31,6 @@ from iic_rt.image_io import (
     decode_image,
     decode_mask,
     read_file,
-    remove_stale,
     write_image,
 )
 from iic_rt.inpainter import Inpainter
@@ -78,6 +79,7 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     if not image.is_dir():
         for path in written:
             check_place(path)
+            remove_stale(Path(os.path.realpath(path)).parent)
         more = arguments.confidence, arguments.iterations_strip, arguments.avoid, arguments.prefer
         return [Job(image, mask, arguments.out, *more, arguments.max_megapixels, arguments.drop_gps)]
     images = _images_in(image)

@@ -18,7 +18,7 @@ from iic_rt.cli.messages import say
 from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.errors import IICError, InputError
-from iic_rt.image_io import write_bytes
+from iic_rt.files import write_bytes
 from iic_rt.inpainter import Inpainter
 from iic_rt.video import VideoInpainter
 from iic_rt.video.encoders import Codec, Encoding

@@ -19,7 +19,7 @@ import cv2
 from iic_rt.cli.ending import POLITE
 from iic_rt.cli.remove import Job, try_job
 from iic_rt.errors import IICError
-from iic_rt.image_io import remove_parts
+from iic_rt.files import remove_parts
 from iic_rt.inpainter import Inpainter
 from iic_rt.options import InpaintOptions
 

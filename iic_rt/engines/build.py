@@ -12,7 +12,7 @@ from iic_rt.bundle.shapes import Shapes
 from iic_rt.engines.engine_library import EngineLibrary
 from iic_rt.engines.onnx_file import needs_plugin, without_functions
 from iic_rt.errors import BackendError
-from iic_rt.image_io import write_bytes
+from iic_rt.files import write_bytes
 
 __all__ = ["BuildOptions", "Progress", "build_engine", "describe_network"]
 

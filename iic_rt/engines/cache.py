@@ -22,7 +22,7 @@ from iic_rt.engines.runtime_cache import (
     runtime_cache_entries,
 )
 from iic_rt.errors import BackendError, OutputError
-from iic_rt.image_io import write_bytes
+from iic_rt.files import make_folder, write_bytes
 
 __all__ = ["CacheEntry", "EngineCache", "EngineKey"]
 
@@ -126,9 +126,9 @@ class EngineCache:
             if found is not None:
                 return found
             self._remove_leftovers()
-            started = time.time()
+            started = time.perf_counter()
             engine = build()
-            self._write(key, engine, time.time() - started)
+            self._write(key, engine, time.perf_counter() - started)
         return engine
 
     def timing_cache(self, target: str, version: str, compute_capability: str) -> Path:
@@ -232,7 +232,7 @@ class EngineCache:
                 f"the engine cache needs filelock ({error}); run `pip install 'iic-rt[cuda]'` or `pip install filelock`"
             ) from error
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             lock = FileLock(self.folder / "lock")  # the system gives it up for a process that dies
             try:
                 lock.acquire(timeout=0)

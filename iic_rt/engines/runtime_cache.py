@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from iic_rt.image_io import write_bytes
+from iic_rt.files import make_folder, write_bytes
 
 __all__ = ["PATTERN", "RuntimeCacheEntry", "RuntimeCacheFile", "RuntimeCacheKey", "runtime_cache_entries"]
 
@@ -95,7 +95,7 @@ class RuntimeCacheFile:
             return
         facts = {"schema": SCHEMA, "key": asdict(self._key), "sha256": sha256}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             write_bytes(self.path, json.dumps(facts).encode() + b"\n" + content)
         except OSError as error:
             _log.warning("compiled kernels are not kept, the next start compiles them again: %s", error)

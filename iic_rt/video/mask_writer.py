@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from iic_rt.errors import OutputError
-from iic_rt.image_io import IMAGE_SUFFIXES, write_bytes
+from iic_rt.files import write_bytes
+from iic_rt.image_io import IMAGE_SUFFIXES
 from iic_rt.video.mask_source import Mask
 
 __all__ = ["MaskWriter"]

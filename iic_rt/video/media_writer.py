@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import InputError, OutputError
+from iic_rt.files import remove_stale, replacing
 from iic_rt.video.encoders import PLANAR, Encoding, add_encoder, choose_codec, choose_look
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.media_frames import frame_of
@@ -92,6 +91,7 @@ class MediaWriter:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._cannot(error) from error
+            remove_stale(path.parent)
         self._container: Any = None
         self._open_container()
         try:
@@ -290,34 +290,32 @@ class MediaWriter:
         """One file of all parts, packet by packet."""
         target = Path(self._output.address)
         parts = [*self._parts, Path(self._place)] if self._last is not None else self._parts
-        handle, whole = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        os.close(handle)
         try:
-            options = WHEN_DONE.get(self._output.container, {})
-            with self._av.open(whole, "w", format=self._output.container, container_options=dict(options)) as container:
-                streams: list[Any] = []
-                for part in parts:
-                    with self._av.open(str(part), metadata_errors="ignore") as opened:
-                        if not streams:
-                            for stream in opened.streams:
-                                streams.append(container.add_stream_from_template(stream))
-                                streams[-1].time_base = stream.time_base
-                                if language := stream.metadata.get("language"):
-                                    streams[-1].metadata["language"] = language
-                        for packet in whole_packets(opened, self._av, all_of_it=part == parts[-1]):
-                            packet.stream = streams[packet.stream_index]
-                            container.mux(packet)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(whole, 0o666 & ~mask)
-            os.replace(whole, target)
+            with replacing(target) as whole:
+                self._copy_packets(parts, whole)
         except (self._av.FFmpegError, OSError) as error:
-            Path(whole).unlink(missing_ok=True)
             names = ", ".join(map(str, parts))
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"cannot write {target}: {reason}; the whole video is in {names}") from error
-        for part in [*parts, Path(self._place)]:
+        # The last first: a kill leaves parts that a run with --resume can go on from, and not the end alone.
+        for part in [Path(self._place), *reversed(parts)]:
             part.unlink(missing_ok=True)
+
+    def _copy_packets(self, parts: list[Path], whole: Path) -> None:
+        options = dict(WHEN_DONE.get(self._output.container, {}))
+        with self._av.open(str(whole), "w", format=self._output.container, container_options=options) as container:
+            streams: list[Any] = []
+            for part in parts:
+                with self._av.open(str(part), metadata_errors="ignore") as opened:
+                    if not streams:
+                        for stream in opened.streams:
+                            streams.append(container.add_stream_from_template(stream))
+                            streams[-1].time_base = stream.time_base
+                            if language := stream.metadata.get("language"):
+                                streams[-1].metadata["language"] = language
+                    for packet in whole_packets(opened, self._av, all_of_it=part == parts[-1]):
+                        packet.stream = streams[packet.stream_index]
+                        container.mux(packet)
 
     def _discard(self) -> None:
         if self._container is not None:

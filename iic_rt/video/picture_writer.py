@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from iic_rt.errors import InputError, OutputError
+from iic_rt.files import remove_stale
 from iic_rt.image_header import Metadata, read_header
-from iic_rt.image_io import IMAGE_SUFFIXES, read_file, remove_stale, write_image
+from iic_rt.image_io import IMAGE_SUFFIXES, read_file, write_image
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.places import Output
 

@@ -15,7 +15,7 @@ from typing import Any
 from iic_rt import Inpainter, InpaintResult
 from iic_rt.cli import remove, workers
 from iic_rt.cli.main import main
-from iic_rt.image_io import PART_BEGIN, PART_END
+from iic_rt.files import PART_BEGIN, PART_END
 
 DIES, DIES_ONCE, WAITS = 1, 2, 3  # values of the first pixel
 

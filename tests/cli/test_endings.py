@@ -119,12 +119,12 @@ def test_ctrl_c_while_modules_are_imported() -> None:
 WAITS = """
 import os, sys, time
 from pathlib import Path
-from iic_rt import image_io
+from iic_rt import files
 from iic_rt.__main__ import main
 def replace(*_):
     print("writing", flush=True)
     time.sleep(60)
-image_io.os.replace = replace
+files.os.replace = replace
 sys.exit(main())
 """
 
@@ -175,12 +175,19 @@ def test_folders_and_files_that_may_not_be_read(
         assert capsys.readouterr().err == "iic-rt: error: images cannot be read: Permission denied\n"
 
 
+def memory_error_of_opencv() -> cv2.error:
+    error = cv2.error("Failed to allocate")
+    error.code = cv2.Error.StsNoMem
+    return error
+
+
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("error", [MemoryError(), memory_error_of_opencv()])
 def test_memory_that_runs_out_is_one_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     def run_out(*_: object, **__: object) -> Any:
-        raise MemoryError
+        raise error
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(Inpainter, "inpaint", run_out)

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from iic_rt import image_io
+from iic_rt import files
 from iic_rt.engines.cache import EngineCache, EngineKey
 
 ENGINE = bytes(range(256)) * 64
@@ -55,7 +55,7 @@ def main(folder: Path, way: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         rename(source, target)
 
-    image_io.os.replace = replace
+    files.os.replace = replace
     assert EngineCache(folder / "cache").get(key(), build) == ENGINE
 
 

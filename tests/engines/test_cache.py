@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_no_entry(nth: int, tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
         rename(source, target)
 
-    monkeypatch.setattr("iic_rt.image_io.os.replace", replace)
+    monkeypatch.setattr("iic_rt.files.os.replace", replace)
     with pytest.raises(OutputError, match=r"engine of 'step' .*No space left.*engines prune.*IIC_RT_CACHE"):
         cache.get(key(), lambda: ENGINE)
     assert {path.name for path in tmp_path.iterdir()} <= {"lock"}

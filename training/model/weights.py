@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from iic_rt.files import write_bytes
 from training.model.network import PRESETS, Generator
 from training.model.upsampler import GuidedUpsampler
 
@@ -59,9 +59,7 @@ def load_upsampler(path: Path) -> tuple[GuidedUpsampler, dict[str, str]]:
 
 def _save(path: Path, network: nn.Module, header: dict[str, str]) -> None:
     tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata=header)
-    os.replace(partial, path)  # a kill while writing leaves the file before it
+    write_bytes(path, save(tensors, metadata=header))
 
 
 def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
