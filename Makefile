@@ -8,8 +8,9 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := requirements/dev-$(shell $(PYTHON) -c 'import sys, sysconfig as s; print("cp%d%d-" % sys.version_info[:2] + s.get_platform())').lock
 # What `make test-oldest` and `make test-newest` run; the rest needs torch, or tools that have no say in this.
 CORE_TOOLS := 'pytest>=8' 'hypothesis>=6.100' 'onnx>=1.16' 'httpx2>=2'
-CORE := tests/pipeline tests/cli tests/bundle tests/backends tests/fuzz/test_properties.py tests/test_[a-hj-o]*.py \
-    tests/test_image*.py tests/test_inpainter.py tests/test_pixels.py tests/test_threads.py
+CORE := tests/pipeline tests/cli tests/bundle tests/backends tests/fuzz/test_properties.py tests/test_any_size.py \
+    tests/test_control.py tests/test_image_io.py tests/test_inpainter.py tests/test_mask_colours.py tests/test_masks.py \
+    tests/test_threads.py
 
 .PHONY: demo test test-oldest test-newest lock wheel clean
 
