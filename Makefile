@@ -34,8 +34,9 @@ test: .venv/dev/ready
 
 .venv/dev/ready: pyproject.toml Makefile requirements/alone.txt $(wildcard $(LOCK))
 	$(PYTHON) -m venv .venv/dev
-	if [ -f $(LOCK) ]; then .venv/dev/bin/python $(PIP_INSTALL) --no-deps --require-hashes --requirement $(LOCK); fi
-	.venv/dev/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	if [ -f $(LOCK) ]; then .venv/dev/bin/python $(PIP_INSTALL) --no-deps --require-hashes --requirement $(LOCK); \
+	else .venv/dev/bin/python $(PIP_INSTALL) 'setuptools>=77'; fi
+	.venv/dev/bin/python $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	.venv/dev/bin/python $(PIP_INSTALL) --no-deps --requirement requirements/alone.txt
 	# Finds what people with disabilities could not use on the page; run in the tests, in Chromium.
 	# And what reads types beside mypy.
