@@ -26,7 +26,7 @@ def declared(*extras: str) -> list[Requirement]:
 
 
 def pinned(path: Path) -> dict[str, Version]:
-    lines = (re.match(r"([\w.-]+)==(\S+)", line) for line in path.read_text().splitlines())
+    lines = (re.match(r"([\w.-]+)==([\w.+!]+)", line) for line in path.read_text().splitlines())
     return {canonicalize_name(line[1]): Version(line[2]) for line in lines if line}
 
 

@@ -191,7 +191,8 @@ def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
 def test_of_a_part_that_bends_only_what_is_marked_is_kept() -> None:
     hole = holes(300, 300, (10, 10, 13, 250), (10, 247, 250, 250))
     parts = cut(Box(10, 10, 250, 250), hole, 32)
-    assert all(min(part.bottom - part.top, part.right - part.left) == 3 for part in parts if part.longest < 60)
+    assert max(part.longest for part in parts) <= 32
+    assert sum(hole[part.slices].size for part in parts) < 2 * hole.sum()
     assert sum(int(hole[part.slices].sum()) for part in parts) == hole.sum()
 
 

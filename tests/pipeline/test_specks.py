@@ -135,7 +135,7 @@ def test_specks_have_boxes_and_masks_of_their_own() -> None:
 
 
 def test_values_do_not_wrap_round() -> None:
-    row = np.concatenate([np.arange(10, 250, 20), np.zeros(4), np.arange(230, -10, -20)])
+    row = np.concatenate([np.arange(30, 270, 20), np.zeros(4), np.arange(250, 10, -20)])
     for values in (row, 255 - row):
         image = np.repeat(values.astype(np.uint8)[None, :, None], 40, 0)
         hole = np.zeros(image.shape[:2], np.uint8)
