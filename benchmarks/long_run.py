@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.long_run`` makes a clip of 10,000 small frames with sound, fills it once, and prints as JSON how
 the memory of the process went, how long it took, and what became of the frames. ``--policy newest --fps-in 60`` feeds
-frames faster than they can be filled, as a camera does.
+frames faster than they can be filled, as a camera does. Images of changing sizes have :mod:`benchmarks.soak`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.process import resident_mib
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.video import VideoInpainter
 from iic_rt.video.encoders import Encoding
@@ -34,12 +35,6 @@ __all__ = ["long_run", "main"]
 
 WARM = 0.1  # share of the frames after which memory is compared: pools and buffers have their sizes by then
 RATE = 25
-
-
-def resident_mib() -> float:
-    """Memory of this process that lies in RAM."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
 
 
 def make_clip(path: Path, frames: int, size: tuple[int, int]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -41,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 TOOLS = re.compile(
     "nvcc|cmake|cuobjdump|tensorrt|openvino|pynvml|gstreamer|chromium|playwright|axe-core|hadolint|strace|systemd|triton"
-    "|atheris",
+    "|atheris|pyright|cyclonedx",
     re.IGNORECASE,
 )
 
@@ -87,6 +89,15 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     opened = open_backend(request.param, load_bundle("edge"), precision="fp32", threads=2)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "packaging/wheel.py"), "."]
+    folder = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return folder / done.stdout.strip()
 
 
 def png(pixels: NDArray[np.uint8], suffix: str = ".png") -> bytes:

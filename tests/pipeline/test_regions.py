@@ -8,7 +8,7 @@ import pytest
 from iic_rt.components import MOST_COMPONENTS
 from iic_rt.geometry import Box, ladder_side
 from iic_rt.masks import Masks
-from iic_rt.pipeline.regions import crop, find_regions
+from iic_rt.pipeline.regions import MAX_PARTS, Region, crop, crop_masks, cut, find_regions, merge, place, reach, tight
 
 
 def holes(height: int, width: int, *boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -130,3 +130,97 @@ def test_several_wires_are_cut_as_one_is() -> None:
     for region in regions:
         covered[region.box.slices] += 1
     assert (covered[hole > 0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "side", "start"),
+    [
+        (Box(100, 200, 120, 230), 64, (78, 183)),
+        (Box(0, 0, 20, 31), 64, (0, 0)),
+        (Box(290, 385, 300, 400), 64, (236, 336)),
+        (Box(32, 32, 33, 33), 64, (0, 0)),
+        (Box(33, 33, 35, 35), 64, (2, 2)),
+        (Box(10, 10, 20, 20), 300, (0, 0)),
+        (Box(10, 10, 20, 20), 310, (-5, 0)),
+        (Box(10, 10, 20, 20), 448, (-74, -24)),
+    ],
+)
+def test_a_window_is_centred_on_its_box_or_moved_inside(box: Box, side: int, start: tuple[int, int]) -> None:
+    assert place(box, side, 300, 400) == Region(*start, side, box)
+
+
+def test_the_window_of_a_region() -> None:
+    region = Region(10, -4, 32, Box(20, 0, 30, 9))
+    assert region.window == Box(10, -4, 42, 28)
+    assert region.box_inside == Box(10, 4, 20, 13)
+
+
+def test_a_joined_box_may_reach_one_that_was_passed_over() -> None:
+    boxes = [Box(0, 20, 5, 25), Box(0, 0, 10, 10), Box(8, 8, 30, 30)]
+    assert merge(boxes, lambda box: box.longest) == [Box(0, 0, 30, 30)]
+    apart = [Box(0, 0, 10, 10), Box(0, 12, 10, 22), Box(0, 50, 4, 54)]
+    assert sorted(map(str, merge(apart, lambda box: box.longest))) == sorted(map(str, apart))
+    assert merge(apart, lambda box: max(22, box.longest)) == [Box(0, 50, 4, 54), Box(0, 0, 10, 22)]
+    assert len(apart) == 3
+
+
+def test_the_box_of_what_is_marked() -> None:
+    hole = holes(20, 30, (5, 7, 6, 9), (10, 20, 12, 21))
+    assert tight(Box(0, 0, 20, 30), hole) == Box(5, 7, 12, 21)
+    assert tight(Box(6, 2, 20, 30), hole) == Box(10, 20, 12, 21)
+    assert tight(Box(0, 0, 4, 30), hole) is None
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
+    hole = holes(50, 1100, (20, 30, 24, 1054))
+    box = Box(20, 30, 24, 1054)
+    if upright:
+        hole, box = np.ascontiguousarray(hole.T), Box(30, 20, 1054, 24)
+    parts = cut(box, hole, 32)
+    assert len(parts) == MAX_PARTS
+    assert {part.longest for part in parts} == {64}
+    assert len(cut(box, hole, 600)) == 2
+    assert cut(box, hole, 1024) == [box]
+    covered = np.zeros_like(hole)
+    for part in parts:
+        covered[part.slices] += 1
+    np.testing.assert_array_equal(covered, hole)
+
+
+def test_of_a_part_that_bends_only_what_is_marked_is_kept() -> None:
+    hole = holes(300, 300, (10, 10, 13, 250), (10, 247, 250, 250))
+    parts = cut(Box(10, 10, 250, 250), hole, 32)
+    assert max(part.longest for part in parts) <= 32
+    assert sum(hole[part.slices].size for part in parts) < 2 * hole.sum()
+    assert sum(int(hole[part.slices].sum()) for part in parts) == hole.sum()
+
+
+@pytest.mark.parametrize(("near", "far", "side"), [(410, 900, 64), (409, 900, 96), (5, 0, 64), (5, 1, 96)])
+def test_a_region_is_enlarged_until_enough_may_be_copied(near: int, far: int, side: int) -> None:
+    copyable = np.zeros((300, 300), np.uint8)
+    copyable[100:164, 100:164] = (np.arange(64 * 64) < near).reshape(64, 64)
+    copyable[100:164, 164:180] = (np.arange(64 * 16) < far).reshape(64, 16)
+    region = Region(100, 100, 64, Box(125, 125, 139, 139))
+    found = reach(region, copyable, 64)
+    assert found.side == side
+    assert found.box == region.box
+    assert found.top == 132 - side // 2
+
+
+def test_masks_in_a_window_know_what_was_filled_and_what_is_hidden() -> None:
+    hole = holes(40, 60, (10, 10, 14, 14), (10, 30, 14, 34))
+    visible = 1 - holes(40, 60, (0, 40, 40, 60)) - hole
+    copyable = holes(40, 60, (0, 0, 5, 60))
+    region = Region(0, 5, 40, Box(10, 10, 14, 14))
+    left = hole.copy()
+    first = crop_masks(Masks(hole), left, region)
+    np.testing.assert_array_equal(first.hole, holes(40, 40, (10, 5, 14, 9)))
+    np.testing.assert_array_equal(first.visible, 1 - crop(hole, region))
+    np.testing.assert_array_equal(first.copyable, first.visible)
+    left[10:14, 30:34] = 0  # the other region was filled
+    masks = crop_masks(Masks(hole, visible, copyable), left, region)
+    known = 1 - holes(40, 40, (10, 5, 14, 9), (0, 35, 40, 40))
+    np.testing.assert_array_equal(masks.visible, known)
+    may = holes(40, 40, (0, 0, 5, 40), (10, 25, 14, 29))
+    np.testing.assert_array_equal(masks.copyable, may & known)

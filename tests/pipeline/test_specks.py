@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
-from iic_rt.pipeline.specks import fill_specks, find_specks
+from iic_rt.masks import Masks
+from iic_rt.pipeline.image import HostResultImage
+from iic_rt.pipeline.specks import fill_specks, find_specks, interpolate_specks
 
 
 def specks_of(hole: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:
@@ -97,3 +99,73 @@ def test_the_inpainter_interpolates_specks_and_fills_the_rest() -> None:
     assert np.abs(result.image.astype(int) - image)[specks_of(hole) > 0].mean() < 2
     assert (alone.regions, alone.iterations) == (0, 0)
     assert (alone.confidence == 1).all()
+
+
+@pytest.mark.parametrize(("width", "is_speck"), [(1, True), (5, True), (6, True), (7, False)])
+def test_how_thick_a_speck_may_be(width: int, is_speck: bool) -> None:
+    for shape in ((40, 60), (60, 40)):
+        hole = np.zeros(shape, np.uint8)
+        stripe = hole if shape == (40, 60) else hole.T
+        stripe[5:30, 20 : 20 + width] = 1
+        assert specks_of(hole).sum() == is_speck * hole.sum()
+
+
+@pytest.mark.parametrize(("gap", "is_speck"), [(1, False), (2, True)])
+def test_how_far_from_what_is_unknown_a_speck_must_be(gap: int, is_speck: bool) -> None:
+    hole = np.zeros((60, 80), np.uint8)
+    hole[20:40, 20:40] = 1
+    hole[30, 40 + gap] = 1
+    assert specks_of(hole)[30, 40 + gap] == is_speck
+    assert specks_of(hole).sum() == is_speck
+    alone, visible = np.zeros_like(hole), np.ones_like(hole)
+    alone[30, 40] = 1
+    visible[30, 41 + gap] = 0
+    assert specks_of(alone, visible).sum() == is_speck
+    assert specks_of(alone, 1 - alone).sum() == 1  # itself it may hide
+
+
+def test_specks_have_boxes_and_masks_of_their_own() -> None:
+    hole = np.zeros((90, 90), np.uint8)
+    hole[10, 12:15] = hole[11, 12] = hole[70:74, 60] = 1
+    found = sorted(find_specks(hole), key=lambda speck: speck.box.top)
+    assert [(speck.box.slices, speck.mask.tolist()) for speck in found] == [
+        ((slice(10, 12), slice(12, 15)), [[1, 1, 1], [1, 0, 0]]),
+        ((slice(70, 74), slice(60, 61)), [[1], [1], [1], [1]]),
+    ]
+
+
+def test_values_do_not_wrap_round() -> None:
+    row = np.concatenate([np.arange(30, 270, 20), np.zeros(4), np.arange(250, 10, -20)])
+    for values in (row, 255 - row):
+        image = np.repeat(values.astype(np.uint8)[None, :, None], 40, 0)
+        hole = np.zeros(image.shape[:2], np.uint8)
+        hole[:, 12:16] = 1
+        fill_specks(image, hole)
+        inside = image[10:30, 12:16].astype(int)
+        assert (inside.min(), inside.max()) in {(inside.min(), 255), (0, inside.max())}
+        assert np.ptp(inside) < 30
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_what_is_known_after_specks_were_filled(channels: int) -> None:
+    pixels = np.repeat(smooth(60, 70)[..., :1], channels, 2)
+    pixels[..., 3:] = 9
+    hole, visible, copyable = np.zeros((60, 70), np.uint8), np.ones((60, 70), np.uint8), np.zeros((60, 70), np.uint8)
+    hole[20, 20] = hole[30:50, 30:50] = 1
+    visible[hole > 0] = 0
+    copyable[:, 5] = 1
+    given = Masks(hole.copy(), visible.copy(), copyable.copy())
+    image = HostResultImage(np.where(hole[..., None] > 0, np.uint8(0), pixels))
+    left = interpolate_specks(image, given)
+    assert np.argwhere(left.hole != hole).tolist() == [[20, 20]]
+    assert np.argwhere(left.visible != visible).tolist() == [[20, 20]]
+    assert np.argwhere(left.copyable != copyable).tolist() == [[20, 20]]
+    for before, now in zip((hole, visible, copyable), (given.hole, given.visible, given.copyable), strict=True):
+        np.testing.assert_array_equal(before, now)
+    filled = image.array.astype(int)
+    assert np.abs(filled[20, 20, :3] - pixels[20, 20, :3]).max() <= 2
+    assert (filled[20, 20, 3:] == 0).all()  # alpha as it was
+    np.testing.assert_array_equal(image.array[hole == 0], pixels[hole == 0])
+    assert not filled[30:50, 30:50].any()
+    none = interpolate_specks(image, Masks(hole * 0))
+    assert (none.visible, none.copyable) == (None, None)
