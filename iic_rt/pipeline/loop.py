@@ -83,7 +83,7 @@ class Loop:
         """
         given = self._sets[(self.iterations - 1) % 2]["m"] if self.iterations > 1 else self.hole
         whole, before, left = (np.count_nonzero(m.read()) for m in (self.hole, given, self._last["m"]))
-        return left == before or left <= ENOUGH * whole
+        return bool(left == before or left <= ENOUGH * whole)
 
     def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Image and confidence of the last iteration; waits for it, and the next region overwrites both."""

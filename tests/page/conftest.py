@@ -27,7 +27,7 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 BROKEN_POLICY = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective))"
-LONGEST_WAIT = 4_000  # milliseconds
+LONGEST_WAIT = 20_000  # milliseconds
 
 OpenPage = Callable[..., Any]
 
