@@ -7,7 +7,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # Versions and hashes, for the Python and platform of continuous integration; elsewhere the newest are taken.
 LOCK := requirements/dev-$(shell $(PYTHON) -c 'import sys, sysconfig as s; print("cp%d%d-" % sys.version_info[:2] + s.get_platform())').lock
 # What `make test-oldest` and `make test-newest` run; the rest needs torch, or tools that have no say in this.
-CORE_TOOLS := 'pytest>=8' 'hypothesis>=6.100' 'onnx>=1.16' 'httpx2>=2'
+CORE_TOOLS := 'pytest>=8' 'hypothesis>=6.100' 'onnx>=1.16' 'httpx2>=2' 'httpx<1'
 CORE := tests/pipeline tests/cli tests/bundle tests/backends tests/fuzz/test_properties.py tests/test_any_size.py \
     tests/test_control.py tests/test_image_io.py tests/test_inpainter.py tests/test_mask_colours.py tests/test_masks.py \
     tests/test_threads.py

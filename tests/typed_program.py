@@ -115,4 +115,4 @@ def careful(path: Path) -> str:
     return "done"
 
 
-app = create_app(ServerSettings(workers=2, queue=32))
+app = create_app(Inpainter, ServerSettings(workers=2, queue=32), options=InpaintOptions(channel_order="bgr"))

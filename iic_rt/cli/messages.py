@@ -7,12 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import cv2
 
 __all__ = ["Noise", "decoders_unheard", "say", "without_opencv"]
 
 LONGEST = 200  # characters of what a decoder says
+SILENT = 0  # OpenCV's level of logging
 
 
 def say(message: str) -> None:
@@ -59,10 +61,11 @@ def decoders_unheard() -> Iterator[Noise]:
 @contextmanager
 def without_opencv() -> Iterator[None]:
     """Within it OpenCV logs nothing, unless its own variable asks for it: every error of it is one of ours."""
-    level = cv2.utils.logging.getLogLevel()
+    logging: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has the two functions at its top
+    level = logging.getLogLevel()
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        logging.setLogLevel(SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logging.setLogLevel(level)
