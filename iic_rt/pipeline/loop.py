@@ -81,8 +81,8 @@ class Loop:
         return bool(self._last["m"].read().any())
 
     def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Image and confidence of the last iteration, as the host has them; the next region overwrites both."""
-        return self._last["y"].host, self._last["c"].host
+        """Image and confidence of the last iteration; waits for it, and the next region overwrites both."""
+        return self._last["y"].read(), self._last["c"].read()
 
     @property
     def _last(self) -> dict[str, Buffer]:

@@ -256,13 +256,17 @@ class RegionRunner:
         partial = upsampling is not None and upsampling.partial
         key = options.iterations, options.outputs, upsampling is not None, partial, self._staged[0] is None
         found = self._captured.pop(key, None)
+        is_first = found is None
         if found is None:
             while len(self._captured) >= MOST_CAPTURED:
                 del self._captured[next(iter(self._captured))]
             found = self._capture(self._stages(options))
-        self._captured[key] = found  # the one used last is last
         self._loop.iterations = options.iterations  # a replay does not count them
-        self._running = found.stages, found.enqueue(), options, found.refusal
+        events = found.enqueue()
+        if is_first:  # the capture has taken longer; afterwards nothing is looked at but what is read anyway
+            self._check_finite(*self._loop.outputs())
+        self._captured[key] = found  # the one used last is last
+        self._running = found.stages, events, options, found.refusal
 
     def _capture(self, stages: list[Stage]) -> CapturedPass:
         def enqueue() -> Sequence[Event]:

@@ -50,17 +50,38 @@ def test_damaged_weights(
                 inpainter.inpaint(image, mask, options=options)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # this one computes with numpy what a GPU does in silence
-def test_of_a_backend_that_runs_ahead_what_is_read_anyway(
-    tmp_path: Path, image: np.ndarray, mask: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKENDS, "ahead", AheadBackend)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # this one computes with numpy what a GPU does in silence
+@pytest.mark.usefixtures("ahead")
+def test_a_backend_that_runs_ahead_is_looked_at_first(tmp_path: Path, image: np.ndarray, mask: np.ndarray) -> None:
+    """Damaged weights never give an image, although later calls are not looked at."""
     bundle = damaged_bundle(tmp_path / "bundle", "step", float("nan"))
-    with (
-        Inpainter(bundle, backend="ahead", working_size=64) as inpainter,
-        pytest.raises(BackendError, match="NaN or infinity"),
-    ):
-        inpainter.inpaint(image, mask, options=InpaintOptions(outputs=("confidence",)))
+    with Inpainter(bundle, backend="ahead", working_size=64) as inpainter:
+        for _ in range(2):
+            with pytest.raises(BackendError, match="NaN or infinity"):
+                inpainter.inpaint(image, mask)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.usefixtures("ahead")
+def test_of_a_backend_that_runs_ahead_what_is_read_anyway(image: np.ndarray, mask: np.ndarray) -> None:
+    options = InpaintOptions(outputs=("confidence",))
+    with Inpainter(backend="ahead", working_size=64, options=options) as inpainter:
+        inpainter.inpaint(image, mask)
+        loop = inpainter._filling._runners._loop
+        step = loop._later_steps[1].enqueue
+
+        def overflow() -> None:
+            step()
+            loop.outputs()[1][...] = np.inf
+
+        loop._later_steps[1].enqueue = loop._later_steps[0].enqueue = overflow
+        with pytest.raises(BackendError, match="NaN or infinity"):
+            inpainter.inpaint(image, mask)
 
 
 def test_the_next_image_is_as_if_nothing_had_been(image: np.ndarray, mask: np.ndarray) -> None:
