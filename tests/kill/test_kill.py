@@ -39,7 +39,7 @@ def test_a_kill_leaves_the_old_or_the_new(name: str, tmp_path: Path) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(workshop.kill, calls))
     assert [each for wrong, _ in found for each in wrong] == []
-    # A video's threads make their calls in any order: it is killed somewhere, mostly at another call than the one meant.
+    # A video's threads make their calls in any order, and the kill comes at another one than was meant.
     assert name.startswith("video") or sum(met for _, met in found) > len(calls) // 2
 
 
