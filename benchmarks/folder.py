@@ -27,9 +27,9 @@ import cv2
 import numpy as np
 
 from benchmarks.record import environment, write_record
-from iic_rt.bench.environment import usable_threads
 from iic_rt.bundle.manifest import DEFAULT_BUNDLE, load_bundle
 from iic_rt.image_io import read_image, read_mask, write_image
+from iic_rt.pool import usable_threads
 
 __all__ = ["main"]
 

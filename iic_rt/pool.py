@@ -16,15 +16,17 @@ from iic_rt.inpainter import Inpainter
 from iic_rt.options import InpaintOptions
 from iic_rt.result import InpaintResult
 
-__all__ = ["InpainterPool", "threads_each"]
+__all__ = ["InpainterPool", "threads_each", "usable_threads"]
 
 
 def threads_each(workers: int) -> int | None:
     """CPU threads for each of so many workers, so that they are not in each other's way; None: the engine's default."""
-    if workers == 1:
-        return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)
+    return None if workers == 1 else max(1, usable_threads() // workers)
+
+
+def usable_threads() -> int:
+    """Hardware threads that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class InpainterPool:

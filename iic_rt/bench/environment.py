@@ -18,8 +18,9 @@ from iic_rt.bench.jetson import power_mode
 from iic_rt.bench.nvml import gpu_facts
 from iic_rt.bench.sensor import Absent, or_absent
 from iic_rt.bundle.manifest import Bundle
+from iic_rt.pool import usable_threads
 
-__all__ = ["commit", "environment", "machine", "peak_mib", "processor", "usable_threads"]
+__all__ = ["commit", "environment", "machine", "peak_mib", "processor"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -62,11 +63,6 @@ def processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def usable_threads() -> int:
-    """Hardware threads that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def commit() -> str:

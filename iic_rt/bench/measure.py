@@ -15,10 +15,11 @@ import numpy as np
 from iic_rt import Inpainter, InpaintOptions, InpaintResult
 from iic_rt.bench.cases import Case, Scene
 from iic_rt.bench.check import Reference, check
-from iic_rt.bench.environment import peak_mib, usable_threads
+from iic_rt.bench.environment import peak_mib
 from iic_rt.bench.meter import Meter
 from iic_rt.bench.metrics import percentiles
 from iic_rt.errors import BackendError
+from iic_rt.pool import usable_threads
 
 __all__ = ["STAGES", "Contender", "Sample", "ratio", "run_case", "run_pair", "summary", "take_turns"]
 

@@ -45,6 +45,7 @@ class Loop:
 
     def __init__(self, backend: Backend, *, working_size: int) -> None:
         self.working_size, self.iterations = working_size, 0
+        self._left: list[int] = []  # pixels of the hole, before the first iteration and after each
         shapes = loop_shapes(working_size)
 
         def buffer(name: str) -> Buffer:
@@ -67,6 +68,7 @@ class Loop:
     def start(self) -> None:
         """Forgets the iterations of the region before."""
         self.iterations = 0
+        self._left.clear()
 
     def enqueue_step(self) -> None:
         """Enqueues one iteration."""
@@ -79,11 +81,13 @@ class Loop:
 
     def is_done(self) -> bool:
         """Whether another iteration is not worth it: hardly anything of the hole is left, or the last one trusted
-        none of it, and the next would see what that one saw. Waits for the last one.
+        none of it, and the next would see what that one saw. Waits for the last one; to be asked after each.
         """
-        given = self._sets[(self.iterations - 1) % 2]["m"] if self.iterations > 1 else self.hole
-        whole, before, left = (np.count_nonzero(m.read()) for m in (self.hole, given, self._last["m"]))
-        return bool(left == before or left <= ENOUGH * whole)
+        if not self._left:
+            self._left.append(int(np.count_nonzero(self.hole.read())))
+        self._left.append(int(np.count_nonzero(self._last["m"].read())))  # one small copy an iteration from a device
+        whole, before, left = self._left[0], *self._left[-2:]
+        return left == before or left <= ENOUGH * whole
 
     def outputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Image and confidence of the last iteration; waits for it, and the next region overwrites both."""
