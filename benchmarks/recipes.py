@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     pictures = Pictures(options.data, cache=options.runs.parent)
     shapes = ObjectShapes(options.data / "objects.npz")
     for name, arguments in RECIPES.items():
-        if (options.runs / name / "state.safetensors").exists() and name not in rows:
+        # As `training.compare` tells the runs that are there.
+        if (options.runs / name / "best.safetensors").exists() and name not in rows:
             generator, facts = read_run(options.runs / name)
             rows[name] = {"options": arguments} | facts | score(generator, pictures, shapes)
             print(name, rows[name], file=sys.stderr, flush=True)
