@@ -23,6 +23,7 @@ Floats = NDArray[np.floating[Any]]
 
 NOTHING, FILLED, NEAR, CLEAR = range(4)  # invented; seen close to a hole; seen
 
+CUBIC_SIDE = 5  # pixels around the nearest that cubic interpolation may take in
 MEAN_OVER = 8  # frames that noise is averaged over, before a camera that stands still
 ODD = 25.0  # grey levels: a pixel that changes by more shows something else, which has to stay to be believed
 ODD_RATE = 1 / 50  # how fast
@@ -208,6 +209,7 @@ class Plate:
     def _move(self, look: Look, motion: Motion) -> None:
         """Carries what is hidden to where it is now; all else is as the frame shows it."""
         self.still = False
+        _spread(self._values, self._kind > NOTHING)
         old = self._values, self._kind, self._trust
         self._values = look.colours.astype(np.float32)
         self._kind = look.clear * np.uint8(CLEAR)
@@ -346,6 +348,19 @@ def _warp(array: NDArray[Any], matrix: Floats, window: Box, how: int) -> NDArray
             borderMode=border,
         )
     )
+
+
+def _spread(values: Floats, known: NDArray[np.bool_]) -> None:
+    """Gives unknown pixels beside known ones the mean of these, in place: cubic interpolation takes them in."""
+    left, top, width, height = cv2.boundingRect(np.asarray(~known, np.uint8))
+    if not width:
+        return
+    window = Box(top, left, top + height, left + width).grown(CUBIC_SIDE, *known.shape).slices
+    here, given = known[window], values[window]
+    count = cv2.boxFilter(here.astype(np.float32), -1, (CUBIC_SIDE, CUBIC_SIDE), normalize=False)
+    total = cv2.boxFilter((given.T * here.T).T, -1, (CUBIC_SIDE, CUBIC_SIDE), normalize=False)
+    beside = ~here & (count > 0.5)
+    given[beside] = (total[beside].T / count[beside]).T
 
 
 def _fit_in(before: NDArray[Any], both: NDArray[Any], after: Pixels) -> Exposure | None:

@@ -273,6 +273,20 @@ def test_what_is_avoided_is_never_taken_for_background() -> None:
     np.testing.assert_array_equal(given[1], person & ~mask)
 
 
+def test_what_is_unknown_does_not_bleed_into_what_is_known() -> None:
+    memory, beside = Memory(), mask_at(130)
+    avoid = np.zeros(SHAPE, np.uint8)
+    avoid[100:140, 148:170] = 1
+    avoid &= ~beside
+    for n in range(8):  # the camera pans by parts of a pixel
+        frame = view(50 + 0.4 * n)
+        look = memory.look(frame, mask_at(60, 40) if n < 2 else beside, OPTIONS, avoid=avoid)
+        assert look is not None
+        shown = memory.fill(look, (), Filler(), OPTIONS)[0].image
+    rim = beside & cv2.dilate(avoid, np.ones((7, 7), np.uint8))
+    assert error(shown, frame, rim) < 8
+
+
 def test_what_is_avoided_keeps_the_background_seen_before() -> None:
     person, mask = mask_at(220), mask_at(100)
     hidden = np.where(person[..., None] > 0, np.uint8(255), view()).astype(np.uint8)
