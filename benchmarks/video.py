@@ -25,6 +25,7 @@ from benchmarks.video_clips import Clip, davis_clips, drawn_clips
 from benchmarks.video_metrics import Flows, flows_of, moved_change, warp_error
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.bench.metrics import hole_psnr
+from iic_rt.cli.arguments import VIDEO_ITERATIONS
 from iic_rt.image_io import write_image
 from iic_rt.video.flicker import Flicker
 
@@ -35,7 +36,7 @@ Filler = Callable[[Clip], Iterator[tuple[Pixels, float]]]  # filled frames, and 
 
 LOOKAHEAD = 8
 PER_FRAME, MEMORY, AHEAD = "iic-rt, every frame on its own", "iic-rt", f"iic-rt, lookahead {LOOKAHEAD}"
-ONCE = "iic-rt, every frame on its own, one iteration"
+ONCE, MORE = f"{PER_FRAME}, one iteration", "iic-rt, up to four iterations"
 SLOW, FEW = "PyPatchMatch", 4  # a second a frame: the drawn clips alone, and so many frames of each
 WINDOW, SHOWN = 220, (1, 8, 16)  # pixels and frames of the strip
 RED = (60, 60, 230)
@@ -57,11 +58,13 @@ def fillers(inpainter: Inpainter) -> dict[str, Filler]:
         return lambda clip: ((method(f, m), 0.0) for f, m in zip(clip.frames, clip.masks, strict=True))
 
     classical = classical_methods()
+    once = replace(inpainter.options, iterations=VIDEO_ITERATIONS)
     found = {
         PER_FRAME: streamed(memory=False),
-        ONCE: streamed(memory=False, options=replace(inpainter.options, iterations=1)),
-        MEMORY: streamed(),
-        AHEAD: streamed(lookahead=LOOKAHEAD),
+        ONCE: streamed(memory=False, options=once),
+        MEMORY: streamed(options=once),
+        AHEAD: streamed(lookahead=LOOKAHEAD, options=once),
+        MORE: streamed(),
     }
     return found | {name: alone(classical[name]) for name in ("OpenCV Telea", SLOW) if name in classical}
 

@@ -13,9 +13,19 @@ from iic_rt.masks import LARGEST_GROWTH, Grow
 from iic_rt.options import InpaintOptions
 from iic_rt.pool import threads_each
 
-__all__ = ["add_filling", "add_mask_hole", "fill_options", "inpainter_settings", "number", "share_threads", "whole"]
+__all__ = [
+    "VIDEO_ITERATIONS",
+    "add_filling",
+    "add_mask_hole",
+    "fill_options",
+    "inpainter_settings",
+    "number",
+    "share_threads",
+    "whole",
+]
 
 PRECISIONS = ("fp32", "fp16", "bf16")
+VIDEO_ITERATIONS = 1  # further ones take time and change nothing that shows: docs/video-quality.md
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -59,13 +69,18 @@ def grow(text: str) -> Grow:
         raise argparse.ArgumentTypeError(f"{error}, and not 'auto'") from None
 
 
-def add_filling(parser: argparse._ActionsContainer) -> None:
-    """How holes are filled, and by what."""
+def add_filling(parser: argparse._ActionsContainer, *, iterations: int = InpaintOptions().iterations) -> None:
+    """How holes are filled, and by what.
+
+    Args:
+        parser: takes the options.
+        iterations: the default of ``--iterations``.
+    """
     defaults = InpaintOptions()
     parser.add_argument(
         "--iterations",
         type=whole(1),
-        default=defaults.iterations,
+        default=iterations,
         metavar="N",
         help="most iterations (default %(default)s)",
     )

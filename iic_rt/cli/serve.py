@@ -7,11 +7,20 @@ import logging
 import math
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings, number, share_threads, whole
+from iic_rt.cli.arguments import (
+    VIDEO_ITERATIONS,
+    add_filling,
+    fill_options,
+    inpainter_settings,
+    number,
+    share_threads,
+    whole,
+)
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 
@@ -104,8 +113,9 @@ def run_serve(arguments: argparse.Namespace) -> int:
     options = fill_options(arguments)
     share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
+    open_live = partial(open_inpainter, options=replace(options, iterations=VIDEO_ITERATIONS))
     with _logged():
-        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
+        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
         run_server(app, host=arguments.host, port=arguments.port)
     return 0
 

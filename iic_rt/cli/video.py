@@ -11,7 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
-from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings, number, whole
+from iic_rt.cli.arguments import (
+    VIDEO_ITERATIONS,
+    add_filling,
+    add_mask_hole,
+    fill_options,
+    inpainter_settings,
+    number,
+    whole,
+)
 from iic_rt.cli.ending import POLITE
 from iic_rt.cli.json_text import json_text
 from iic_rt.cli.messages import say
@@ -93,7 +101,7 @@ def add_video(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
             f"--{name}", type=Path, metavar="MASKS", help=f"white = {what}: an image, a folder, a video or a .json file"
         )
     masks.add_argument("--save-masks", type=Path, metavar="FOLDER", help="write every mask in use")
-    add_filling(video.add_argument_group("filling"))
+    add_filling(video.add_argument_group("filling"), iterations=VIDEO_ITERATIONS)
     stream = video.add_argument_group("frames that are late")
     stream.add_argument(
         "--late",

@@ -100,5 +100,5 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strip = cv2.imread(str(picture))
     assert strip is not None
     assert strip.shape == (2 * 100 + 8, 3 * 100 + 16, 3)
-    assert video_table(record).count("\n| ") == 4 * 5
+    assert video_table(record).count("\n| ") == 4 * 6
     assert video_clips_table(record).count("\n| ") == 4

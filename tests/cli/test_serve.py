@@ -218,6 +218,7 @@ def test_a_live_view(started: list[Any], tmp_path: Path) -> None:
     write_image(tmp_path.parent / "mask.png", np.full((30, 40), 255, np.uint8))
     assert main(["serve", "--live", str(tmp_path), "--mask", str(tmp_path.parent / "mask.png")]) == 0
     view = started[0][0].live
+    assert view._open_inpainter.keywords["options"].iterations == 1
     assert view._open_reader().facts.width == 40
     assert view._open_mask().mask(np.zeros((30, 40, 3), np.uint8), 0, 0.0) is not None
 
