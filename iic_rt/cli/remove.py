@@ -67,7 +67,8 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     """The images to work on; nothing is decoded or written yet.
 
     Raises:
-        InputError: a file and a folder are mixed, or a folder holds no image or cannot be read.
+        InputError: a file and a folder are mixed, a folder holds no image or cannot be read, or two masks are of one
+            image.
         OutputError: a result would overwrite what is read, or another one.
     """
     image, mask = arguments.image, arguments.mask
@@ -94,9 +95,9 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
         if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
             option = name.replace("_", "-")
             raise InputError(f"--{option} names the file {folder}; with a folder of images name a folder")
+    stems = {path.stem for path in images}
     masks, avoid, prefer = (
-        {} if folder is None else {path.stem: path for path in _images_in(folder)}
-        for folder in (mask, arguments.avoid, arguments.prefer)
+        {} if folder is None else _masks_in(folder, stems) for folder in (mask, arguments.avoid, arguments.prefer)
     )
 
     def inside(folder: Path | None, image: Path) -> Path | None:
@@ -145,6 +146,22 @@ def _images_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}") from error
     return [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+
+
+def _masks_in(folder: Path, stems: set[str]) -> dict[str, Path]:
+    """The masks of a folder by their names without endings.
+
+    Raises:
+        InputError: two are of one image, whose name is among ``stems``.
+    """
+    found: dict[str, Path] = {}
+    for path in _images_in(folder):
+        other = found.setdefault(path.stem, path)
+        if other != path and path.stem in stems:
+            raise InputError(
+                f"{other} and {path} are both masks of the image {path.stem}; keep one of them in the folder"
+            )
+    return found
 
 
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
