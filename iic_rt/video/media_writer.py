@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import InputError, OutputError
-from iic_rt.files import remove_stale, replacing
+from iic_rt.files import replacing
 from iic_rt.video.encoders import PLANAR, Encoding, add_encoder, choose_codec, choose_look
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.media_frames import frame_of
@@ -91,7 +91,6 @@ class MediaWriter:
                 place.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._cannot(error) from error
-            remove_stale(place.parent)
         self._container: Any = None
         self._open_container()
         try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from iic_rt.errors import InputError
-from iic_rt.files import make_folder, write_bytes
+from iic_rt.files import make_folder, remove_stale, write_bytes
 
 __all__ = ["UnfinishedVideo"]
 
@@ -60,6 +60,7 @@ class UnfinishedVideo:
             InputError: the parts are of a run with other settings.
             OutputError: the record cannot be written.
         """
+        remove_stale(self._path.parent)
         parts = self.parts()
         if parts and not resume:  # the writer refuses that, and they keep their record
             return True
