@@ -14,6 +14,7 @@ from iic_rt.files import write_bytes
 from iic_rt.image_header import ImageHeader, Metadata, plain_png, read_header
 from iic_rt.image_metadata import with_metadata
 from iic_rt.mask_colours import grey_mask
+from iic_rt.no_memory import is_out_of_memory
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -151,7 +152,7 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
         try:
             image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error as error:  # raised or None, as the decoder likes
-            if error.code == cv2.Error.StsNoMem:
+            if is_out_of_memory(error):
                 raise MemoryError(f"{name} needs more memory than there is") from error
     if image is None:
         raise InputError(

@@ -34,6 +34,7 @@ from iic_rt.image_io import (
     write_image,
 )
 from iic_rt.inpainter import Inpainter
+from iic_rt.no_memory import filling_told
 from iic_rt.options import Output
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 __all__ = ["Job", "run_remove", "try_job"]
 
 Pixels = NDArray[np.uint8]
+
+OPTIONS = {  # what messages say, and what it is in the command
+    "mask_hole=": "--mask-hole ",
+    "max_megapixels": "--max-megapixels",
+    "fill fewer at once": "take fewer --workers",
+}
 
 
 @dataclass(frozen=True)
@@ -225,14 +232,17 @@ def _check_out(out: Path, image: Pixels) -> None:
 def try_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """What :func:`run_job` says of an image, or its ``image`` and ``error`` where it failed."""
     try:
-        return run_job(job, inpainter)
+        with filling_told(str(job.image)):  # decoding and encoding take memory too
+            return run_job(job, inpainter)
     except IICError as error:
         return {"image": str(job.image), "error": _as_options(str(error))}
 
 
 def _as_options(message: str) -> str:
     """Names of arguments as the command has them."""
-    return message.replace("mask_hole=", "--mask-hole ").replace("max_megapixels", "--max-megapixels")
+    for name, option in OPTIONS.items():
+        message = message.replace(name, option)
+    return message
 
 
 def run_remove(arguments: argparse.Namespace) -> int:

@@ -190,7 +190,7 @@ def test_memory_that_runs_out_is_one_line(
         raise error
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(Inpainter, "inpaint", run_out)
+    monkeypatch.setattr(remove, "plan_jobs", run_out)
     assert main([*ALL, "memory"]) == 1
     assert capsys.readouterr().err == "iic-rt: error: memory ran out; take smaller images or fewer --workers\n"
 
