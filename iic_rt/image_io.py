@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.decoder_noise import decoding
 from iic_rt.errors import InputError, OutputError
 from iic_rt.files import write_bytes
 from iic_rt.image_header import ImageHeader, Metadata, plain_png, read_header
@@ -146,6 +147,18 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
     if colours is None:
         # Only the first keeps alpha, which no JPEG has; only the second gives what every JPEG holds as BGR or grey.
         colours = cv2.IMREAD_UNCHANGED if header.format != "jpeg" else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    with decoding(name):
+        image = _imdecode(content, name, header, colours)
+    transposed, flip = TURNS.get(header.orientation, (False, None))
+    if transposed:
+        image = cv2.transpose(image)
+    if flip is not None:
+        image = cv2.flip(image, flip)
+    return np.asarray(image)
+
+
+def _imdecode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDArray[Any]:
+    """The pixels as they are stored."""
     image = None
     whole = plain_png(content) if header.format == "png" else content
     if whole is not None and not _is_truncated(whole, header):
@@ -158,11 +171,6 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
         raise InputError(
             f"{name} is truncated or damaged; copy it again. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}"
         )
-    transposed, flip = TURNS.get(header.orientation, (False, None))
-    if transposed:
-        image = cv2.transpose(image)
-    if flip is not None:
-        image = cv2.flip(image, flip)
     return np.asarray(image)
 
 

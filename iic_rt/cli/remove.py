@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
 from iic_rt.cli.ending import ending
 from iic_rt.cli.json_text import json_text
-from iic_rt.cli.messages import decoders_unheard, say
+from iic_rt.cli.messages import damaged, say
 from iic_rt.cli.outputs import check_apart, check_place
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.exif import without_gps
 from iic_rt.figures import confidence_overlay, iterations_strip
@@ -174,27 +175,20 @@ def _masks_in(folder: Path, stems: set[str]) -> dict[str, Path]:
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """Fills one image and writes its files; returns what ``--json`` says about it."""
     most, warnings = job.max_megapixels, list(job.warnings)
-
-    def decoded(decode: Callable[..., Pixels], path: Path, content: bytes, **more: Any) -> Pixels:
-        with decoders_unheard() as noise:
-            pixels = decode(content, str(path), max_megapixels=most, **more)
-        if noise.text:
-            warnings.append(f"{path} may be damaged, and parts of it wrong: {noise.text}")
-        return pixels
-
     content = read_file(job.image)
-    image = decoded(decode_image, job.image, content)
+    with noise_told_to(lambda name, noise: warnings.append(damaged(name, noise))):
+        image = decode_image(content, str(job.image), max_megapixels=most)
+        _check_out(job.out, image)
+        size = image.shape[:2]
+        mask, avoid, prefer = (
+            None if path is None else decode_mask(read_file(path), str(path), max_megapixels=most, size=size)
+            for path in (job.mask, job.avoid, job.prefer)
+        )
     metadata = read_header(content, str(job.image)).metadata
     if job.drop_gps:
         metadata = replace(metadata, exif=without_gps(metadata.exif))
-    _check_out(job.out, image)
     if job.out.suffix.lower() == ".bmp" and metadata.profile:
         warnings.append(f"BMP holds no colour profile, so {job.out} may look different; .png, .tif and .webp keep it")
-    size = image.shape[:2]
-    mask, avoid, prefer = (
-        None if path is None else decoded(decode_mask, path, read_file(path), size=size)
-        for path in (job.mask, job.avoid, job.prefer)
-    )
     result = inpainter.inpaint(image, mask, avoid=avoid, prefer=prefer)
     assert result.confidence is not None
     assert result.hole_left is not None

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iic_rt.cli.arguments import add_filling, fill_options, inpainter_settings, number, share_threads, whole
+from iic_rt.cli.messages import DamageSaid
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 
@@ -104,7 +106,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     options = fill_options(arguments)
     share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
-    with _logged():
+    with _logged(), noise_told_to(DamageSaid(logging.getLogger("iic_rt.server").warning)):
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
         run_server(app, host=arguments.host, port=arguments.port)
     return 0

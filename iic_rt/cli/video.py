@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -13,9 +14,10 @@ from typing import Any, get_args
 from iic_rt.cli.arguments import add_filling, add_mask_hole, fill_options, inpainter_settings, number, whole
 from iic_rt.cli.ending import interruptible
 from iic_rt.cli.json_text import json_text
-from iic_rt.cli.messages import say
+from iic_rt.cli.messages import DamageSaid, say
 from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import IICError, InputError
 from iic_rt.files import write_bytes
 from iic_rt.inpainter import Inpainter
@@ -176,6 +178,7 @@ def run_video(arguments: argparse.Namespace) -> int:
     with (
         recorded(list(zip(sources, outputs, strict=True)), arguments) as begun,
         WarningsAboveBar() as warnings,
+        noise_told_to(DamageSaid(logging.getLogger("iic_rt.video").warning)),
         preview as shown,
         Inpainter(options=fill_options(arguments), **inpainter_settings(arguments)) as inpainter,
         interruptible() as stop,

@@ -21,6 +21,7 @@ from iic_rt.cli.main import main
 from iic_rt.cli.progress import Bar, line
 from iic_rt.video.job import Report
 from iic_rt.video.tally import Tally
+from tests.test_decoder_noise import damaged_jpeg, whole_jpeg
 from tests.video.clips import GREY, MASK, GreyFill, content, make_clip, picture, write_mask
 
 pytest.importorskip("av")
@@ -100,6 +101,18 @@ def test_frames_into_a_folder_and_back(clip: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "b.mkv").seconds == pytest.approx([i * 1001 / 30000 for i in range(12)], abs=0.0006)
     assert run(tmp_path, source="frames", out="filled") == 0
     assert sorted(p.name for p in (tmp_path / "filled").iterdir())[0] == "000.png"
+
+
+def test_damaged_images_are_named(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p").mkdir()
+    for name, pixels in {"0.jpg": whole_jpeg(), "1.jpg": damaged_jpeg(), "2.jpg": damaged_jpeg()}.items():
+        (tmp_path / "p" / name).write_bytes(pixels)
+    write_mask(tmp_path, cv2.resize(MASK, (400, 300), interpolation=cv2.INTER_NEAREST))
+    assert run(tmp_path, source="p", out="q") == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(" may be damaged, and parts of it wrong: Corrupt JPEG data")[0] for line in lines] == [
+        f"iic-rt: warning: {tmp_path / name}" for name in ("p/1.jpg", "p/2.jpg")
+    ]
 
 
 def test_several_videos(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

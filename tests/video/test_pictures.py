@@ -99,9 +99,12 @@ class FakeCapture:
     def __init__(self, address: Any, kind: int) -> None:
         type(self).opened += 1
 
-    def read(self) -> tuple[bool, Any]:
-        image = self.script.pop(0) if self.script else None
-        return image is not None, image
+    def grab(self) -> bool:
+        self._image = self.script.pop(0) if self.script else None
+        return self._image is not None
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, self._image
 
     def get(self, name: int) -> float:
         return 30.0
