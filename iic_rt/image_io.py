@@ -25,6 +25,7 @@ __all__ = [
     "decode_image",
     "decode_mask",
     "encode_image",
+    "lost_profile",
     "read_file",
     "read_image",
     "read_mask",
@@ -219,6 +220,13 @@ def check_format(suffix: str, shape: tuple[int, ...] = ()) -> None:
     most = LARGEST_SIDES.get(suffix)
     if most is not None and max(shape[:2], default=0) > most:
         raise OutputError(f"{suffix} holds images of at most {most} pixels a side; use .png or .tif")
+
+
+def lost_profile(path: Path, metadata: Metadata) -> str:
+    """The warning that an image will look different in the format of a path's ending; empty where it will not."""
+    if path.suffix.lower() != ".bmp" or not metadata.profile:
+        return ""
+    return f"BMP holds no colour profile, so {path} may look different; .png, .tif and .webp keep it"
 
 
 def encode_image(image: NDArray[np.uint8], suffix: str, metadata: Metadata = NONE) -> bytes:

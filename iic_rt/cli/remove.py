@@ -31,6 +31,7 @@ from iic_rt.image_io import (
     check_format,
     decode_image,
     decode_mask,
+    lost_profile,
     read_file,
     write_image,
 )
@@ -187,8 +188,8 @@ def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     metadata = read_header(content, str(job.image)).metadata
     if job.drop_gps:
         metadata = replace(metadata, exif=without_gps(metadata.exif))
-    if job.out.suffix.lower() == ".bmp" and metadata.profile:
-        warnings.append(f"BMP holds no colour profile, so {job.out} may look different; .png, .tif and .webp keep it")
+    if lost := lost_profile(job.out, metadata):
+        warnings.append(lost)
     result = inpainter.inpaint(image, mask, avoid=avoid, prefer=prefer)
     assert result.confidence is not None
     assert result.hole_left is not None

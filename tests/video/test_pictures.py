@@ -53,6 +53,14 @@ def test_what_the_source_says_of_itself_is_kept(files: list[Path], tmp_path: Pat
     assert read_header((tmp_path / "out/p3.png").read_bytes(), "a").metadata == Metadata()
 
 
+def test_bitmaps_that_lose_a_profile_say_so(files: list[Path], tmp_path: Path) -> None:
+    assert run(files, tmp_path / "plain", pattern="%d.bmp").notes == []
+    files[0].write_bytes(with_metadata(files[0].read_bytes(), Metadata(profile()), channels=3))
+    (note,) = run(files, tmp_path / "wide", pattern="%d.bmp").notes
+    assert note.startswith(f"BMP holds no colour profile, so {tmp_path / 'wide' / '0.bmp'} may look different; ")
+    assert run(files, tmp_path / "kept", pattern="%d.png").notes == []
+
+
 def test_patterns_and_numbers(files: list[Path], tmp_path: Path) -> None:
     run(files, tmp_path / "a", pattern="f%03d.jpg")
     assert sorted(p.name for p in (tmp_path / "a").iterdir())[-1] == "f005.jpg"
