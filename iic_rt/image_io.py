@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.decoder_noise import decoding
 from iic_rt.errors import InputError, OutputError
 from iic_rt.files import write_bytes
 from iic_rt.image_header import ImageHeader, Metadata, plain_png, read_header
 from iic_rt.image_metadata import with_metadata
 from iic_rt.mask_colours import grey_mask
+from iic_rt.no_memory import is_out_of_memory
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -23,6 +25,7 @@ __all__ = [
     "decode_image",
     "decode_mask",
     "encode_image",
+    "lost_profile",
     "read_file",
     "read_image",
     "read_mask",
@@ -145,23 +148,30 @@ def _decode(content: bytes, name: str, header: ImageHeader, colours: int | None 
     if colours is None:
         # Only the first keeps alpha, which no JPEG has; only the second gives what every JPEG holds as BGR or grey.
         colours = cv2.IMREAD_UNCHANGED if header.format != "jpeg" else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    with decoding(name):
+        image = _imdecode(content, name, header, colours)
+    transposed, flip = TURNS.get(header.orientation, (False, None))
+    if transposed:
+        image = cv2.transpose(image)
+    if flip is not None:
+        image = cv2.flip(image, flip)
+    return np.asarray(image)
+
+
+def _imdecode(content: bytes, name: str, header: ImageHeader, colours: int) -> NDArray[Any]:
+    """The pixels as they are stored."""
     image = None
     whole = plain_png(content) if header.format == "png" else content
     if whole is not None and not _is_truncated(whole, header):
         try:
             image = cv2.imdecode(np.frombuffer(whole, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error as error:  # raised or None, as the decoder likes
-            if error.code == cv2.Error.StsNoMem:
+            if is_out_of_memory(error):
                 raise MemoryError(f"{name} needs more memory than there is") from error
     if image is None:
         raise InputError(
             f"{name} is truncated or damaged; copy it again. Formats read: {', '.join(s[1:] for s in IMAGE_SUFFIXES)}"
         )
-    transposed, flip = TURNS.get(header.orientation, (False, None))
-    if transposed:
-        image = cv2.transpose(image)
-    if flip is not None:
-        image = cv2.flip(image, flip)
     return np.asarray(image)
 
 
@@ -210,6 +220,13 @@ def check_format(suffix: str, shape: tuple[int, ...] = ()) -> None:
     most = LARGEST_SIDES.get(suffix)
     if most is not None and max(shape[:2], default=0) > most:
         raise OutputError(f"{suffix} holds images of at most {most} pixels a side; use .png or .tif")
+
+
+def lost_profile(path: Path, metadata: Metadata) -> str:
+    """The warning that an image will look different in the format of a path's ending; empty where it will not."""
+    if path.suffix.lower() != ".bmp" or not metadata.profile:
+        return ""
+    return f"BMP holds no colour profile, so {path} may look different; .png, .tif and .webp keep it"
 
 
 def encode_image(image: NDArray[np.uint8], suffix: str, metadata: Metadata = NONE) -> bytes:

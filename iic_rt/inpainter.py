@@ -19,6 +19,7 @@ from iic_rt.checks import check_whole, is_whole
 from iic_rt.contract import Backend
 from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import ladder_side
+from iic_rt.no_memory import filling_told, loading_told
 from iic_rt.one_call import OneCall
 from iic_rt.options import InpaintOptions, check_options
 from iic_rt.pipeline.filling import Filling, Ticket
@@ -80,7 +81,7 @@ class Inpainter:
         self._backend: Backend = open_backend(backend, loaded, precision=precision, threads=threads, stream=stream)
         self.bundle: Bundle = self._backend.bundle
         self.working_size = self.bundle.working_size
-        with self._backend.guard():
+        with self._backend.guard(), loading_told():
             runners = Runners(self._backend, working_size=self.working_size)
         self._filling: Filling | None = Filling(self._backend, runners, working_size=self.working_size)
         self._call = OneCall()
@@ -127,7 +128,8 @@ class Inpainter:
 
         Raises:
             InputError, TypeError: an argument cannot be used, or ``avoid`` and ``prefer`` leave nothing to copy from.
-            BackendError: the backend failed, or gave NaN or infinity; or the inpainter is closed or in another call.
+            BackendError: the backend failed, or gave NaN or infinity; memory ran out; or the inpainter is closed or in
+                another call.
         """
         with self._call.enter():
             return self._collect(self._submit(image, (mask, avoid, prefer), out, options))
@@ -165,7 +167,7 @@ class Inpainter:
         slot = next((n for n in range(SLOTS) if n not in taken), None)
         if slot is None:
             raise InputError(f"{SLOTS} images are under way, which is the most; collect one before the next submit")
-        with self._backend.guard():
+        with self._backend.guard(), filling_told(_named(getattr(image, "shape", ()))):
             ticket = self._filling.start(slot, started, image, given, out, options)
         self._tickets.append(ticket)
         return ticket
@@ -186,7 +188,7 @@ class Inpainter:
         if ticket not in self._tickets:
             raise InputError("this ticket was collected before, or is another Inpainter's; submit the image again")
         self._tickets.remove(ticket)
-        with self._backend.guard():
+        with self._backend.guard(), filling_told(_named(ticket._image.shape)):
             return self._filling.finish(ticket)
 
     def stream(
@@ -292,3 +294,8 @@ class Inpainter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _named(shape: object) -> str:
+    """An image by its size; of what is none, the error comes later."""
+    return f"an image of {shape[1]}x{shape[0]} pixels" if isinstance(shape, tuple) and len(shape) > 1 else "an image"

@@ -49,7 +49,17 @@ def test_imports_run_one_way(part: str) -> None:
 # Inside the runtime a part imports what stands above it here, and nothing below. `reference` is for tests and export.
 ORDER = (
     ("_version", "errors", "exif", "geometry", "resampling"),
-    ("checks", "components", "files", "image_header", "mask_colours", "patches", "pixels"),
+    (
+        "checks",
+        "components",
+        "decoder_noise",
+        "files",
+        "image_header",
+        "mask_colours",
+        "no_memory",
+        "patches",
+        "pixels",
+    ),
     ("image_metadata", "masks", "one_call"),
     ("image_io",),
     ("options", "result"),

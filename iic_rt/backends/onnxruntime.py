@@ -12,6 +12,7 @@ from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
 from iic_rt.errors import BackendError, one_line
+from iic_rt.no_memory import engine_error
 
 __all__ = ["OnnxRuntimeBackend"]
 
@@ -55,7 +56,7 @@ class OnnxRuntimeBinding(Binding):
         try:
             self._session.run_with_iobinding(self._io)
         except Exception as error:  # the engine's own errors share no base class
-            raise BackendError(f"onnxruntime failed while running a graph: {one_line(error)}") from error
+            raise engine_error(error, f"onnxruntime failed while running a graph: {one_line(error)}") from error
 
 
 class OnnxRuntimeBackend(HostBackend):
@@ -76,9 +77,10 @@ class OnnxRuntimeBackend(HostBackend):
                     str(graph.path), self._options(name, threads), providers=list(self.providers)
                 )
             except Exception as error:  # the engine's own errors share no base class
-                raise BackendError(
+                raise engine_error(
+                    error,
                     f"onnxruntime {onnxruntime.__version__} refuses {graph.path}: {one_line(error)}. "
-                    "Run `iic-rt info` for the versions, and update onnxruntime or export the bundle again"
+                    "Run `iic-rt info` for the versions, and update onnxruntime or export the bundle again",
                 ) from error
 
     def _options(self, graph: str, threads: int | None) -> Any:

@@ -11,6 +11,7 @@ from iic_rt.backends.host import IN_NUMPY, HostBackend, HostBuffer
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Binding
 from iic_rt.errors import BackendError, one_line
+from iic_rt.no_memory import engine_error
 
 __all__ = ["OpenVinoBackend"]
 
@@ -39,7 +40,7 @@ class OpenVinoBinding(Binding):
         try:
             self._request.infer()
         except Exception as error:  # the engine's own errors share no base class
-            raise BackendError(f"openvino failed while running a graph: {one_line(error)}") from error
+            raise engine_error(error, f"openvino failed while running a graph: {one_line(error)}") from error
 
 
 class OpenVinoBackend(HostBackend):
@@ -75,10 +76,11 @@ class OpenVinoBackend(HostBackend):
         except Exception as error:  # the engine's own errors share no base class
             raise self._refusal(graph, error) from error
 
-    def _refusal(self, graph: str, error: Exception) -> BackendError:
-        return BackendError(
+    def _refusal(self, graph: str, error: Exception) -> Exception:
+        return engine_error(
+            error,
             f"openvino {self.version()} refuses {self.bundle.graphs[graph].path}: {one_line(error)}. "
-            "Run `iic-rt info` for the versions, and update openvino or export the bundle again"
+            "Run `iic-rt info` for the versions, and update openvino or export the bundle again",
         )
 
     @staticmethod

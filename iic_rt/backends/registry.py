@@ -10,6 +10,7 @@ from iic_rt.backends.tensorrt import TensorRTBackend, TensorRTRtxBackend
 from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Backend
 from iic_rt.errors import BackendError, BundleError
+from iic_rt.no_memory import loading_told
 
 __all__ = ["BACKENDS", "backend_versions", "open_backend"]
 
@@ -57,11 +58,13 @@ def open_backend(
     if name != "auto":
         if name not in BACKENDS:
             raise BackendError(f"no backend {name!r}; this version has: auto, {', '.join(BACKENDS)}")
-        return BACKENDS[name](bundle, precision=precision, threads=threads, stream=stream)
+        with loading_told():
+            return BACKENDS[name](bundle, precision=precision, threads=threads, stream=stream)
     reasons = []
     for backend in BACKENDS.values():
         try:
-            opened = backend(bundle, precision=precision, threads=threads, stream=stream)
+            with loading_told():
+                opened = backend(bundle, precision=precision, threads=threads, stream=stream)
         except (BackendError, BundleError) as error:
             reasons.append(f"{backend.name}: {error}")
             _log.info("backend passed over, %s", reasons[-1])

@@ -22,6 +22,7 @@ from iic_rt.cli.serve import add_serve
 from iic_rt.cli.video import add_video
 from iic_rt.errors import IICError
 from iic_rt.image_io import MAX_MEGAPIXELS
+from iic_rt.no_memory import is_out_of_memory
 
 __all__ = ["main", "told"]
 
@@ -128,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = "standard output" if error.filename is None else error.filename
         say(f"error: {place}: {error.strerror or error}")
     except (MemoryError, cv2.error) as error:
-        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+        if not is_out_of_memory(error):
             raise
         say("error: memory ran out; take smaller images or fewer --workers")
     return 1

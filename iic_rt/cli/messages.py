@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import cv2
 
-__all__ = ["Noise", "decoders_unheard", "say", "without_opencv"]
+__all__ = ["DamageSaid", "damaged", "say", "without_opencv"]
 
-LONGEST = 200  # characters of what a decoder says
+MOST_SAID = 5  # complaints about images of one name
 SILENT = 0  # OpenCV's level of logging
 
 
@@ -23,39 +23,26 @@ def say(message: str) -> None:
         print(f"iic-rt: {message}", file=sys.stderr)
 
 
-class Noise:
-    """What decoders wrote to standard error.
+def damaged(name: str, noise: str) -> str:
+    """What is said of an image that a decoder has complained about."""
+    return f"{name} may be damaged, and parts of it wrong: {noise}"
 
-    Attributes:
-        text: its first line, empty where there was none.
+
+class DamageSaid:
+    """Says of images that they may be damaged: of many that have one name, as a camera's have, of the first alone.
+
+    Args:
+        tell: says a line.
     """
 
-    def __init__(self) -> None:
-        self.text = ""
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._said = tell, Counter[str]()
 
-
-@contextmanager
-def decoders_unheard() -> Iterator[Noise]:
-    """Within it, what C libraries write to standard error is kept: libjpeg and libpng know no other way.
-
-    It is the whole process's, so that this is for the command alone, and for a single thread of it.
-    """
-    noise = Noise()
-    try:
-        before, kept = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-    except OSError:  # there is no standard error, or no place for it
-        yield noise
-        return
-    with kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield noise
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            kept.seek(0)
-            lines = kept.read(100_000).decode(errors="replace").splitlines()
-            noise.text = next((line.strip()[:LONGEST] for line in lines if line.strip()), "")
+    def __call__(self, name: str, noise: str) -> None:
+        self._said[name] += 1
+        if self._said[name] <= MOST_SAID:
+            more = "; of more nothing is said" if self._said[name] == MOST_SAID else ""
+            self._tell(damaged(name, noise) + more)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from iic_rt.cli.arguments import fill_options, inpainter_settings, share_threads
 from iic_rt.cli.ending import ending
 from iic_rt.cli.json_text import json_text
-from iic_rt.cli.messages import decoders_unheard, say
+from iic_rt.cli.messages import damaged, say
 from iic_rt.cli.outputs import check_apart, check_place
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import IICError, InputError, OutputError
 from iic_rt.exif import without_gps
 from iic_rt.figures import confidence_overlay, iterations_strip
@@ -30,10 +31,12 @@ from iic_rt.image_io import (
     check_format,
     decode_image,
     decode_mask,
+    lost_profile,
     read_file,
     write_image,
 )
 from iic_rt.inpainter import Inpainter
+from iic_rt.no_memory import filling_told
 from iic_rt.options import Output
 
 if TYPE_CHECKING:
@@ -42,6 +45,12 @@ if TYPE_CHECKING:
 __all__ = ["Job", "run_remove", "try_job"]
 
 Pixels = NDArray[np.uint8]
+
+OPTIONS = {  # what messages say, and what it is in the command
+    "mask_hole=": "--mask-hole ",
+    "max_megapixels": "--max-megapixels",
+    "fill fewer at once": "take fewer --workers",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
     """The images to work on; nothing is decoded or written yet.
 
     Raises:
-        InputError: a file and a folder are mixed, or a folder holds no image or cannot be read.
+        InputError: a file and a folder are mixed, a folder holds no image or cannot be read, or two masks are of one
+            image.
         OutputError: a result would overwrite what is read, or another one.
     """
     image, mask = arguments.image, arguments.mask
@@ -94,9 +104,9 @@ def plan_jobs(arguments: argparse.Namespace) -> list[Job]:
         if folder is not None and folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
             option = name.replace("_", "-")
             raise InputError(f"--{option} names the file {folder}; with a folder of images name a folder")
+    stems = {path.stem for path in images}
     masks, avoid, prefer = (
-        {} if folder is None else {path.stem: path for path in _images_in(folder)}
-        for folder in (mask, arguments.avoid, arguments.prefer)
+        {} if folder is None else _masks_in(folder, stems) for folder in (mask, arguments.avoid, arguments.prefer)
     )
 
     def inside(folder: Path | None, image: Path) -> Path | None:
@@ -147,30 +157,39 @@ def _images_in(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
 
 
+def _masks_in(folder: Path, stems: set[str]) -> dict[str, Path]:
+    """The masks of a folder by their names without endings.
+
+    Raises:
+        InputError: two are of one image, whose name is among ``stems``.
+    """
+    found: dict[str, Path] = {}
+    for path in _images_in(folder):
+        other = found.setdefault(path.stem, path)
+        if other != path and path.stem in stems:
+            raise InputError(
+                f"{other} and {path} are both masks of the image {path.stem}; keep one of them in the folder"
+            )
+    return found
+
+
 def run_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """Fills one image and writes its files; returns what ``--json`` says about it."""
     most, warnings = job.max_megapixels, list(job.warnings)
-
-    def decoded(decode: Callable[..., Pixels], path: Path, content: bytes, **more: Any) -> Pixels:
-        with decoders_unheard() as noise:
-            pixels = decode(content, str(path), max_megapixels=most, **more)
-        if noise.text:
-            warnings.append(f"{path} may be damaged, and parts of it wrong: {noise.text}")
-        return pixels
-
     content = read_file(job.image)
-    image = decoded(decode_image, job.image, content)
+    with noise_told_to(lambda name, noise: warnings.append(damaged(name, noise))):
+        image = decode_image(content, str(job.image), max_megapixels=most)
+        _check_out(job.out, image)
+        size = image.shape[:2]
+        mask, avoid, prefer = (
+            None if path is None else decode_mask(read_file(path), str(path), max_megapixels=most, size=size)
+            for path in (job.mask, job.avoid, job.prefer)
+        )
     metadata = read_header(content, str(job.image)).metadata
     if job.drop_gps:
         metadata = replace(metadata, exif=without_gps(metadata.exif))
-    _check_out(job.out, image)
-    if job.out.suffix.lower() == ".bmp" and metadata.profile:
-        warnings.append(f"BMP holds no colour profile, so {job.out} may look different; .png, .tif and .webp keep it")
-    size = image.shape[:2]
-    mask, avoid, prefer = (
-        None if path is None else decoded(decode_mask, path, read_file(path), size=size)
-        for path in (job.mask, job.avoid, job.prefer)
-    )
+    if lost := lost_profile(job.out, metadata):
+        warnings.append(lost)
     result = inpainter.inpaint(image, mask, avoid=avoid, prefer=prefer)
     assert result.confidence is not None
     assert result.hole_left is not None
@@ -208,14 +227,17 @@ def _check_out(out: Path, image: Pixels) -> None:
 def try_job(job: Job, inpainter: Inpainter) -> dict[str, Any]:
     """What :func:`run_job` says of an image, or its ``image`` and ``error`` where it failed."""
     try:
-        return run_job(job, inpainter)
+        with filling_told(str(job.image)):  # decoding and encoding take memory too
+            return run_job(job, inpainter)
     except IICError as error:
         return {"image": str(job.image), "error": _as_options(str(error))}
 
 
 def _as_options(message: str) -> str:
     """Names of arguments as the command has them."""
-    return message.replace("mask_hole=", "--mask-hole ").replace("max_megapixels", "--max-megapixels")
+    for name, option in OPTIONS.items():
+        message = message.replace(name, option)
+    return message
 
 
 def run_remove(arguments: argparse.Namespace) -> int:

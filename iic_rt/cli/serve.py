@@ -21,6 +21,8 @@ from iic_rt.cli.arguments import (
     share_threads,
     whole,
 )
+from iic_rt.cli.messages import DamageSaid
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
 
@@ -116,6 +118,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
     open_live = partial(open_inpainter, options=replace(options, iterations=VIDEO_ITERATIONS))
     with _logged():
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
+    with _logged(), noise_told_to(DamageSaid(logging.getLogger("iic_rt.server").warning)):
+        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
         run_server(app, host=arguments.host, port=arguments.port)
     return 0
 

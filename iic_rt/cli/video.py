@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -20,11 +20,12 @@ from iic_rt.cli.arguments import (
     number,
     whole,
 )
-from iic_rt.cli.ending import POLITE
+from iic_rt.cli.ending import interruptible
 from iic_rt.cli.json_text import json_text
-from iic_rt.cli.messages import say
+from iic_rt.cli.messages import DamageSaid, say
 from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
+from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import IICError, InputError
 from iic_rt.files import write_bytes
 from iic_rt.inpainter import Inpainter
@@ -43,9 +44,13 @@ from iic_rt.video.reader import Reader
 from iic_rt.video.readers import open_reader
 from iic_rt.video.steady import MOST_HELD, MOST_JITTER
 from iic_rt.video.track import WhenLost
+from iic_rt.video.unfinished import UnfinishedVideo
 
 __all__ = ["add_video"]
 
+# Options by which the parts of one video would differ to the eye. Masks are not among them: a run that was stopped by
+# one that is missing or lost goes on with others.
+KEPT = ("bundle", "iterations", "grow", "no_upsample", "memory", "rotate")
 LOOKAHEAD = 8  # frames: a third of a second, and as much memory as eight frames take
 
 EPILOG = """examples:
@@ -179,17 +184,16 @@ def run_video(arguments: argparse.Namespace) -> int:
     good, save_masks = True, arguments.save_masks
     preview = nullcontext() if arguments.preview is None else Preview(arguments.preview)
     with (
+        recorded(list(zip(sources, outputs, strict=True)), arguments) as begun,
         WarningsAboveBar() as warnings,
+        noise_told_to(DamageSaid(logging.getLogger("iic_rt.video").warning)),
         preview as shown,
         Inpainter(options=fill_options(arguments), **inpainter_settings(arguments)) as inpainter,
         interruptible() as stop,
     ):
         if shown is not None:
             say(f"the frames are at {shown.url}")
-        for source, output in zip(sources, outputs, strict=True):
-            if arguments.resume and MediaWriter.is_complete(output):
-                say(f"{output.address} is complete")
-                continue
+        for source, output in begun:
             try:
                 if len(sources) > 1 and save_masks is not None:
                     arguments.save_masks = save_masks / Path(source.name).stem
@@ -222,6 +226,32 @@ def _check_apart(sources: list[Source], outputs: list[Output]) -> None:
     read |= {Path(str(source.address)) for source in sources if source.kind == "media"}
     written = [place for place in outputs if place.kind in ("file", "folder") and not place.pattern]
     check_apart(read, (Path(place.address) for place in written))
+
+
+@contextmanager
+def recorded(jobs: list[tuple[Source, Output]], arguments: argparse.Namespace) -> Iterator[list[tuple[Source, Output]]]:
+    """Within it every video that is to be written has the record of its run.
+
+    Gives the jobs that are left: with ``--resume`` a video that is finished is none.
+
+    Raises:
+        InputError: parts of an earlier run were written with other settings.
+        OutputError: a record cannot be written.
+    """
+    videos = {output: UnfinishedVideo(Path(output.address)) for _, output in jobs if output.kind == "file"}
+    begun = []
+    try:
+        for source, output in jobs:
+            settings: dict[str, Any] = {"source": Path(source.name).name, "source bytes": source.size()}
+            settings |= {name.replace("_", " "): getattr(arguments, name) for name in KEPT}
+            if output not in videos or videos[output].begin(settings, resume=arguments.resume):
+                begun.append((source, output))
+            else:
+                say(f"{output.address} is complete, and no newer run was stopped; to make it anew leave out --resume")
+        yield begun
+    finally:
+        for video in videos.values():
+            video.forget()
 
 
 def _run_source(
@@ -327,30 +357,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise InputError(f"--encoder-option is {text}; give NAME=VALUE")
     return name, value
-
-
-@contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, a polite kill and a closed terminal set; a second one is a KeyboardInterrupt."""
-    stop = threading.Event()
-
-    def ask(number: int, _frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt(number)
-        stop.set()
-        say("finishing what was begun; Ctrl-C again ends at once")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    # What is ignored, as under nohup, stays ignored.
-    heeded = [number for number in (signal.SIGINT, *POLITE) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, ask) for number in heeded}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _summarise(source: Source, output: Output, report: Report) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from iic_rt.errors import InputError, OutputError
-from iic_rt.files import remove_stale, replacing
+from iic_rt.files import replacing
 from iic_rt.video.encoders import PLANAR, Encoding, add_encoder, choose_codec, choose_look
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.media_frames import frame_of
 from iic_rt.video.media_reader import import_av
 from iic_rt.video.places import Output
 from iic_rt.video.reader import Facts, Stamp
+from iic_rt.video.unfinished import UnfinishedVideo
 
 __all__ = ["MediaWriter"]
 
@@ -72,7 +72,8 @@ class MediaWriter:
         self._last: int | None = None  # time of the last frame, in the source's time base
         self._ends: dict[int, int] = {}  # by stream: where the sound of the parts ends
         self._durations: dict[int, int] = {}
-        self._parts = _parts_of(output) if self._is_file else []
+        self._unfinished = UnfinishedVideo(Path(output.address))
+        self._parts = self._unfinished.parts() if self._is_file else []
         if self._parts and not resume:
             raise OutputError(
                 f"{self._parts[-1]} of an earlier run is there; go on with --resume, or delete it to begin anew"
@@ -84,14 +85,12 @@ class MediaWriter:
             )
         self._place = output.address
         if self._is_file:
-            path = Path(output.address)
-            number = max((_number(path, part) for part in self._parts), default=0) + 1
-            self._place = str(path.with_name(f"{path.stem}.part{number}{path.suffix}"))
+            place = self._unfinished.next_part()
+            self._place = str(place)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._cannot(error) from error
-            remove_stale(path.parent)
         self._container: Any = None
         self._open_container()
         try:
@@ -99,11 +98,6 @@ class MediaWriter:
         except BaseException:
             self._discard()
             raise
-
-    @classmethod
-    def is_complete(cls, output: Output) -> bool:
-        """Whether the file is there, and no part of a run that was stopped."""
-        return output.kind == "file" and Path(output.address).exists() and not _parts_of(output)
 
     # Parts
 
@@ -298,7 +292,7 @@ class MediaWriter:
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"cannot write {target}: {reason}; the whole video is in {names}") from error
         # The last first: a kill leaves parts that a run with --resume can go on from, and not the end alone.
-        for part in [Path(self._place), *reversed(parts)]:
+        for part in [Path(self._place), *reversed(parts), self._unfinished.record]:
             part.unlink(missing_ok=True)
 
     def _copy_packets(self, parts: list[Path], whole: Path) -> None:
@@ -346,14 +340,3 @@ def whole_packets(container: Any, av: Any, *, all_of_it: bool = False) -> Iterat
         return
     if all_of_it:
         yield from held
-
-
-def _number(path: Path, part: Path) -> int:
-    """The number of a part of the video that is to be written to a path; 0 where it is none."""
-    match = re.fullmatch(re.escape(path.stem) + r"\.part(\d+)" + re.escape(path.suffix), part.name)
-    return 0 if match is None else int(match[1])
-
-
-def _parts_of(output: Output) -> list[Path]:
-    path = Path(output.address)
-    return sorted((p for p in path.parent.glob("*") if _number(path, p)), key=lambda p: _number(path, p))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.decoder_noise import decoding
 from iic_rt.errors import InputError
 from iic_rt.image_io import read_image
 from iic_rt.video.media_frames import Look
@@ -119,7 +120,10 @@ class CameraReader:
         return cv2.VideoCapture(self._address, cv2.CAP_GSTREAMER if is_pipeline else cv2.CAP_ANY)
 
     def _read(self) -> NDArray[np.uint8] | None:
-        done, image = self._camera.read()
+        if not self._camera.grab():  # which waits for a frame
+            return None
+        with decoding(f"a frame of {self._name}"):
+            done, image = self._camera.retrieve()
         return np.asarray(image, np.uint8) if done and image is not None else None
 
     def frames(self) -> Iterator[tuple[NDArray[np.uint8] | None, Stamp]]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from iic_rt.errors import InputError, OutputError
 from iic_rt.files import remove_stale
 from iic_rt.image_header import Metadata, read_header
-from iic_rt.image_io import IMAGE_SUFFIXES, read_file, write_image
+from iic_rt.image_io import IMAGE_SUFFIXES, lost_profile, read_file, write_image
 from iic_rt.video.frames import VideoFrame
 from iic_rt.video.places import Output
 
@@ -96,6 +96,8 @@ class PictureWriter(NoWriter):
                 f"cannot write pictures to {self._folder}: it holds {min(there)} already; go on with --resume, empty "
                 "it, or name another"
             )
+        if names and (lost := lost_profile(self._folder / self._name(0, names[0]), self._metadata(0))):
+            self.notes.append(lost)
         while self._name(self.resumed, "".join(names[self.resumed : self.resumed + 1])) in there:
             self.resumed += 1
 

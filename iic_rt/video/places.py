@@ -43,6 +43,14 @@ class Source:
     files: tuple[Path, ...] = ()
     live: bool = False
 
+    def size(self) -> int | None:
+        """Bytes of all its files; None where it has none, or they cannot be read."""
+        files = self.files or (Path(str(self.address)),)
+        try:
+            return sum(path.stat().st_size for path in files)
+        except OSError:
+            return None
+
 
 @dataclass(frozen=True)
 class Output:

@@ -19,6 +19,7 @@ from iic_rt import Inpainter
 from iic_rt.cli import remove
 from iic_rt.cli.main import main
 from iic_rt.image_io import write_image
+from tests.test_decoder_noise import damaged_jpeg
 
 ROOT = Path(__file__).parents[2]
 FULL = Path("/dev/full")
@@ -190,7 +191,7 @@ def test_memory_that_runs_out_is_one_line(
         raise error
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(Inpainter, "inpaint", run_out)
+    monkeypatch.setattr(remove, "plan_jobs", run_out)
     assert main([*ALL, "memory"]) == 1
     assert capsys.readouterr().err == "iic-rt: error: memory ran out; take smaller images or fewer --workers\n"
 
@@ -253,19 +254,17 @@ def test_wrong_values_of_options(
 @pytest.mark.usefixtures("small")
 def test_what_decoders_say_becomes_one_warning(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """libjpeg and libpng write straight to standard error."""
-    image = np.repeat(np.repeat(np.random.default_rng(1).integers(0, 256, (15, 20, 3), np.uint8), 20, 0), 20, 1)
     mask = np.zeros((300, 400), np.uint8)
     mask[100:140, 100:140] = 255
-    content = bytearray(cv2.imencode(".jpg", image)[1].tobytes())
-    content[len(content) // 2] ^= 0x55
-    (folder / "damaged.jpg").write_bytes(bytes(content))
+    content = damaged_jpeg()
+    (folder / "damaged.jpg").write_bytes(content)
     write_image(folder / "mask.png", mask)
     files = [str(folder / name) for name in ("damaged.jpg", "mask.png", "o.png")]
     assert main(["remove", *files[:2], "-o", files[2], "--backend", "onnxruntime"]) == 0
     said = capfd.readouterr()
     assert f"warning: {files[0]}: {files[0]} may be damaged, and parts of it wrong: Corrupt JPEG data" in said.err
     assert len(said.err.splitlines()) == 1
-    (folder / "damaged.jpg").write_bytes(bytes(content[: len(content) // 2]))
+    (folder / "damaged.jpg").write_bytes(content[: len(content) // 2])
     whole = (folder / "mask.png").read_bytes()
     (folder / "mask.png").write_bytes(whole[:60] + bytes((whole[60] ^ 1,)) + whole[61:])
     for which in (0, 1):

@@ -56,6 +56,8 @@ ONE, ALL = ["images/a.png", "masks/a.png"], ["images", "masks"]
         ([*ALL, "-o", "o.png"], "--out names the file o.png; with a folder of images name a folder"),
         ([*ALL, "-o", "out", "--confidence", "c"], "c/a.png would be written to twice"),
         ([*ALL, "-o", "images/a.png/out"], "cannot make the folder"),
+        ([*ALL, "-o", "two"], "masks/a.jpg and masks/a.png are both masks of the image a; keep one of them"),
+        ([*ALL, "-o", "two", "--avoid", "more"], "more/b.png and more/b.webp are both masks of the image b; keep one"),
     ],
 )
 def test_complaints_come_before_the_work(
@@ -73,11 +75,24 @@ def test_complaints_come_before_the_work(
         (folder / "o.png").write_bytes(b"as it was")
     if message.startswith("c/"):
         (folder / "images" / "a.jpg").write_bytes((folder / "images" / "a.png").read_bytes())
+    if message.startswith("masks/a.jpg"):
+        (folder / "masks" / "a.jpg").write_bytes((folder / "masks" / "a.png").read_bytes())
+    (folder / "more").mkdir()
+    for name in ("b.webp", "b.png"):
+        (folder / "more" / name).write_bytes((folder / "masks" / "a.png").read_bytes())
     assert main(["remove", *arguments]) == 1
     said = capsys.readouterr().err
     assert message in said
     assert len(said.splitlines()) == 1
     assert not (folder / "o.png").exists() or (folder / "o.png").read_bytes() == b"as it was"
+    assert not (folder / "two").exists()
+
+
+def test_two_masks_of_no_image_disturb_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("c.jpg", "c.png"):
+        (folder / "masks" / name).write_bytes((folder / "masks" / "a.png").read_bytes())
+    assert main(["remove", *ALL, "-o", "out"]) == 0
+    assert "2 written, 0 failed" in capsys.readouterr().out
 
 
 def test_alpha_that_jpeg_cannot_hold_is_found_before_the_hole_is_filled(

@@ -30,6 +30,7 @@ from iic_rt.server import run
 from iic_rt.server.app import Application
 from tests.server.calls import BOUNDARY, form
 from tests.server.conftest import encoded, until
+from tests.test_decoder_noise import damaged_jpeg
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-some-length"
@@ -134,6 +135,23 @@ def test_sigterm_under_load_loses_nothing(body: bytes) -> None:
     accepted, answered = map(int, ended.groups())
     assert accepted == answered == statuses[200]
     assert "Traceback" not in said
+
+
+def test_damaged_images_are_one_line_of_the_log_each() -> None:
+    mask = np.zeros((300, 400), np.uint8)
+    mask[100:140, 100:140] = 255
+    damaged = form({"image": damaged_jpeg(), "mask": encoded(mask)})
+    with served("--grow", "0") as server:
+        client = HTTPConnection(server.address, timeout=20)
+        for _ in range(3):
+            client.request("POST", "/v1/remove", damaged, FORM)
+            answer = client.getresponse()
+            answer.read()
+            assert answer.status == 200
+        lines = [line for line in server.end().splitlines() if "JPEG" in line]
+    assert len(lines) == 3
+    for line in lines:
+        assert "the image may be damaged, and parts of it wrong: Corrupt JPEG data" in line
 
 
 def test_an_idle_server_ends_at_once_and_a_second_signal_ends_a_busy_one() -> None:

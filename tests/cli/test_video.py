@@ -21,6 +21,7 @@ from iic_rt.cli.main import main
 from iic_rt.cli.progress import Bar, line
 from iic_rt.video.job import Report
 from iic_rt.video.tally import Tally
+from tests.test_decoder_noise import damaged_jpeg, whole_jpeg
 from tests.video.clips import GREY, MASK, GreyFill, content, make_clip, picture, write_mask
 
 pytest.importorskip("av")
@@ -100,6 +101,18 @@ def test_frames_into_a_folder_and_back(clip: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "b.mkv").seconds == pytest.approx([i * 1001 / 30000 for i in range(12)], abs=0.0006)
     assert run(tmp_path, source="frames", out="filled") == 0
     assert sorted(p.name for p in (tmp_path / "filled").iterdir())[0] == "000.png"
+
+
+def test_damaged_images_are_named(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p").mkdir()
+    for name, pixels in {"0.jpg": whole_jpeg(), "1.jpg": damaged_jpeg(), "2.jpg": damaged_jpeg()}.items():
+        (tmp_path / "p" / name).write_bytes(pixels)
+    write_mask(tmp_path, cv2.resize(MASK, (400, 300), interpolation=cv2.INTER_NEAREST))
+    assert run(tmp_path, source="p", out="q") == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(" may be damaged, and parts of it wrong: Corrupt JPEG data")[0] for line in lines] == [
+        f"iic-rt: warning: {tmp_path / name}" for name in ("p/1.jpg", "p/2.jpg")
+    ]
 
 
 def test_several_videos(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,6 +209,91 @@ def test_killed_and_resumed_then_interrupted_and_resumed(tmp_path: Path) -> None
     before, after = content(clip), content(tmp_path / "o.mp4")
     assert (after.seconds, after.sound) == (before.seconds, before.sound)
     assert not list(tmp_path.glob("*.part*"))
+
+
+class Died(BaseException):
+    """In place of a kill."""
+
+
+@pytest.fixture
+def old(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A finished video, which a run with another mask was to replace; it died before its first part."""
+    assert run(tmp_path) == 0
+    old = (tmp_path / "o.mp4").read_bytes()
+    write_mask(tmp_path, np.roll(MASK, 30, 1))
+    filler = video.Inpainter
+
+    def die(**_: Any) -> None:
+        raise Died
+
+    monkeypatch.setattr(video, "Inpainter", die)
+    with pytest.raises(Died):
+        run(tmp_path, "--grow", "3")
+    monkeypatch.setattr(video, "Inpainter", filler)
+    assert (tmp_path / "o.mp4").read_bytes() == old
+    return old
+
+
+def test_an_earlier_result_is_not_taken_for_that_of_the_run_that_died(
+    old: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--resume", "--grow", "3") == 0
+    assert capsys.readouterr().err == ""
+    new = (tmp_path / "o.mp4").read_bytes()
+    now = content(tmp_path / "o.mp4").images[0]
+    assert np.abs(now[25:35, 65:85].astype(int) - GREY).mean() < 4
+    assert not list(tmp_path.glob("*.part*"))
+    assert run(tmp_path, "--resume") == 0
+    assert "o.mp4 is complete, and no newer run was stopped" in capsys.readouterr().err
+    assert (tmp_path / "o.mp4").read_bytes() == new
+
+
+def test_a_run_goes_on_with_the_same_source_and_options_alone(
+    old: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = tmp_path / "o.part1.mp4"
+    part.write_bytes(old)
+    assert run(tmp_path, "--resume") == 1
+    assert f"error: {part} was written with grow 3, and now it is auto; give what the " in capsys.readouterr().err
+    size = (tmp_path / "a.mp4").stat().st_size
+    make_clip(tmp_path / "a.mp4", frames=20)
+    assert run(tmp_path, "--resume", "--grow", "3") == 1
+    said = capsys.readouterr().err
+    assert f"was written with source bytes {size}, and now it is " in said
+    assert "or delete o.part0.mp4.json, o.part1.mp4 to begin anew" in said
+    for path in (part, tmp_path / "o.mp4"):
+        assert path.read_bytes() == old
+    part.unlink()  # without parts nothing has to be the same
+    assert run(tmp_path, "--resume") == 0
+    assert len(content(tmp_path / "o.mp4").seconds) == 20
+
+
+def test_each_of_several_videos_is_told_from_its_earlier_result(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "v").mkdir()
+    for name in ("b.mp4", "c.mp4"):
+        (tmp_path / "v" / name).write_bytes(clip.read_bytes())
+    assert run(tmp_path, source="v", out="w") == 0
+    real = video.run_job
+
+    def first_alone(*given: Any, **more: Any) -> Report:
+        monkeypatch.setattr(video, "run_job", die)
+        return real(*given, **more)
+
+    def die(*_: Any, **__: Any) -> Report:
+        raise Died
+
+    monkeypatch.setattr(video, "run_job", first_alone)
+    with pytest.raises(Died):
+        run(tmp_path, source="v", out="w")
+    monkeypatch.setattr(video, "run_job", real)
+    capsys.readouterr()
+    assert run(tmp_path, "--resume", source="v", out="w") == 0
+    said = capsys.readouterr()
+    assert said.err.count("b.mp4 is complete") == 1
+    assert "c.mp4: 12 filled" in said.out
+    assert sorted(p.name for p in (tmp_path / "w").iterdir()) == ["b.mp4", "c.mp4"]
 
 
 def free_port() -> int:

@@ -97,6 +97,6 @@ def test_a_video_whose_last_step_fails_keeps_its_parts(tmp_path: Path) -> None:
     workshop = Workshop(SCENARIOS["video"], tmp_path / "fail")
     last = [call for call in workshop.calls if call.name == "write" and call.paths[0].name.startswith(".iic-rt-")][-1]
     done, wrong = workshop.fail(last, "error=ENOSPC")
-    assert wrong == ["o.part1.mp4 is left"]
+    assert wrong == ["o.part0.mp4.json is left", "o.part1.mp4 is left"]
     assert ended_with_one_line(done)
     assert "No space left on device; the whole video is in " in done.stderr

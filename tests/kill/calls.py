@@ -34,15 +34,17 @@ class Call:
 
     Attributes:
         name: of the system call.
-        number: which of the calls of this name, of its thread, from 1.
+        number: which of the calls of this name that touch ``place``, of its thread, from 1.
         paths: that it names, in order; of descriptors too.
         flags: the rest of its arguments.
+        place: the first of the paths that strace can look for, relative to the folder.
     """
 
     name: str
     number: int
     paths: tuple[Path, ...]
     flags: str
+    place: Path
 
     def __str__(self) -> str:
         return f"{self.name} {self.number}: {' '.join(path.name for path in self.paths)}"
@@ -82,22 +84,22 @@ def run_with(
         folder: that the call changed.
 
     Returns:
-        The run, and whether it was done at a call that changes the folder: other threads may have calls of this name.
+        The run, and whether it had that call: what a run writes to a file may come in fewer pieces another time.
     """
     log = folder.with_name(f"{folder.name}.calls")
     log.unlink(missing_ok=True)
-    options = ["-e", f"inject={call.name}:{what}:when={call.number}", *([] if what == KILL else [FAST])]
-    done = _trace(program, log, call.name, *options)
+    # Calls that touch other files do not count: threads have them in any order.
+    options = ["-P", str(folder / call.place), "-e", f"inject={call.name}:{what}:when={call.number}"]
+    done = _trace(program, log, call.name, *options, *([] if what == KILL else [FAST]))
     marks = ("= ?", "(INJECTED)")
-    met = any(str(folder) in line and any(mark in line for mark in marks) for line in log.read_text().splitlines())
-    return done, met
+    return done, any(mark in line for line in log.read_text().splitlines() for mark in marks)
 
 
 def _trace(program: Sequence[str], log: Path, calls: str, *options: str) -> subprocess.CompletedProcess[str]:
     strace = ["strace", "-f", "-qq", "-y", "-s", "0", "-o", str(log), "-e", f"trace={calls}", *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [*strace, sys.executable, *program],
+        [*strace, sys.executable, "-m", "tests.kill.same_names", *program],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -108,25 +110,28 @@ def _trace(program: Sequence[str], log: Path, calls: str, *options: str) -> subp
 
 
 def _read(log: Path, folder: Path) -> Iterator[Call]:
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str, Path]] = Counter()
     for line in log.read_text().splitlines():
         match = CALL.match(line)
         if match is None:
             continue
         thread, name, rest = match.groups()
-        counts[thread, name] += 1
         # Descriptors' paths, other than the current folder's, and paths in quotes; what is returned comes behind.
         arguments = re.sub(r"AT_FDCWD<[^>]*>", "", rest.rpartition(") = ")[0] or rest)
+        found = re.findall(r'<([^>]*)>|"([^"]+)"', arguments)
+        touched = [Path(descriptor or quoted) for descriptor, quoted in found if descriptor or quoted.startswith("/")]
+        touched = [path for path in dict.fromkeys(touched) if path == folder or folder in path.parents]
+        counts.update((thread, name, path) for path in touched)
         paths: list[Path] = []
-        for descriptor, quoted in re.findall(r'<([^>]*)>|"([^"]+)"', arguments):
+        for descriptor, quoted in found:
             if quoted and not quoted.startswith("/") and paths:
                 paths[-1] /= quoted  # in the folder of the descriptor before it
             else:
                 paths.append(Path(descriptor or quoted))
-        inside = any(path == folder or folder in path.parents for path in paths)
         only_read = name in ("open", "openat") and not re.search("O_CREAT|O_TRUNC", arguments)
-        if inside and not only_read and ") = -1 " not in line:
-            yield Call(name, counts[thread, name], tuple(paths), arguments)
+        if touched and not only_read and ") = -1 " not in line:
+            number = counts[thread, name, touched[0]]
+            yield Call(name, number, tuple(paths), arguments, touched[0].relative_to(folder))
 
 
 def disorder(calls: Sequence[Call], is_part: re.Pattern[str]) -> list[str]:

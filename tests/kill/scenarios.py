@@ -41,6 +41,8 @@ class Scenario:
         outputs: names of what is whole or not there at all, files or folders.
         prepare: makes inputs, and outputs of an earlier run.
         again: arguments of the run after the kill; those of ``program`` by default.
+        begins: name of what is there once there is something to go on with; before that the run after the kill may
+            leave everything as it was.
         read: what of an output counts; all of it by default.
         part: names of what may be left.
     """
@@ -49,6 +51,7 @@ class Scenario:
     outputs: Sequence[str]
     prepare: Callable[[Path], None] = nothing
     again: Sequence[str] = ()
+    begins: str = ""
     read: Callable[[Path], object] = field(default=lambda path: content(path))
     part: re.Pattern[str] = PART
 
@@ -85,20 +88,22 @@ class Workshop:
         """Kills a run before a call, looks at what is left, and runs it again.
 
         Returns:
-            What is wrong, and whether it was killed at this call.
+            What is wrong, and whether it was killed: it may have written in fewer pieces, and ended.
         """
         folder = self._new_folder()
         done, met = run_with(self._program(self._scenario.program, folder), call, KILL, folder)
-        if done.returncode != -9:
-            return [f"{call} was not met: {done.returncode}, {done.stderr[-500:]}"], False
+        if done.returncode != (-9 if met else 0):
+            return [f"{call}: {done.returncode}, {done.stderr[-500:]}"], met
         wrong = [f"{call}: {each}" for each in self._complaints(folder, (self._before, self._after))]
+        begun = (folder / self._scenario.begins).exists()
         self._age(folder)
         again = [sys.executable, *self._program(self._scenario.again or self._scenario.program, folder)]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(again, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             wrong.append(f"{call}: the run after it failed: {done.stderr[-500:]}")
-        wrong += [f"{call}, run again: {each}" for each in self._complaints(folder, (self._after,), may_leave=False)]
+        states = (self._after,) if begun else (self._before, self._after)
+        wrong += [f"{call}, run again: {each}" for each in self._complaints(folder, states, may_leave=False)]
         shutil.rmtree(folder)
         return wrong, met
 
@@ -119,7 +124,7 @@ class Workshop:
         for name, found in self._outputs(folder).items():
             if found not in [state[name] for state in states]:
                 yield f"{name} is {'gone' if found is None else 'neither the old one nor the new one'}"
-        for name in names(folder) - self._names:
+        for name in sorted(names(folder) - self._names):
             is_part = any(self._scenario.part.fullmatch(each) for each in Path(name).parts)
             if not (is_part and may_leave):
                 yield f"{name} is left"
@@ -196,6 +201,14 @@ def clip(folder: Path) -> None:
     write_mask(folder)
 
 
+def clip_and_result(folder: Path) -> None:
+    """What is there was made of more frames."""
+    from tests.video.clips import make_clip
+
+    clip(folder)
+    make_clip(folder / "o.mp4", frames=15)
+
+
 def begun_clip(folder: Path) -> None:
     """A run that was killed has left its part."""
     clip(folder)
@@ -238,7 +251,7 @@ ONE = [*REMOVE, f"{HERE}/images/a.png", f"{HERE}/masks/a.png", "-o", f"{HERE}/a.
 ONE += ["--confidence", f"{HERE}/c.png", "--iterations-strip", f"{HERE}/s.png"]
 VIDEO = ["-m", "iic_rt", "video", *FILL, f"{HERE}/a.mp4", "--mask", f"{HERE}/mask.png", "-o", f"{HERE}/o.mp4"]
 NAME = key().name
-VIDEO_PART = re.compile(PART.pattern + r"|o\.part\d+\.mp4")
+VIDEO_PART = re.compile(PART.pattern + r"|o\.part\d+\.mp4(\.json)?")
 
 SCENARIOS = {
     "file": Scenario(small("file"), ["file"]),
@@ -254,6 +267,15 @@ SCENARIOS = {
         [f"out/inner/{name}.png" for name in "abc"],
         images,
     ),
-    "video": Scenario(VIDEO, ["o.mp4"], clip, [*VIDEO, "--resume"], frames, VIDEO_PART),
-    "video that goes on": Scenario([*VIDEO, "--resume"], ["o.mp4"], begun_clip, (), frames, VIDEO_PART),
+    "video": Scenario(VIDEO, ["o.mp4"], clip, [*VIDEO, "--resume"], read=frames, part=VIDEO_PART),
+    "video that is there": Scenario(
+        VIDEO,
+        ["o.mp4"],
+        clip_and_result,
+        [*VIDEO, "--resume"],
+        begins="o.part0.mp4.json",
+        read=frames,
+        part=VIDEO_PART,
+    ),
+    "video that goes on": Scenario([*VIDEO, "--resume"], ["o.mp4"], begun_clip, read=frames, part=VIDEO_PART),
 }

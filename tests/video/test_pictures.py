@@ -53,6 +53,14 @@ def test_what_the_source_says_of_itself_is_kept(files: list[Path], tmp_path: Pat
     assert read_header((tmp_path / "out/p3.png").read_bytes(), "a").metadata == Metadata()
 
 
+def test_bitmaps_that_lose_a_profile_say_so(files: list[Path], tmp_path: Path) -> None:
+    assert run(files, tmp_path / "plain", pattern="%d.bmp").notes == []
+    files[0].write_bytes(with_metadata(files[0].read_bytes(), Metadata(profile()), channels=3))
+    (note,) = run(files, tmp_path / "wide", pattern="%d.bmp").notes
+    assert note.startswith(f"BMP holds no colour profile, so {tmp_path / 'wide' / '0.bmp'} may look different; ")
+    assert run(files, tmp_path / "kept", pattern="%d.png").notes == []
+
+
 def test_patterns_and_numbers(files: list[Path], tmp_path: Path) -> None:
     run(files, tmp_path / "a", pattern="f%03d.jpg")
     assert sorted(p.name for p in (tmp_path / "a").iterdir())[-1] == "f005.jpg"
@@ -99,9 +107,12 @@ class FakeCapture:
     def __init__(self, address: Any, kind: int) -> None:
         type(self).opened += 1
 
-    def read(self) -> tuple[bool, Any]:
-        image = self.script.pop(0) if self.script else None
-        return image is not None, image
+    def grab(self) -> bool:
+        self._image = self.script.pop(0) if self.script else None
+        return self._image is not None
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, self._image
 
     def get(self, name: int) -> float:
         return 30.0
