@@ -24,7 +24,9 @@ from iic_rt.contract import Backend
 
 
 def pytest_configure() -> None:
-    """Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them."""
+    # Several processes run tests at once: a thread of torch that spins takes a core from those that compute.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them.
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
