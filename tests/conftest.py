@@ -80,7 +80,7 @@ def rng() -> np.random.Generator:
 def inpainter() -> Iterator[Inpainter]:
     """The shipped bundle at a small working size, so that a call takes milliseconds; the mask is the hole."""
     options = InpaintOptions(grow=0, outputs=("confidence", "hole_left"))
-    with Inpainter(backend="onnxruntime", working_size=64, options=options) as shared:
+    with Inpainter(backend="onnxruntime", threads=1, working_size=64, options=options) as shared:
         yield shared
 
 
@@ -100,6 +100,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return folder / done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the TensorRT plugin."""
+    from tests.cpp_ext.builds import build_plugin, built_once
+
+    return built_once(tmp_path_factory, "plugin", build_plugin) / "plugin" / "libiic_rt_plugin.so"
 
 
 def png(pixels: NDArray[np.uint8], suffix: str = ".png") -> bytes:

@@ -23,7 +23,6 @@ from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.shapes import graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.geometry import ladder_side
-from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 from tests.cuda.conftest import install  # noqa: F401  # a fixture
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.fake_engine import FakeLibrary, FakeStore
@@ -151,7 +150,7 @@ def test_fp16_graphs_build_in_fp16(name: str, in_float32: int, rtx: EngineLibrar
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_the_bundle_is_whole(
     precision: str,
-    plugin: Path,  # noqa: F811
+    plugin: Path,
     rtx: EngineLibrary,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -77,6 +77,13 @@ def leave_out(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One mask and one factor: with all of them the graphs have passed when ``bundle`` was written."""
+    monkeypatch.setattr("export.parity.parity_masks", lambda *given: islice(parity_masks(*given), 1))
+    monkeypatch.setattr("export.upsample_parity.FACTORS", FACTORS[:1])
+
+
+@pytest.fixture
 def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graphs of ``bundle`` in place of an export, which takes most of the time."""
 
@@ -107,36 +114,34 @@ def test_the_runtime_loads_what_the_command_wrote(bundle: Path, rng: np.random.G
         assert inpainter.inpaint(rng.integers(0, 256, (50, 60, 3), np.uint8), mask).regions == 1
 
 
-def test_the_report_covers_every_kind_of_mask(bundle: Path) -> None:
+def test_the_report_covers_every_kind_of_mask_and_every_factor(bundle: Path) -> None:
     report = json.loads((bundle / "parity.json").read_text())
     assert report["passed"]
     assert report["iterations"] == 6
     assert len(report["rows"]) == len(list(parity_masks(np.random.default_rng(0), 64))) == 9
+    assert report["upsample"]["passed"]
+    assert tuple(row["factor"] for row in report["upsample"]["factors"]) == FACTORS
 
 
-def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One mask shows it; with all of them the graphs have passed when the bundle was written."""
+@pytest.mark.usefixtures("quick_checks")
+def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path) -> None:
     generator, _ = load_generator(tiny_weights)
-    monkeypatch.setattr("export.parity.parity_masks", lambda *given: islice(parity_masks(*given), 1))
     assert check_parity(generator, bundle, seed=1)["passed"]
     with torch.no_grad():
         generator.fine_decoder.to_rgb.conv.bias[0] += 0.01
     assert not check_parity(generator, bundle, seed=1)["passed"]
 
 
-def test_upsample_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = json.loads((bundle / "parity.json").read_text())["upsample"]
-    assert report["passed"]
-    assert tuple(row["factor"] for row in report["factors"]) == FACTORS
+@pytest.mark.usefixtures("quick_checks")
+def test_upsample_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path) -> None:
     upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
-    monkeypatch.setattr("export.upsample_parity.FACTORS", FACTORS[:1])
     assert check_upsample_parity(upsampler, bundle, seed=1)["passed"]
     with torch.no_grad():
         upsampler.similarity.to_descriptor.bias += 0.01
     assert not check_upsample_parity(upsampler, bundle, seed=1)["passed"]
 
 
-@pytest.mark.usefixtures("exported")
+@pytest.mark.usefixtures("exported", "quick_checks")
 @pytest.mark.parametrize(
     ("check", "limit", "impossible"),
     [
@@ -157,7 +162,6 @@ def test_a_failed_parity_leaves_the_old_bundle(
     before = {p.name: file_sha256(p) for p in bundle.iterdir()}
     for other in set(CHECKS) - {check}:
         leave_out(other, monkeypatch)
-    monkeypatch.setattr("export.upsample_parity.FACTORS", FACTORS[:1])
     monkeypatch.setattr(limit, impossible)
     with pytest.raises(ParityError, match="nothing was written"):
         write(tiny_weights, bundle, pictures)
