@@ -77,7 +77,7 @@ def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> Non
         campaign("start", str(shards), *QUICK)
         wait_for(lambda: "began from" in log() and "min left" in log())
         campaign("stop")
-        campaign("finish", str(shards), str(release), "0.05", *QUICK)
+        campaign("finish", str(shards), str(release), "0.01", *QUICK)
         wait_for(lambda: (release / "best.safetensors").exists())
     finally:
         for folder in (run, release):

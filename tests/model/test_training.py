@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,6 +218,16 @@ def test_the_command_writes_log_samples_plot_and_weights(
     assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """As on two cores, whatever the tests have: code is compiled for so many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_compiled_gradients_are_those_of_eager() -> None:
     """A compiler that loses a gradient leaves layers untrained without a word."""
     torch.manual_seed(0)
