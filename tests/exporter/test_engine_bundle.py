@@ -195,11 +195,11 @@ def test_a_bundle_of_another_working_size_asks_for_its_own_engines(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a device opens it, with engines for regions of 512 pixels at the size of 512 alone."""
+    """As a device opens it, with engines for regions of 128 pixels at the size of 128 alone."""
     gate(monkeypatch, passes=True)
     monkeypatch.setattr("export.engine_bundle.build_engine", lambda *_, **__: b"engine")
     monkeypatch.setattr("export.engine_bundle.describe_network", lambda *_: [])
-    recipe = Recipe(target="tensorrt-rtx", sides=(512,), channels=(3,), working_size=512)
+    recipe = Recipe(target="tensorrt-rtx", sides=(128,), channels=(3,), working_size=128)
     write_engine_bundle(SHIPPED / "edge", tmp_path / "built", recipe, rtx, compute_capability=None, pictures=[])
     install(FakeApi())
     asked = []
@@ -216,13 +216,13 @@ def test_a_bundle_of_another_working_size_asks_for_its_own_engines(
             return super().engine(graph, shapes)
 
     monkeypatch.setattr(tensorrt, "_open_store", Store)
-    image, mask = np.zeros((512, 512, 3), np.uint8), np.zeros((512, 512), np.uint8)
-    mask[100:320, 100:320] = 255
+    image, mask = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128), np.uint8)
+    mask[25:80, 25:80] = 255
     options = InpaintOptions(grow=0, iterations=1)
     with Inpainter(tmp_path / "built", backend="tensorrt-rtx", options=options) as ours:
-        assert ours.working_size == 512
+        assert ours.working_size == 128
         assert ours.inpaint(image, mask).regions == 1
-    assert {shapes["y"] for graph, shapes in asked if graph == "step"} == {(1, 3, 512, 512)}
+    assert {shapes["y"] for graph, shapes in asked if graph == "step"} == {(1, 3, 128, 128)}
 
 
 def test_nothing_is_built_behind_a_closed_gate(
