@@ -26,8 +26,7 @@ from iic_rt.contract import Backend
 def pytest_configure() -> None:
     # Told to keep no bytecode, every program that a test starts would compile the package anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # A process a core runs tests: threads of torch would wait for each other, and spin where others compute.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # A process a core runs tests: a thread of torch that spins while it waits takes the core from another process.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them.
     for number in (signal.SIGINT, signal.SIGHUP):
