@@ -25,8 +25,8 @@ test: .venv/dev/ready
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/mypy
-	# A process a core, with whole files of tests: what a file sets up is made once.
-	.venv/dev/bin/pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	# A process a core, with whole files of tests and in their order: what a file or a folder sets up is made once.
+	.venv/dev/bin/pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .venv/demo/ready: pyproject.toml
 	$(PYTHON) -m venv .venv/demo

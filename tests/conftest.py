@@ -24,7 +24,11 @@ from iic_rt.contract import Backend
 
 
 def pytest_configure() -> None:
-    """Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them."""
+    # Told to keep no bytecode, every program that a test starts would compile the package anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # A process a core runs tests: a thread of torch that spins while it waits takes the core from another process.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Programs that tests start hear SIGINT and SIGHUP, also where a shell has the tests ignore them.
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -78,7 +82,7 @@ def rng() -> np.random.Generator:
 def inpainter() -> Iterator[Inpainter]:
     """The shipped bundle at a small working size, so that a call takes milliseconds; the mask is the hole."""
     options = InpaintOptions(grow=0, outputs=("confidence", "hole_left"))
-    with Inpainter(backend="onnxruntime", working_size=64, options=options) as shared:
+    with Inpainter(backend="onnxruntime", threads=1, working_size=64, options=options) as shared:
         yield shared
 
 
@@ -98,6 +102,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return folder / done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the TensorRT plugin."""
+    from tests.cpp_ext.builds import build_plugin, built_once
+
+    return built_once(tmp_path_factory, "plugin", build_plugin) / "plugin" / "libiic_rt_plugin.so"
 
 
 def png(pixels: NDArray[np.uint8], suffix: str = ".png") -> bytes:

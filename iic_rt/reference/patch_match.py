@@ -50,8 +50,8 @@ def patch_match(
             total = 0.0
             for up, left in product(WINDOW, repeat=2):
                 y, x = PATCH * r + up, PATCH * c + left
-                target = features[b, :, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-                source = features[b, :, np.clip(y + move[0], 0, height - 1), np.clip(x + move[1], 0, width - 1)]
+                target = features[b, :, _nearest(y, height), _nearest(x, width)]
+                source = features[b, :, _nearest(y + move[0], height), _nearest(x + move[1], width)]
                 total += float(np.square(np.asarray(target, np.float64) - source).sum())
             return total
 
@@ -70,3 +70,8 @@ def patch_match(
         for r, c in hole:
             cost[b, 0, r, c] = cost_of(r, c, (int(found[b, 0, 0, r, c]), int(found[b, 0, 1, r, c])))
     return found, cost
+
+
+def _nearest(pixel: int, length: int) -> int:
+    """The pixel of an axis, or the nearest one inside the image."""
+    return min(max(pixel, 0), length - 1)  # on single numbers several times as fast as numpy's clip

@@ -43,8 +43,8 @@ def patch_replace(
                 for move, part in zip(
                     offset[b, :, :, patch_row, patch_column], share[b, :, patch_row, patch_column], strict=True
                 ):
-                    y = np.clip(r + (move[0] * p + 2) // 4, 0, height - 1)
-                    x = np.clip(c + (move[1] * p + 2) // 4, 0, width - 1)
+                    y = _nearest(r + (move[0] * p + 2) // 4, height)
+                    x = _nearest(c + (move[1] * p + 2) // 4, width)
                     if inside[b, 0, y, x] > 0:
                         continue
                     total += tall * wide * part * detail[b, :, y, x]
@@ -65,3 +65,8 @@ def _patches_over(pixel: int, p: int, patches: int) -> list[tuple[int, float]]:
         return [(own, 1.0)]
     weight = (depth + margin + 0.5) / (2 * margin)
     return [(own, weight), (neighbour, 1 - weight)]
+
+
+def _nearest(pixel: int, length: int) -> int:
+    """The pixel of an axis, or the nearest one inside the image."""
+    return min(max(pixel, 0), length - 1)  # on single numbers several times as fast as numpy's clip

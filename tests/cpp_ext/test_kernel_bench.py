@@ -15,7 +15,7 @@ from cpp_ext.bench import device, kernel_bench
 from cpp_ext.bench.counts import Peaks
 from cpp_ext.bench.kernel_bench import Step, run_steps
 from cpp_ext.bench.timing import copies_needed
-from cpp_ext.kernel_library import LIBRARY_SOURCES, KernelLibrary, build_host, host_compiler_works
+from cpp_ext.kernel_library import KernelLibrary, host_compiler_works
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -104,10 +104,11 @@ def test_float16_and_every_size_of_the_runtime_are_timed() -> None:
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
+def host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
     """The measurement with the kernels under the host shim, at small sizes; calls are made and not timed."""
     if not host_compiler_works():
         pytest.skip("needs g++ 12 or newer (13 on Arm)")
+    library: KernelLibrary = request.getfixturevalue("library")
 
     def call_once(calls: list[Any], **_: Any) -> dict[str, float]:
         calls[0]()
@@ -123,7 +124,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
     monkeypatch.setattr(kernel_bench, "CHECKED_SEARCH", [((1, 4, 5), 3, 1), ((1, 6, 6), 5, 2)])
     monkeypatch.setattr(kernel_bench, "CHECKED_MATCH", [((1, 2, 3), 3, (2, 1))])
     monkeypatch.setattr(kernel_bench, "CHECKED_REPLACE", [((1, 2, 2), 3, 2, 1)])
-    return KernelLibrary(build_host(tmp_path / "kernels.so", LIBRARY_SOURCES))
+    return library
 
 
 def test_the_measurement_runs_under_the_host_shim(host: KernelLibrary) -> None:

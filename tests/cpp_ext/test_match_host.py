@@ -9,11 +9,9 @@ import pytest
 
 from cpp_ext.cases import MatchOperands, check_match, make_match_operands
 from cpp_ext.kernel_library import (
-    LIBRARY_SOURCES,
     MOST_SWEEPS,
     KernelLibrary,
     MatchSizes,
-    build_host,
     host_compiler_works,
 )
 from tests.cpp_ext.host_runs import INVALID_VALUE, aligned, run_match
@@ -24,11 +22,6 @@ FLOAT16 = 1
 TYPES = pytest.mark.parametrize("dtype", ["float32", "float16"])
 # (batch, rows, columns), channels. Two lanes of a warp share a pixel and take every second channel.
 SIZES = [((1, 1, 1), 1), ((2, 3, 5), 2), ((1, 4, 3), 3), ((1, 1, 7), 6), ((1, 5, 2), 7)]
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> KernelLibrary:
-    return KernelLibrary(build_host(tmp_path_factory.mktemp("host") / "kernels.so", LIBRARY_SOURCES))
 
 
 @TYPES

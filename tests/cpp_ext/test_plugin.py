@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import pytest
 
 from iic_rt.bundle.manifest import load_bundle
 from iic_rt.bundle.shapes import RegionShapes
+from tests.cpp_ext.builds import run, tensorrt_headers
 from tests.cpp_ext.plugin_models import ATTRIBUTES, OPERATORS, SCALE, SHAPES, STEPS, TYPES, of_type, patch_model, ranks
 
 HERE = Path(__file__).parent
@@ -25,40 +24,12 @@ FIELDS = ["best:5:1:1", f"scale:1:1:{SCALE}"]
 CREATORS = [f"creator: {name} 4 iic" for name in OPERATORS]
 
 
-def tensorrt_headers() -> Path:
-    """The folder of NVIDIA's headers in the wheel kernel-lens, which is never imported."""
-    try:
-        distribution = importlib.metadata.distribution("kernel-lens")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.fail("TensorRT's headers are missing: pip install --no-deps kernel-lens==2.0.1 (`make test` does)")
-    return Path(str(distribution.locate_file("kernel_lens/include/tensorrt")))
-
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for tool in ("nvcc", "cmake"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on PATH")
-    cache = tmp_path_factory.mktemp("plugin")
-    options = ["75-virtual", "-DCMAKE_CXX_FLAGS=-Werror", f"-DTENSORRT_INCLUDE_DIR={tensorrt_headers()}"]  # PTX alone
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IIC_RT_CACHE", str(cache))
-        run(ROOT / "cpp_ext" / "plugin" / "install.sh", *options)
-    return cache / "plugin" / "libiic_rt_plugin.so"
-
-
-@pytest.fixture(scope="module")
-def driver(library: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def driver(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     program = tmp_path_factory.mktemp("driver") / "plugin_driver"
     options = ["-std=c++17", "-isystem", tensorrt_headers(), "-Xcompiler", "-Wall,-Wextra,-Werror"]
     run("nvcc", *options, HERE / "plugin_driver.cpp", "-o", program, "-ldl")
-    return [str(program), str(library)]
+    return [str(program), str(plugin)]
 
 
 def drive(driver: list[str], operator: str, *arguments: str) -> list[str]:
@@ -68,19 +39,19 @@ def drive(driver: list[str], operator: str, *arguments: str) -> list[str]:
     return lines[len(CREATORS) :]
 
 
-def ask_engine(library: Path | None, *, engine: str = "tensorrt_rtx", **request: Any) -> dict[str, Any]:
+def ask_engine(plugin: Path | None, *, engine: str = "tensorrt_rtx", **request: Any) -> dict[str, Any]:
     pytest.importorskip(engine)
-    asked = json.dumps({"engine": engine, "library": library and str(library)} | request)
+    asked = json.dumps({"engine": engine, "library": plugin and str(plugin)} | request)
     command = [sys.executable, "-m", "tests.cpp_ext.plugin_engine", asked]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout), stderr=done.stderr)
 
 
-def build_engine(library: Path | None, model: onnx.ModelProto, shapes: dict[str, Any], folder: Path) -> dict[str, Any]:
+def build_engine(plugin: Path | None, model: onnx.ModelProto, shapes: dict[str, Any], folder: Path) -> dict[str, Any]:
     onnx.save(model, folder / "model.onnx")
     paths = {"model": str(folder / "model.onnx"), "plan": str(folder / "model.plan")}
-    answer = ask_engine(library, shapes=shapes, **paths)
+    answer = ask_engine(plugin, shapes=shapes, **paths)
     return answer | {"plan": (folder / "model.plan").read_bytes() if answer["built"] else b""}
 
 
@@ -96,63 +67,63 @@ def messages(answer: dict[str, Any], start: str) -> list[str]:
     return [line for line in answer["log"] if line.startswith(f"ERROR iic::{start}")]
 
 
-def test_two_functions_go_out_and_none_of_tensorrt_comes_in(library: Path) -> None:
-    defined = run("nm", "-D", "--defined-only", library).split("\n")
+def test_two_functions_go_out_and_none_of_tensorrt_comes_in(plugin: Path) -> None:
+    defined = run("nm", "-D", "--defined-only", plugin).split("\n")
     assert sorted(line.split()[-1] for line in defined if line) == ["getCreators", "setLoggerFinder"]
-    undefined = [line.split() for line in run("nm", "-D", "--undefined-only", library).splitlines()]
+    undefined = [line.split() for line in run("nm", "-D", "--undefined-only", plugin).splitlines()]
     foreign = [name for kind, name in undefined if kind != "w" and not re.search(r"@(GLIBC|GLIBCXX|CXXABI|GCC)_", name)]
     assert foreign == []
-    needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", library))
+    needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", plugin))
     assert not [name for name in needed if "cuda" in name or "nv" in name or "tensorrt" in name]
 
 
 @pytest.mark.parametrize("engine", ["tensorrt_rtx", "tensorrt_lean"])
-def test_engines_find_the_creators(library: Path, engine: str) -> None:
+def test_engines_find_the_creators(plugin: Path, engine: str) -> None:
     for operator in OPERATORS:
-        answer = ask_engine(library, engine=engine, operator=operator, attributes=ATTRIBUTES.get(operator, {}))
+        answer = ask_engine(plugin, engine=engine, operator=operator, attributes=ATTRIBUTES.get(operator, {}))
         assert answer | {"log": 0} == {"found": OPERATORS, "created": True, "log": 0, "stderr": ""}
     assert ask_engine(None, engine=engine)["found"] == []
 
 
-def test_the_message_reaches_a_logger_of_another_layout(library: Path) -> None:
+def test_the_message_reaches_a_logger_of_another_layout(plugin: Path) -> None:
     """TensorRT-RTX has the loggers of TensorRT 11, the headers here those of TensorRT 10."""
-    answer = ask_engine(library, operator="PatchSearch", attributes={})
+    answer = ask_engine(plugin, operator="PatchSearch", attributes={})
     assert not answer["created"]
     assert messages(answer, "PatchSearch: layer 'layer' has no attribute best")
     assert answer["stderr"] == ""
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16"])
-def test_rtx_takes_the_plugins_before_the_functions(library: Path, dtype: str, tmp_path: Path) -> None:
+def test_rtx_takes_the_plugins_before_the_functions(plugin: Path, dtype: str, tmp_path: Path) -> None:
     model = patch_model(of_type(dtype), ranks(SHAPES), functions=True)
-    assert_holds_the_plugins(build_engine(library, model, SHAPES, tmp_path))
+    assert_holds_the_plugins(build_engine(plugin, model, SHAPES, tmp_path))
     without = build_engine(None, model, SHAPES, tmp_path)
     assert without["built"], without["log"]
     assert "PLUGIN_V3" not in without["layers"]
 
 
-def test_rtx_builds_them_without_functions(library: Path, tmp_path: Path) -> None:
+def test_rtx_builds_them_without_functions(plugin: Path, tmp_path: Path) -> None:
     model = patch_model(of_type("float16"), ranks(SHAPES))
-    assert_holds_the_plugins(build_engine(library, model, SHAPES, tmp_path))
+    assert_holds_the_plugins(build_engine(plugin, model, SHAPES, tmp_path))
     assert not build_engine(None, model, SHAPES, tmp_path)["built"]
 
 
-def test_rtx_builds_them_for_a_range_of_sizes(library: Path, tmp_path: Path) -> None:
+def test_rtx_builds_them_for_a_range_of_sizes(plugin: Path, tmp_path: Path) -> None:
     shapes = SHAPES | {
         "detail": [[1, 16, 8, 12], [1, 16, 16, 24], [1, 16, 32, 48]],
         "inside": [[1, 1, 8, 12], [1, 1, 16, 24], [1, 1, 32, 48]],
     }
     model = patch_model(of_type("float16"), ranks(shapes))
-    assert_holds_the_plugins(build_engine(library, model, shapes, tmp_path))
+    assert_holds_the_plugins(build_engine(plugin, model, shapes, tmp_path))
 
 
 @pytest.mark.parametrize(("name", "plugins"), [("search", 1), ("refine", 4), ("replace", 1)])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_rtx_builds_the_shipped_graphs(library: Path, name: str, plugins: int, precision: str, tmp_path: Path) -> None:
+def test_rtx_builds_the_shipped_graphs(plugin: Path, name: str, plugins: int, precision: str, tmp_path: Path) -> None:
     bundle = load_bundle("edge").at(precision)
     shapes = RegionShapes(512, bundle.working_size).inputs()[name]
     model = onnx.load(bundle.graphs[name].path)
-    answer = build_engine(library, model, {tensor: list(shape) for tensor, shape in shapes.items()}, tmp_path)
+    answer = build_engine(plugin, model, {tensor: list(shape) for tensor, shape in shapes.items()}, tmp_path)
     assert answer["built"], answer["log"]
     assert answer["layers"].count("PLUGIN_V3") == plugins
 
@@ -166,8 +137,8 @@ def test_rtx_builds_the_shipped_graphs(library: Path, name: str, plugins: int, p
         ({"inside": "float16"}, "PatchReplace: detail is float32 and inside is float16; allowed is one type"),
     ],
 )
-def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], message: str, tmp_path: Path) -> None:
-    answer = build_engine(library, patch_model(TYPES | wrong, ranks(SHAPES)), SHAPES, tmp_path)
+def test_rtx_is_told_of_wrong_types(plugin: Path, wrong: dict[str, str], message: str, tmp_path: Path) -> None:
+    answer = build_engine(plugin, patch_model(TYPES | wrong, ranks(SHAPES)), SHAPES, tmp_path)
     assert not answer["built"]
     assert messages(answer, message), answer["log"]
 
@@ -187,9 +158,9 @@ def test_rtx_is_told_of_wrong_types(library: Path, wrong: dict[str, str], messag
         ({"detail": [1, 16, 8, 18], "inside": [1, 1, 8, 18]}, "PatchReplace: a patch is 2 pixels high and 3 wide"),
     ],
 )
-def test_rtx_is_told_of_wrong_shapes(library: Path, wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_rtx_is_told_of_wrong_shapes(plugin: Path, wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
     shapes = SHAPES | wrong
-    answer = build_engine(library, patch_model(TYPES, ranks(shapes)), shapes, tmp_path)
+    answer = build_engine(plugin, patch_model(TYPES, ranks(shapes)), shapes, tmp_path)
     assert not answer["built"]
     assert messages(answer, message), answer["log"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cpp_ext.cases import check_replace, make_replace_operands
-from cpp_ext.kernel_library import LIBRARY_SOURCES, KernelLibrary, build_host, host_compiler_works
+from cpp_ext.kernel_library import KernelLibrary, host_compiler_works
 from tests.cpp_ext.host_runs import INVALID_VALUE, aligned, run_replace
 
 pytestmark = pytest.mark.skipif(not host_compiler_works(), reason="needs g++ 12 or newer (13 on Arm)")
@@ -25,11 +25,6 @@ SIZES = [
     ((1, 2, 3), 17, 8),
     ((1, 2, 1), 1, 16),
 ]
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> KernelLibrary:
-    return KernelLibrary(build_host(tmp_path_factory.mktemp("host") / "kernels.so", LIBRARY_SOURCES))
 
 
 @TYPES

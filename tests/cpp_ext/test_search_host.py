@@ -10,7 +10,6 @@ import pytest
 
 from cpp_ext.cases import SearchOperands, check_search, make_search_operands, sources_of
 from cpp_ext.kernel_library import (
-    LIBRARY_SOURCES,
     KernelLibrary,
     SearchSizes,
     build_host,
@@ -32,11 +31,6 @@ BOTH = [
 ]
 Case = tuple[tuple[int, int, int], int, str]
 TYPES = pytest.mark.parametrize("dtype", ["float32", "float16"])
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> KernelLibrary:
-    return KernelLibrary(build_host(tmp_path_factory.mktemp("host") / "kernels.so", LIBRARY_SOURCES))
 
 
 @pytest.mark.parametrize("case", BOTH)

@@ -16,7 +16,6 @@ from iic_rt.engines.build import BuildOptions, build_engine, describe_network
 from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.shapes import graph_shapes
 from iic_rt.errors import BackendError
-from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 
 GRAPHS = load_bundle("edge").graphs
 SHAPES = graph_shapes(load_bundle("edge"), 128, 64, Limits(), (3,))
@@ -47,7 +46,7 @@ def test_every_graph_builds(name: str, rtx: EngineLibrary) -> None:
     ],
 )
 def test_a_graph_with_the_plugin_builds(
-    plugin: Path,  # noqa: F811
+    plugin: Path,
     rtx: EngineLibrary,
     monkeypatch: pytest.MonkeyPatch,
     name: str,

@@ -15,7 +15,6 @@ from iic_rt.bundle.manifest import load_bundle
 from iic_rt.cli import engines as cli
 from iic_rt.cli.main import main
 from iic_rt.engines.cache import EngineCache
-from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 from tests.engines.cache_worker import ENGINE, key
 
 
@@ -100,7 +99,7 @@ def test_prune_by_age_and_all(cache: EngineCache, capsys: pytest.CaptureFixture[
 
 def test_build_fills_the_cache(
     cache: EngineCache,
-    plugin: Path,  # noqa: F811
+    plugin: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

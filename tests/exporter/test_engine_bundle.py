@@ -23,7 +23,6 @@ from iic_rt.engines.engine_library import EngineLibrary, open_library
 from iic_rt.engines.shapes import graph_shapes
 from iic_rt.engines.store import EngineStore
 from iic_rt.geometry import ladder_side
-from tests.cpp_ext.test_plugin import library as plugin  # noqa: F401  # a fixture: the plugin's file
 from tests.cuda.conftest import install  # noqa: F401  # a fixture
 from tests.cuda.fake_driver import FakeApi
 from tests.cuda.fake_engine import FakeLibrary, FakeStore
@@ -151,7 +150,7 @@ def test_fp16_graphs_build_in_fp16(name: str, in_float32: int, rtx: EngineLibrar
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_the_bundle_is_whole(
     precision: str,
-    plugin: Path,  # noqa: F811
+    plugin: Path,
     rtx: EngineLibrary,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -191,16 +190,18 @@ def test_the_bundle_is_whole(
 
 
 def test_a_bundle_of_another_working_size_asks_for_its_own_engines(
+    plugin: Path,
     install: Callable[[FakeApi], dict[str, FakeLibrary]],  # noqa: F811
     rtx: EngineLibrary,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a device opens it, with engines for regions of 512 pixels at the size of 512 alone."""
+    """As a device opens it, with engines for regions of 128 pixels at the size of 128 alone."""
+    monkeypatch.setenv("IIC_RT_PLUGIN", str(plugin))
     gate(monkeypatch, passes=True)
     monkeypatch.setattr("export.engine_bundle.build_engine", lambda *_, **__: b"engine")
     monkeypatch.setattr("export.engine_bundle.describe_network", lambda *_: [])
-    recipe = Recipe(target="tensorrt-rtx", sides=(512,), channels=(3,), working_size=512)
+    recipe = Recipe(target="tensorrt-rtx", sides=(128,), channels=(3,), working_size=128)
     write_engine_bundle(SHIPPED / "edge", tmp_path / "built", recipe, rtx, compute_capability=None, pictures=[])
     install(FakeApi())
     asked = []
@@ -211,19 +212,18 @@ def test_a_bundle_of_another_working_size_asks_for_its_own_engines(
             self._real = EngineStore(bundle, rtx, compute_capability=compute_capability)
 
         def engine(self, graph: str, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-            if graph != "replace":  # its plugin is not needed here
-                assert self._real.engine(graph, shapes) == b"engine"
+            assert self._real.engine(graph, shapes) == b"engine"
             asked.append((graph, shapes))
             return super().engine(graph, shapes)
 
     monkeypatch.setattr(tensorrt, "_open_store", Store)
-    image, mask = np.zeros((512, 512, 3), np.uint8), np.zeros((512, 512), np.uint8)
-    mask[100:320, 100:320] = 255
+    image, mask = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128), np.uint8)
+    mask[25:80, 25:80] = 255
     options = InpaintOptions(grow=0, iterations=1)
     with Inpainter(tmp_path / "built", backend="tensorrt-rtx", options=options) as ours:
-        assert ours.working_size == 512
+        assert ours.working_size == 128
         assert ours.inpaint(image, mask).regions == 1
-    assert {shapes["y"] for graph, shapes in asked if graph == "step"} == {(1, 3, 512, 512)}
+    assert {shapes["y"] for graph, shapes in asked if graph == "step"} == {(1, 3, 128, 128)}
 
 
 def test_nothing_is_built_behind_a_closed_gate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,9 @@ from onnx import numpy_helper
 from export.__main__ import main
 from export.accuracy import EXAMPLES, load_pictures
 from export.bundle import SHARED_GRAPHS, ParityError, write_bundle
-from export.graphs import OPSET, build_step
+from export.graphs import OPSET
 from export.parity import check_parity, parity_masks
-from export.upsample_graphs import build_upsample_graphs
+from export.upsample_parity import FACTORS, check_upsample_parity
 from iic_rt import Inpainter
 from iic_rt.bundle.manifest import SHIPPED, file_sha256, load_bundle
 from training.model.network import EncoderConfig, Generator, GeneratorConfig
@@ -67,6 +68,21 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CHECKS = ("export.bundle.check_parity", "export.bundle.check_upsample_parity", "export.bundle.check_accuracy")
+
+
+def leave_out(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that a test is not about passes at once."""
+    monkeypatch.setattr(check, lambda *_, **__: {"passed": True})
+
+
+@pytest.fixture
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One mask and one factor: with all of them the graphs have passed when ``bundle`` was written."""
+    monkeypatch.setattr("export.parity.parity_masks", lambda *given: islice(parity_masks(*given), 1))
+    monkeypatch.setattr("export.upsample_parity.FACTORS", FACTORS[:1])
+
+
 @pytest.fixture
 def exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graphs of ``bundle`` in place of an export, which takes most of the time."""
@@ -98,31 +114,54 @@ def test_the_runtime_loads_what_the_command_wrote(bundle: Path, rng: np.random.G
         assert inpainter.inpaint(rng.integers(0, 256, (50, 60, 3), np.uint8), mask).regions == 1
 
 
-def test_the_report_covers_every_kind_of_mask(bundle: Path) -> None:
+def test_the_report_covers_every_kind_of_mask_and_every_factor(bundle: Path) -> None:
     report = json.loads((bundle / "parity.json").read_text())
     assert report["passed"]
     assert report["iterations"] == 6
     assert len(report["rows"]) == len(list(parity_masks(np.random.default_rng(0), 64))) == 9
+    assert report["upsample"]["passed"]
+    assert tuple(row["factor"] for row in report["upsample"]["factors"]) == FACTORS
 
 
-def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_checks")
+def test_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path) -> None:
     generator, _ = load_generator(tiny_weights)
-    for name in ("prepare", "step"):
-        (tmp_path / f"{name}.onnx").write_bytes((bundle / f"{name}.onnx").read_bytes())
-    assert check_parity(generator, tmp_path, seed=1)["passed"]
+    assert check_parity(generator, bundle, seed=1)["passed"]
     with torch.no_grad():
         generator.fine_decoder.to_rgb.conv.bias[0] += 0.01
-    assert not check_parity(generator, tmp_path, seed=1)["passed"]
+    assert not check_parity(generator, bundle, seed=1)["passed"]
 
 
-@pytest.mark.usefixtures("exported")
+@pytest.mark.usefixtures("quick_checks")
+def test_upsample_parity_sees_a_wrong_graph(tiny_weights: Path, bundle: Path) -> None:
+    upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
+    assert check_upsample_parity(upsampler, bundle, seed=1)["passed"]
+    with torch.no_grad():
+        upsampler.similarity.to_descriptor.bias += 0.01
+    assert not check_upsample_parity(upsampler, bundle, seed=1)["passed"]
+
+
+@pytest.mark.usefixtures("exported", "quick_checks")
 @pytest.mark.parametrize(
-    ("limit", "impossible"), [("export.parity.TOLERANCE", 0.0), ("export.accuracy.MAX_FLIPS", -1.0)]
+    ("check", "limit", "impossible"),
+    [
+        (CHECKS[0], "export.parity.TOLERANCE", 0.0),
+        (CHECKS[1], "export.upsample_parity.TOLERANCES", {"q": 0.0}),
+        (CHECKS[2], "export.accuracy.MAX_FLIPS", -1.0),
+    ],
 )
 def test_a_failed_parity_leaves_the_old_bundle(
-    tiny_weights: Path, bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, limit: str, impossible: float
+    tiny_weights: Path,
+    bundle: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    check: str,
+    limit: str,
+    impossible: object,
 ) -> None:
     before = {p.name: file_sha256(p) for p in bundle.iterdir()}
+    for other in set(CHECKS) - {check}:
+        leave_out(other, monkeypatch)
     monkeypatch.setattr(limit, impossible)
     with pytest.raises(ParityError, match="nothing was written"):
         write(tiny_weights, bundle, pictures)
@@ -131,12 +170,16 @@ def test_a_failed_parity_leaves_the_old_bundle(
 
 
 @pytest.mark.usefixtures("exported")
-def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, tmp_path: Path) -> None:
+def test_an_export_replaces_a_bundle_whole(
+    tiny_weights: Path, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "leftover.onnx").write_bytes(b"x")
+    for check in CHECKS:
+        leave_out(check, monkeypatch)
     write(tiny_weights, out, pictures)
-    assert sorted(p.name for p in out.iterdir()) == [
+    names = [
         "add_detail.fp16.onnx",
         "add_detail.onnx",
         "card.md",
@@ -157,25 +200,24 @@ def test_an_export_replaces_a_bundle_whole(tiny_weights: Path, pictures: Path, t
         "step.fp16.onnx",
         "step.onnx",
     ]
+    for folder in (out, bundle):
+        assert sorted(p.name for p in folder.iterdir()) == names
 
 
-def test_graphs_say_nothing_of_the_machine(tiny_weights: Path) -> None:
-    generator, _ = load_generator(tiny_weights)
-    upsampler, _ = load_upsampler(upsampler_of(tiny_weights))
-    halves = build_step(generator, "fp16"), *build_upsample_graphs(upsampler, "fp16").values()
-    exact = build_step(generator), *build_upsample_graphs(upsampler).values()
-    for model in (*(build() for build in SHARED_GRAPHS.values()), *exact, *halves):
-        content = model.SerializeToString()
+def test_graphs_say_nothing_of_the_machine(bundle: Path) -> None:
+    graphs = list(bundle.glob("*.onnx"))
+    assert graphs
+    for path in graphs:
+        content = path.read_bytes()
         assert b"site-packages" not in content
         assert b"/home" not in content
         assert b".py" not in content
-        assert [o.version for o in model.opset_import if o.domain == ""] == [OPSET]
+        assert [o.version for o in onnx.load(path).opset_import if o.domain == ""] == [OPSET]
 
 
-def test_weights_are_stored_in_fp16_without_loss(tiny_weights: Path) -> None:
+def test_weights_are_stored_in_fp16_without_loss(tiny_weights: Path, bundle: Path) -> None:
     generator, _ = load_generator(tiny_weights)
-    model = build_step(generator)
-    large = [t for t in model.graph.initializer if np.prod(t.dims) >= 64]
+    large = [t for t in onnx.load(bundle / "step.onnx").graph.initializer if np.prod(t.dims) >= 64]
     assert large
     assert all(t.data_type == onnx.TensorProto.FLOAT16 for t in large)
     stored = np.sort(np.concatenate([numpy_helper.to_array(t).ravel() for t in large]).astype(np.float32))

@@ -9,14 +9,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 
-from export.bundle import SHARED_GRAPHS
 from export.graphs import DOMAIN
 from export.match_function import MATCH_FUNCTION
 from export.patch_graphs import PATCH_HEAD, build_refine, build_replace, build_search, parsed, typed
-from export.upsample_graphs import build_upsample_graphs
-from export.upsample_parity import FACTORS, check_upsample_parity
 from iic_rt.bundle.manifest import OPERATORS, OPERATORS_VERSION
 from iic_rt.patches import SearchOptions
 from iic_rt.reference.patch_match import patch_match
@@ -24,8 +20,6 @@ from iic_rt.reference.patch_replace import patch_replace
 from iic_rt.reference.patch_search import patch_search
 from iic_rt.reference.refine import copied_softly, matched_twice
 from iic_rt.resampling import BASE_REACH, guide_taps
-from training.model.upsampler import GuidedUpsampler
-from training.model.weights import load_upsampler, save_upsampler
 
 OPTIONS = SearchOptions(best=1, scale=8.0)
 # ``PatchMatch`` stands in ``refine`` alone, twice and in float32: here it is by itself.
@@ -270,19 +264,3 @@ def test_shapes_are_static(name: str) -> None:
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     assert [value.shape for value in session(model).get_outputs()] == [shapes[like] for like in outputs]
-
-
-def test_upsample_parity_sees_a_wrong_graph(tmp_path: Any) -> None:
-    torch.manual_seed(0)
-    save_upsampler(tmp_path / "u.safetensors", GuidedUpsampler(), training={})
-    upsampler, _ = load_upsampler(tmp_path / "u.safetensors")  # FP16, as all released weights are
-    for precision, suffix in {"fp32": "", "fp16": ".fp16"}.items():
-        for name, model in build_upsample_graphs(upsampler, precision).items():
-            onnx.save(model, tmp_path / f"{name}{suffix}.onnx")
-    onnx.save(SHARED_GRAPHS["refine"](), tmp_path / "refine.onnx")
-    report = check_upsample_parity(upsampler, tmp_path, seed=1)
-    assert report["passed"], report
-    assert tuple(row["factor"] for row in report["factors"]) == FACTORS
-    with torch.no_grad():
-        upsampler.similarity.to_descriptor.bias += 0.01
-    assert not check_upsample_parity(upsampler, tmp_path, seed=1)["passed"]

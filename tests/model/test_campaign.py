@@ -34,17 +34,22 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
-def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def programs(tmp_path: Path) -> str:
+    """PATH with a ``chrt`` that leaves the priority as it is: at the lowest a test would wait for all others."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    chrt = folder / "chrt"
+    chrt.write_text('#!/bin/sh\n[ "$1 $2" = "--idle 0" ] || exit 9\nshift 5\nexec "$@"\n')  # and without nice -n 19
+    chrt.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path, programs: str) -> None:
     run, release = tmp_path / "campaign", tmp_path / "release"
     milestone = tmp_path / "milestone.safetensors"
     environment = os.environ | {"CAMPAIGN": str(run), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    environment["MILESTONE"] = str(milestone)
-    # At the lowest priority it would wait for all other tests.
-    (tmp_path / "bin").mkdir()
-    chrt = tmp_path / "bin" / "chrt"
-    chrt.write_text('#!/bin/sh\n[ "$1 $2" = "--idle 0" ] || exit 9\nshift 5\nexec "$@"\n')  # and without nice -n 19
-    chrt.chmod(0o755)
-    environment["PATH"] = f"{chrt.parent}:{environment['PATH']}"
+    environment |= {"MILESTONE": str(milestone), "PATH": programs}
 
     def campaign(*arguments: str) -> str:
         command = ["bash", str(SCRIPT), *arguments]
@@ -77,7 +82,7 @@ def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> Non
         campaign("start", str(shards), *QUICK)
         wait_for(lambda: "began from" in log() and "min left" in log())
         campaign("stop")
-        campaign("finish", str(shards), str(release), "0.05", *QUICK)
+        campaign("finish", str(shards), str(release), "0.01", *QUICK)
         wait_for(lambda: (release / "best.safetensors").exists())
     finally:
         for folder in (run, release):
@@ -88,12 +93,12 @@ def test_start_pause_kill_resume_and_finish(shards: Path, tmp_path: Path) -> Non
     assert "psnr_t4" in last
 
 
-def test_what_crashed_ranks_leave_behind_is_no_campaign(tmp_path: Path) -> None:
+def test_what_crashed_ranks_leave_behind_is_no_campaign(tmp_path: Path, programs: str) -> None:
     """A loader whose rank crashed may live on, deaf to SIGTERM."""
     run, python, left = tmp_path / "campaign", tmp_path / "python", tmp_path / "left"
     python.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 300 &\necho $! >> {left}\nexit 139\n")
     python.chmod(0o755)
-    variables = {"CAMPAIGN": str(run), "PYTHON": str(python), "MILESTONE": str(tmp_path / "none")}
+    variables = {"CAMPAIGN": str(run), "PYTHON": str(python), "MILESTONE": str(tmp_path / "none"), "PATH": programs}
 
     def campaign(*arguments: str) -> str:
         command = ["bash", str(SCRIPT), *arguments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,13 +60,25 @@ def run(folder: Path, pictures: Pictures, shapes: ObjectShapes, settings: TrainC
     return made
 
 
-@pytest.mark.parametrize("adversarial", [0.0, 0.01])
+@pytest.fixture(scope="module", params=[0.0, 0.01])
+def uninterrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pictures: Pictures, shapes: ObjectShapes
+) -> tuple[TrainConfig, dict[str, Tensor]]:
+    """The settings and the last state of a run, without the discriminator and with it."""
+    settings, folder = config(adversarial_weight=request.param, adversarial_from=4), tmp_path_factory.mktemp("whole")
+    run(folder, pictures, shapes, settings)
+    return settings, load_file(folder / "state.safetensors")
+
+
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_resume_equals_no_interruption(
-    tmp_path: Path, pictures: Pictures, shapes: ObjectShapes, adversarial: float, stop_after: int
+    tmp_path: Path,
+    pictures: Pictures,
+    shapes: ObjectShapes,
+    uninterrupted: tuple[TrainConfig, dict[str, Tensor]],
+    stop_after: int,
 ) -> None:
-    settings = config(adversarial_weight=adversarial, adversarial_from=4)
-    run(tmp_path / "whole", pictures, shapes, settings)
+    settings, whole = uninterrupted
     run(tmp_path / "parts", pictures, shapes, settings, stop_after=stop_after)
     assert not (tmp_path / "parts" / "best.safetensors").exists()
     average, header = load_generator(tmp_path / "parts" / "milestone.safetensors")
@@ -75,7 +87,7 @@ def test_resume_equals_no_interruption(
     for name, value in average.state_dict().items():
         assert torch.equal(value, saved[f"ema.{name}"].half().float()), name
     assert run(tmp_path / "parts", pictures, shapes, settings).trainer.step == 4
-    whole, parts = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
+    parts = load_file(tmp_path / "parts" / "state.safetensors")
     assert whole.keys() == parts.keys()
     assert len([name for name in whole if "exp_avg_sq" in name]) > 50
     for name, tensor in whole.items():
@@ -206,6 +218,16 @@ def test_the_command_writes_log_samples_plot_and_weights(
     assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """As on two cores, whatever the tests have: code is compiled for so many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_compiled_gradients_are_those_of_eager() -> None:
     """A compiler that loses a gradient leaves layers untrained without a word."""
     torch.manual_seed(0)
