@@ -22,6 +22,7 @@ from iic_rt.cli.arguments import (
     whole,
 )
 from iic_rt.cli.messages import DamageSaid
+from iic_rt.cli.one_heap import share_one_heap
 from iic_rt.decoder_noise import noise_told_to
 from iic_rt.errors import InputError
 from iic_rt.inpainter import Inpainter
@@ -112,6 +113,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     )
     if arguments.mask and not arguments.live:
         raise InputError("--mask is for --live, which is missing; masks of requests come with them")
+    share_one_heap()
     options = fill_options(arguments)
     share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))

@@ -23,6 +23,7 @@ from iic_rt.cli.arguments import (
 from iic_rt.cli.ending import interruptible
 from iic_rt.cli.json_text import json_text
 from iic_rt.cli.messages import DamageSaid, say
+from iic_rt.cli.one_heap import share_one_heap
 from iic_rt.cli.outputs import check_apart, check_place
 from iic_rt.cli.progress import Bar, WarningsAboveBar
 from iic_rt.decoder_noise import noise_told_to
@@ -172,6 +173,7 @@ def run_video(arguments: argparse.Namespace) -> int:
         raise InputError("name an output with -o, or watch it with --preview PORT")
     outputs = parse_output(arguments.out, sources)
     _check_apart(sources, outputs)
+    share_one_heap()
     if arguments.stats is not None:
         check_place(arguments.stats, is_image=False)
     encoding = Encoding(
