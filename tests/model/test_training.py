@@ -231,7 +231,7 @@ def two_threads() -> Iterator[None]:
 def test_compiled_gradients_are_those_of_eager() -> None:
     """A compiler that loses a gradient leaves layers untrained without a word."""
     torch.manual_seed(0)
-    # Every kind of layer once; the whole network, where alone the fault of F.interpolate shows, takes minutes to compile.
+    # Every kind of layer once: the whole network, where alone the fault of F.interpolate shows, compiles for minutes.
     preset = replace(PRESETS["edge"], coarse=None, fine=EncoderConfig((16, 32, 64), (1,), 1))
     generator = Generator(preset).to(memory_format=torch.channels_last)
     for layer in generator.modules():
