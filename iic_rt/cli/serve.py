@@ -121,7 +121,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     with _logged():
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
     with _logged(), noise_told_to(DamageSaid(logging.getLogger("iic_rt.server").warning)):
-        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_inpainter))
+        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
         run_server(app, host=arguments.host, port=arguments.port)
     return 0
 
