@@ -118,8 +118,6 @@ def run_serve(arguments: argparse.Namespace) -> int:
     share_threads(arguments)
     open_inpainter = partial(Inpainter, options=options, **inpainter_settings(arguments))
     open_live = partial(open_inpainter, options=replace(options, iterations=VIDEO_ITERATIONS))
-    with _logged():
-        app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
     with _logged(), noise_told_to(DamageSaid(logging.getLogger("iic_rt.server").warning)):
         app = create_app(open_inpainter, settings, options=options, live=_live_view(arguments, open_live))
         run_server(app, host=arguments.host, port=arguments.port)
