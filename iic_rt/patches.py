@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from iic_rt.one_thread import MOST_MULTIPLICATIONS
 from iic_rt.resampling import BASE_REACH, PATCH, guide_taps
 
 __all__ = [
@@ -31,14 +32,14 @@ __all__ = [
 ]
 
 FEW = 1 / 64  # share of patches: where fewer are wholly known, those with unknown pixels may be copied as well
-ROWS_PER_BLOCK = 1024  # hole patches whose logits are held at once
+ROWS_PER_BLOCK = 48  # hole patches whose logits are held at once, so that they stay in the cache
+LANES = 16  # columns of a product that a vector unit of 512 bits computes at once
 PIXELS_PER_BLOCK = 1 << 16  # that are copied at once, so that they stay in the cache
 SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches it
 MATCH_STEPS = (8, 4, 2, 1)  # of the sweeps of a match, in patches to a neighbour and in pixels
 WINDOW = (-2, 0, 2, 4)  # pixels that are compared, from the first one of a patch, along either axis
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]
-NOWHERE = 1 << 24  # an offset that leads out of every image
 
 Array = NDArray[np.float32]
 Index = NDArray[np.intp]
@@ -121,11 +122,14 @@ def search_patches(
     holes, valid = np.flatnonzero(hole > 0), np.flatnonzero(weight > 0)
     if len(holes) and len(valid):
         d = np.asarray(q, np.float32)
-        keys = np.ascontiguousarray((d[valid] * np.float32(options.scale)).T)
-        bias = np.log(weight.ravel()[valid])
+        keys = _in_pieces(d[valid] * np.float32(options.scale))
+        bias = np.full(len(keys) * keys.shape[2], -np.inf, np.float32)
+        bias[: len(valid)] = np.log(weight.ravel()[valid])
         for at in range(0, len(holes), ROWS_PER_BLOCK):
             block = holes[at : at + ROWS_PER_BLOCK]
-            logit = d[block] @ keys
+            logit = np.empty((len(block), len(bias)), np.float32)
+            pieces = logit.reshape(len(block), len(keys), -1)
+            np.matmul(d[block], keys, out=pieces.transpose(1, 0, 2))
             logit += bias
             kept = _greatest(logit, min(best, len(valid)))
             part = np.take_along_axis(logit, kept, 1)
@@ -135,6 +139,16 @@ def search_patches(
             offset[: kept.shape[1], 0, block] = PATCH * (source // columns - block // columns)
             offset[: kept.shape[1], 1, block] = PATCH * (source % columns - block % columns)
     return offset.reshape(best, 2, *hole.shape), share.reshape(best, *hole.shape)
+
+
+def _in_pieces(keys: Array) -> Array:
+    """[n, D] as [pieces, D, columns], so small that a block's product with one runs on the calling thread."""
+    n, width = keys.shape
+    columns = max(1, MOST_MULTIPLICATIONS // (width * ROWS_PER_BLOCK * LANES)) * LANES
+    pieces = -(-n // columns)
+    padded = np.zeros((pieces * columns, width), np.float32)
+    padded[:n] = keys
+    return np.ascontiguousarray(padded.reshape(pieces, columns, width).transpose(0, 2, 1))
 
 
 def _greatest(logit: Array, count: int) -> Index:
@@ -187,30 +201,31 @@ def _copied(image: Array, hole: NDArray[Any], offset: NDArray[np.int32], share: 
 class _Windows:
     """What is compared, for every place that a patch may lie at.
 
-    In an image of every second pixel what is compared lies side by side, so one gather takes a row of it.
+    In an image of every second pixel what is compared lies side by side, so one copy takes a row of it.
 
     Args:
         features: float32 [h, w, C].
+        margin: pixels around the image that places are counted in as well.
     """
 
-    def __init__(self, features: Array) -> None:
+    def __init__(self, features: Array, margin: int) -> None:
         before, after = -WINDOW[0], WINDOW[-1] + 2
         padded = cv2.copyMakeBorder(features, before, after, before, after, cv2.BORDER_REPLICATE)
         height, width, channels = padded.shape
-        self._height, self._width = height // 2, width // 2
-        halves = padded.reshape(self._height, 2, self._width, 2, channels).transpose(1, 3, 0, 2, 4)
-        flat = np.ascontiguousarray(halves).reshape(-1, channels)
-        self._rows = np.lib.stride_tricks.as_strided(
-            flat, (len(flat) - len(WINDOW) + 1, len(WINDOW) * channels), flat.strides, writeable=False
-        )
+        height, width = height // 2, width // 2
+        self._down = width * np.arange(len(WINDOW))
+        halves = padded.reshape(height, 2, width, 2, channels).transpose(1, 3, 0, 2, 4)
+        flat = np.ascontiguousarray(halves)
+        # numpy copies a value of any size several times as fast as a row of an array.
+        row = np.dtype((np.void, len(WINDOW) * channels * flat.itemsize))
+        self._rows = np.ndarray(4 * height * width - len(WINDOW) + 1, row, flat, strides=flat.strides[-2:-1])
+        number = np.arange(4 * height * width).reshape(2, 2, height, width).transpose(2, 0, 3, 1)
+        inside = number.reshape(padded.shape[:2])[: features.shape[0], : features.shape[1]]
+        self._first = np.pad(inside, margin).ravel()
 
-    def __call__(self, y: Index, x: Index) -> Array:
-        """float32 [n, 4, 4 * C], for patches whose first pixels these are."""
-        first = (((y & 1) * 2 + (x & 1)) * self._height + (y >> 1)) * self._width + (x >> 1)
-        found = np.empty((len(y), len(WINDOW), self._rows.shape[1]), np.float32)
-        for i in range(len(WINDOW)):
-            found[:, i] = self._rows[first + i * self._width]
-        return found
+    def __call__(self, place: Index) -> Array:
+        """float32 [n, 16 * C], for patches whose first pixels these are, counted over the image with its margin."""
+        return self._rows[self._first.take(place)[:, None] + self._down].view(np.float32)
 
 
 def match_patches(
@@ -228,69 +243,57 @@ def match_patches(
     Returns:
         ``matched``, int32 [2, h / 4, w / 4].
     """
-    height, width, _ = features.shape
+    (height, width, _), patches = features.shape, np.argwhere(share > 0)
     matched: NDArray[np.int32] = offset.copy()
-    r, c = np.nonzero(share > 0)
-    if not len(r):
+    if not len(patches):
         return matched
-    windows = _Windows(features)
-    y, x = PATCH * r, PATCH * c
-    target = windows(y, x)
+    # Places and offsets are single numbers, over the image with a margin that no candidate leads out of.
+    margin = PATCH * max(steps)
+    line = width + 2 * margin
+    windows = _Windows(features, margin)
+    is_valid = np.zeros((height + 2 * margin, line), np.bool_)
+    last = height - PATCH + 1, width - PATCH + 1
+    is_valid[margin : margin + last[0], margin : margin + last[1]] = valid[: last[0], : last[1]] > 0
+    is_valid = is_valid.ravel()
 
-    def cost(patches: Index, y: Index, x: Index) -> Array:
-        difference = windows(y, x)
-        difference -= target[patches]
-        return np.asarray(np.einsum("nij,nij->n", difference, difference))
+    r, c = patches.T
+    place = (PATCH * r + margin) * line + PATCH * c + margin
+    target = windows(place)
 
-    own, everyone = matched[:, r, c], np.arange(len(r))
-    least = cost(everyone, y + own[0], x + own[1])
+    def cost(patch: Index, to: Index) -> Array:
+        difference = windows(to)
+        difference -= target.take(patch, 0)
+        return np.asarray(np.einsum("nj,nj->n", difference, difference))
+
+    own = matched[0, r, c].astype(np.intp) * line + matched[1, r, c]
+    everyone = np.arange(len(own))
+    least = cost(everyone, place + own)
     for step in steps:
-        padded = np.full((2, share.shape[0] + 2 * step, share.shape[1] + 2 * step), NOWHERE, np.int32)
-        padded[:, r + step, c + step] = own
-        near = [padded[:, r + step * (1 + up), c + step * (1 + left)] for up, left in NEIGHBOURS]
-        moved = [own + step * np.array([[up], [left]], np.int32) for up, left in AROUND]
-        candidates = np.stack((*near, *moved))  # [12, 2, n]
-        to_y, to_x = y + candidates[:, 0], x + candidates[:, 1]
-        in_image = (to_y >= 0) & (to_y <= height - PATCH) & (to_x >= 0) & (to_x <= width - PATCH)
-        candidate, patch = np.nonzero(in_image & (candidates != own).any(1))
-        to_y, to_x = to_y[candidate, patch], to_x[candidate, patch]
-        ok = valid[to_y, to_x] > 0
-        candidate, patch = candidate[ok], patch[ok]
-        costs = np.full(in_image.shape, np.inf, np.float32)
-        costs[candidate, patch] = cost(patch, to_y[ok], to_x[ok])
-        winner = costs.argmin(0)
-        better = costs[winner, everyone] < least
-        own = np.where(better, candidates[winner, :, everyone].T, own)
-        least = np.where(better, costs[winner, everyone], least)
-    matched[:, r, c] = own
+        number = np.full((share.shape[0] + 2 * step, share.shape[1] + 2 * step), -1)
+        number[r + step, c + step] = everyone
+        near = [number[r + step * (1 + up), c + step * (1 + left)] for up, left in NEIGHBOURS]
+        candidates = [np.where(patch < 0, own, own[patch]) for patch in near]
+        candidates += [own + step * (up * line + left) for up, left in AROUND]
+        chosen = own.copy()
+        for candidate in candidates:  # one by one, so that what is compared stays in the cache
+            patch = np.flatnonzero((candidate != own) & is_valid[place + candidate])
+            found = cost(patch, (place + candidate)[patch])
+            better = found < least[patch]
+            patch, found = patch[better], found[better]
+            least[patch], chosen[patch] = found, candidate[patch]
+        own = chosen
+    to = place + own
+    matched[:, r, c] = to // line - margin - PATCH * r, to % line - margin - PATCH * c
     return matched
-
-
-class _Axis(NamedTuple):
-    """The two patches over each pixel of an axis, its own and the neighbour whose margin it lies in, and their weights.
-
-    The second weighs nothing where there is none.
-    """
-
-    p: int  # pixels of a patch
-    patch: tuple[Index, Index]  # [pixels] each
-    weight: tuple[Array, Array]
-
-
-def _axis(pixels: int, patches: int) -> _Axis:
-    p = pixels // patches
-    margin = margin_of(p)
-    own, at = np.divmod(np.arange(pixels), p)
-    low, high = (at < margin) & (own > 0), (at >= p - margin) & (own < patches - 1)
-    depth = np.where(low, at, p - 1 - at)
-    weight = np.where(low | high, (depth + margin + 0.5) / (2 * margin), 1).astype(np.float32)
-    return _Axis(p, (own, np.where(low, own - 1, own + high)), (weight, 1 - weight))
 
 
 def replace_patches(
     detail: NDArray[np.floating], inside: NDArray[Any], offset: NDArray[np.int32], share: Array
 ) -> NDArray[np.bool_]:
     """``iic::PatchReplace`` for one image, in place: ``iic_rt.reference.patch_replace``, without the axis of the batch.
+
+    The image is taken apart into cells between the middles of patches. All pixels of a cell are copied with the same
+    four patches, those around its corner.
 
     Args:
         detail: float32 or float16 [C, h, w]; its pixels inside the hole are written.
@@ -302,36 +305,42 @@ def replace_patches(
         ``missing``, bool [h, w].
     """
     height, width = inside.shape
+    p, (rows, columns) = height // share.shape[1], share.shape[1:]
+    margin, at = margin_of(p), np.arange(p)
     is_inside = np.asarray(inside > 0)
     flat, known = detail.reshape(len(detail), -1), ~is_inside.ravel()
-    missing = np.zeros(height * width, np.bool_)
-    pixels = np.flatnonzero(is_inside)
-    down, across = _axis(height, share.shape[1]), _axis(width, share.shape[2])
-    moves = offset * np.array([[[down.p]], [[across.p]]])
-    moves = (moves + PATCH // 2) // PATCH  # pixels
-    for at in range(0, len(pixels), PIXELS_PER_BLOCK):
-        block = pixels[at : at + PIXELS_PER_BLOCK]
-        r, c = np.divmod(block, width)
-        picked, weights = [], []
-        for axis, other in product(range(2), repeat=2):
-            patch_row, patch_column = down.patch[axis][r], across.patch[other][c]
-            part = down.weight[axis][r] * across.weight[other][c]
-            for move, of_move in zip(moves, share, strict=True):
-                y = np.clip(r + move[0, patch_row, patch_column], 0, height - 1)
-                x = np.clip(c + move[1, patch_row, patch_column], 0, width - 1)
-                pixel = y * width + x
-                picked.append(pixel)
-                weights.append(part * of_move[patch_row, patch_column] * known[pixel])
-        total: Array = np.asarray(sum(weights), np.float32)
-        reached = total > SMALLEST
-        missing[block[~reached]] = True
-        if not reached.all():
-            block, total = block[reached], total[reached]
-            picked, weights = [p[reached] for p in picked], [w[reached] for w in weights]
-        parts = [w / total for w in weights]
-        for plane in flat:
-            value = np.take(plane, picked[0]) * parts[0]
-            for pixel, part in zip(picked[1:], parts[1:], strict=True):
-                value += np.take(plane, pixel) * part
-            plane[block] = value
-    return missing.reshape(height, width)
+    missing = is_inside.copy()
+
+    # Around the image a border of patches that copy nothing. The first patch of a cell is the one above and to the left.
+    shares = np.pad(share, ((0, 0), (1, 1), (1, 1)))
+    moves = np.pad((offset * p + PATCH // 2) // PATCH, ((0, 0), (0, 0), (1, 1), (1, 1)))  # pixels
+    second = np.minimum(1, (at + 0.5) / (2 * margin)).astype(np.float32)  # weight of the patch below or to the right
+    weights = 1 - second, second
+    cells = np.zeros((p * (rows + 1), p * (columns + 1)), np.bool_)
+    cells[margin : margin + height, margin : margin + width] = is_inside
+    cells = cells.reshape(rows + 1, p, columns + 1, p).transpose(0, 2, 1, 3)
+    row, column = np.nonzero(cells.any((2, 3)))
+    per_block = max(1, PIXELS_PER_BLOCK // p**2)
+    for first in range(0, len(row), per_block):
+        r, c = row[first : first + per_block], column[first : first + per_block]
+        y, x = (p * cell[:, None] - margin + at for cell in (r, c))  # [n, p]
+        total = np.zeros((len(r), p, p), np.float32)
+        values = np.zeros((len(flat), *total.shape), np.float32)
+        for below, right in product(range(2), repeat=2):
+            part = weights[below][:, None] * weights[right]
+            patch = r + below, c + right
+            for move, of_move in zip(moves, shares, strict=True):
+                down, across = (distance[patch][:, None] for distance in move)
+                to_y, to_x = np.clip(y + down, 0, height - 1), np.clip(x + across, 0, width - 1)
+                pixel = (width * to_y)[:, :, None] + to_x[:, None]
+                weight = part * of_move[patch][:, None, None] * known.take(pixel)
+                total += weight
+                for plane, value in zip(flat, values, strict=True):
+                    value += plane.take(pixel) * weight
+        reached = cells[r, c] & (total > SMALLEST)
+        pixel = ((width * y)[:, :, None] + x[:, None])[reached]
+        total = total[reached]
+        for plane, value in zip(flat, values, strict=True):
+            plane[pixel] = value[reached] / total
+        missing.ravel()[pixel] = False
+    return missing
