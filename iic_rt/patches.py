@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iic_rt.one_thread import MOST_MULTIPLICATIONS
 from iic_rt.resampling import BASE_REACH, PATCH, guide_taps
 
 __all__ = [
@@ -33,6 +32,9 @@ __all__ = [
 
 FEW = 1 / 64  # share of patches: where fewer are wholly known, those with unknown pixels may be copied as well
 ROWS_PER_BLOCK = 48  # hole patches whose logits are held at once, so that they stay in the cache
+# Of a product that OpenBLAS, which numpy comes with, computes on the calling thread. Its other threads would wait for
+# the next product by spinning, for tens of milliseconds, and take cores from the engine and from other inpainters.
+MOST_MULTIPLICATIONS = 1 << 18
 LANES = 16  # columns of a product that a vector unit of 512 bits computes at once
 PIXELS_PER_BLOCK = 1 << 16  # that are copied at once, so that they stay in the cache
 SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches it
@@ -225,7 +227,8 @@ class _Windows:
 
     def __call__(self, place: Index) -> Array:
         """float32 [n, 16 * C], for patches whose first pixels these are, counted over the image with its margin."""
-        return self._rows[self._first.take(place)[:, None] + self._down].view(np.float32)
+        rows = self._rows[self._first.take(place)[:, None] + self._down]
+        return np.asarray(rows.view(np.float32))
 
 
 def match_patches(
@@ -309,9 +312,9 @@ def replace_patches(
     margin, at = margin_of(p), np.arange(p)
     is_inside = np.asarray(inside > 0)
     flat, known = detail.reshape(len(detail), -1), ~is_inside.ravel()
-    missing = is_inside.copy()
+    missing: NDArray[np.bool_] = is_inside.copy()
 
-    # Around the image a border of patches that copy nothing. The first patch of a cell is the one above and to the left.
+    # Around the image a border of patches that copy nothing. A cell's first patch is the one above and to the left.
     shares = np.pad(share, ((0, 0), (1, 1), (1, 1)))
     moves = np.pad((offset * p + PATCH // 2) // PATCH, ((0, 0), (0, 0), (1, 1), (1, 1)))  # pixels
     second = np.minimum(1, (at + 0.5) / (2 * margin)).astype(np.float32)  # weight of the patch below or to the right

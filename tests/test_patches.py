@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -84,6 +87,23 @@ def test_weights_count_in_the_search(rng: np.random.Generator) -> None:
     expected, _ = patch_search(q, hole, weight, **asdict(options))
     offset, _ = search_patches(q[0], hole[0], weight[0], options)
     assert (offset != expected[0]).mean() < 0.01  # equal but for sums in float32
+
+
+def test_search_stays_on_its_thread() -> None:
+    """Threads of numpy's products would spin, and take cores from the engine for long after."""
+    program = """
+import time, numpy as np
+from iic_rt.patches import SearchOptions, search_patches
+q = np.random.default_rng(0).standard_normal((4096, 76)).astype(np.float32)
+hole = (np.arange(4096) < 800).reshape(64, 64).astype(np.float32)
+began = time.process_time(), time.thread_time()
+for _ in range(10):
+    search_patches(q, hole, 1 - hole, SearchOptions(best=1, scale=8.0))
+print(time.process_time() - began[0] - (time.thread_time() - began[1]))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert float(done.stdout) < 0.01  # seconds of other threads; they would be as many as of this one
 
 
 @pytest.mark.parametrize("valid", [0.0, 1.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections import deque
@@ -58,6 +59,8 @@ class Workers:
 
     def __init__(self, count: int, *, options: InpaintOptions, settings: dict[str, Any]) -> None:
         self._settings = {"options": options, **settings}
+        if settings["threads"] is not None:  # numpy takes its number when it is imported: in the workers
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", str(settings["threads"]))
         self._workers = [self._start() for _ in range(count)]
         self.backend_name: str | None = None
 
