@@ -4,13 +4,14 @@ are made.
 ``python -m training.compare --data FOLDER --out runs/compare --minutes 25``, of CPU time
 ``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 16000``
 
-A run that is there already is not trained again, so that names can be added one by one. Rows are scored by
-``benchmarks.recipes`` and ``benchmarks.paper``.
+A run that is finished is not trained again, so that names can be added one by one; one that was stopped goes on. Rows
+are scored by ``benchmarks.recipes`` and ``benchmarks.paper``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def train(name: str, recipe: list[str], data: Path, out: Path, clock: list[str],
     print(f"{name}: {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
 
 
+def is_finished(run: Path) -> bool:
+    """Whether a run was trained to its end: the last line of its log is the validation there."""
+    log = run / "log.jsonl"
+    last = json.loads(log.read_text().splitlines()[-1]) if log.exists() else {}
+    return "best" in last and last["progress"] >= 1
+
+
 def clock_of(recipe: list[str], options: argparse.Namespace) -> list[str]:
     """A decoder behind a finished network needs a quarter as many pictures."""
     if options.samples is None:
@@ -91,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(runs)}")
     options.out.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // options.at_once)
-    missing = [name for name in options.recipes or runs if not (options.out / name / "best.safetensors").exists()]
+    missing = [name for name in options.recipes or runs if not is_finished(options.out / name)]
     with ThreadPoolExecutor(options.at_once) as pool:
         trained = [
             pool.submit(train, name, runs[name], options.data, options.out, clock_of(runs[name], options), threads)
