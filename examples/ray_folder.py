@@ -12,6 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
 
+import cv2
 import ray
 
 from iic_rt import IICError, Inpainter, InpaintOptions
@@ -23,6 +24,7 @@ class Fill:
 
     def __init__(self, masks: Path, out: Path, threads: int) -> None:
         self.masks, self.out = masks, out
+        cv2.setNumThreads(threads)  # resizing and filters have threads of their own
         self.inpainter = Inpainter(threads=threads, options=InpaintOptions(channel_order="bgr"))
 
     def __call__(self, row: dict) -> dict:
