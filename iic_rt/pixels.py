@@ -1,4 +1,4 @@
-"""Between the loop's result and the image's pixels, on the host: the seam, the detail, and the way back into the hole.
+"""Between the image's pixels and the loop, on the host: the way there, the seam, the detail, and the way back.
 
 What they compute is specified in ``iic_rt.reference``. An engine on the CPU spends most of these graphs' time on moving
 memory, computes the base twice, and computes all that is outside the hole as well.
@@ -13,13 +13,45 @@ from numpy.typing import NDArray
 from iic_rt.geometry import bounding_box
 from iic_rt.resampling import BASE_REACH, PATCH
 
-__all__ = ["close_seam", "enlarge", "put_into_hole", "take_detail"]
+__all__ = ["close_seam", "enlarge", "put_into_hole", "shrink_region", "take_detail"]
 
 HALF_RANGE = np.float32(127.5)
+PIXELS_PER_BAND = 1 << 20  # that are float32 at once
 SEAM_REACH = 2  # working pixels around one that its means are taken over
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+
+
+def shrink_region(image: Pixels, visible: Pixels, weights: Array, order: Array, y: Array, m: Array) -> None:
+    """The ``prepare`` graph for one image, into ``y`` and ``m``: ``iic_rt.reference.algorithm.prepare``.
+
+    Args:
+        image: uint8 [S, S, C].
+        visible: uint8 [S, S], 0 = not to be looked at.
+        weights: [4, p] of ``iic_rt.resampling.area_weights``, whose areas OpenCV knows by itself.
+        order: [3, C], makes RGB of the image's channels.
+        y: written, [3, s, s] in [-1, 1], 0 in the hole.
+        m: written, [s, s] in {0, 1}.
+    """
+    side, p, size = len(image), weights.shape[1], len(m)
+    small, hidden = np.empty((size, size, image.shape[2]), np.float32), np.zeros((size, size), np.float32)
+    rows = p * max(1, PIXELS_PER_BAND // (p * side))
+    for top in range(0, side, rows):
+        band = slice(top, min(side, top + rows))
+        to = slice(PATCH * top // p, PATCH * band.stop // p)
+        shape = size, to.stop - to.start
+        shrunk = cv2.resize(image[band].astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+        small[to] = shrunk.reshape(small[to].shape)
+        is_hidden = visible[band] == 0
+        if is_hidden.any():
+            hidden[to] = cv2.resize(is_hidden.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+    np.copyto(m, hidden > 0)
+    for plane, row in zip(y, order, strict=True):
+        colour = _mixed(np.moveaxis(small, 2, 0), row)
+        colour /= HALF_RANGE
+        colour -= 1
+        np.multiply(colour, m == 0, out=plane)
 
 
 def close_seam(y: Array, m: Array, low: Array) -> None:

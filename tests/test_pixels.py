@@ -1,4 +1,4 @@
-"""Detail and composite on the host against their specification and against the graphs of the bundle."""
+"""What the host does with pixels, against its specification and against the graphs of the bundle."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from iic_rt import pixels
 from iic_rt.bundle.manifest import Bundle, load_bundle
-from iic_rt.pixels import close_seam, enlarge, put_into_hole, take_detail
+from iic_rt.pixels import close_seam, enlarge, put_into_hole, shrink_region, take_detail
 from iic_rt.reference import pixels as reference
-from iic_rt.resampling import BASE_REACH, base_weights, enlarge_weights
+from iic_rt.reference.algorithm import prepare
+from iic_rt.resampling import BASE_REACH, area_weights, base_weights, enlarge_weights
 
+OPERANDS = ("image", "visible", "weights", "order")  # of prepare
 SIZE = 32  # working pixels
 TOLERANCE = 2e-6
 
@@ -62,6 +65,21 @@ def run(bundle: Bundle, graph: str, s: dict[str, Any], **more: Any) -> list[np.n
     given = s | more
     names = [entry.name for entry in session.get_inputs()]
     return session.run(None, {name: given[name] for name in names})  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("factor", [1.0, 1.25, 1.75, 4.0])
+def test_shrinking(
+    bundle: Bundle, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, factor: float, channels: int
+) -> None:
+    monkeypatch.setattr(pixels, "PIXELS_PER_BAND", 1000)  # several bands, and one that is not whole
+    s = scene(rng, factor, channels) | {"weights": area_weights(factor)}
+    s["visible"][0, -1] = 0  # a pixel on the border: the working pixel that it lies in is a hole
+    y, m = np.empty((3, SIZE, SIZE), np.float32), np.empty((SIZE, SIZE), np.float32)
+    shrink_region(s["image"], s["visible"], s["weights"], s["order"], y, m)
+    for expected_y, expected_m in (prepare(*(s[n] for n in OPERANDS)), run(bundle, "prepare", s)):
+        np.testing.assert_allclose(y, expected_y[0], atol=TOLERANCE)
+        np.testing.assert_array_equal(m, expected_m[0, 0])
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.75, 4.0])

@@ -14,12 +14,12 @@ from iic_rt.bundle.manifest import Bundle
 from iic_rt.contract import Backend, Binding, Buffer, Event
 from iic_rt.errors import BackendError
 from iic_rt.patches import SearchOptions, refine, replace_patches, search_patches
-from iic_rt.pixels import close_seam, put_into_hole, take_detail
+from iic_rt.pixels import close_seam, put_into_hole, shrink_region, take_detail
 
 __all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
 
 # Graphs that no engine on the CPU opens, and those that would take it several times as long.
-IN_NUMPY = frozenset({"seam", "search", "refine", "replace", "detail", "add_detail", "composite"})
+IN_NUMPY = frozenset({"prepare", "seam", "search", "refine", "replace", "detail", "add_detail", "composite"})
 
 
 class HostBuffer(Buffer):
@@ -41,6 +41,17 @@ class HostBuffer(Buffer):
 
     def read(self) -> NDArray[Any]:
         return self.host
+
+
+class PrepareBinding(Binding):
+    """``prepare`` in numpy and OpenCV: nothing has to be compiled for a size that is new."""
+
+    def __init__(self, inputs: Mapping[str, HostBuffer], outputs: Mapping[str, HostBuffer]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    def enqueue(self) -> None:
+        image, visible, weights, order = (self._inputs[name].host for name in ("image", "visible", "weights", "order"))
+        shrink_region(image, visible, weights, order, self._outputs["y"].host[0], self._outputs["m"].host[0, 0])
 
 
 class SearchBinding(Binding):
@@ -175,6 +186,7 @@ class HostBackend(Backend):
 
 
 BINDINGS: dict[str, Callable[[Mapping[str, HostBuffer], Mapping[str, HostBuffer]], Binding]] = {
+    "prepare": PrepareBinding,
     "seam": SeamBinding,
     "refine": RefineBinding,
     "replace": ReplaceBinding,

@@ -15,9 +15,6 @@ from iic_rt.no_memory import engine_error
 
 __all__ = ["OpenVinoBackend"]
 
-# The loop's input must be that of the reference, and takes no longer so: shrinking a crop is moving memory.
-ALWAYS_FP32 = frozenset({"prepare"})
-
 
 def _import() -> Any:
     try:
@@ -46,9 +43,9 @@ class OpenVinoBinding(Binding):
 class OpenVinoBackend(HostBackend):
     """One compiled model a graph and shape; ``threads`` is the size of the pool, None for one a physical core.
 
-    Compiling takes about a tenth of a second a graph, and happens when buffers of a new size are bound. A model lives
-    as long as a binding that uses it, so memory is bounded by the sizes whose buffers are kept. Nothing is written to
-    disk.
+    Compiling takes about a tenth of a second a graph, and happens once: graphs whose shapes differ from region to
+    region are computed in numpy. With ``upsample=False`` the loop runs at the region's own size, and every new one is
+    compiled. A model lives as long as a binding that uses it. Nothing is written to disk.
     """
 
     name: ClassVar[str] = "openvino"
@@ -65,6 +62,7 @@ class OpenVinoBackend(HostBackend):
         super().__init__(bundle, precision=precision, threads=threads, stream=stream)
         # Pinned threads of several models end up on the same core, and every model is one of six here.
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": False}
+        self._settings["INFERENCE_PRECISION_HINT"] = "f32" if self.precision == "fp32" else self.precision
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled: WeakValueDictionary[object, Any] = WeakValueDictionary()
@@ -109,12 +107,10 @@ class OpenVinoBackend(HostBackend):
         key = graph, tuple(sorted(shapes.items()))
         compiled = self._compiled.get(key)
         if compiled is None:
-            precision = "f32" if graph in ALWAYS_FP32 or self.precision == "fp32" else "bf16"
             model = self._models[graph].clone()
             try:
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
-                settings = self._settings | {"INFERENCE_PRECISION_HINT": precision}
-                compiled = self._core.compile_model(model, "CPU", settings)
+                compiled = self._core.compile_model(model, "CPU", self._settings)
             except Exception as error:  # the engine's own errors share no base class
                 raise self._refusal(graph, error) from error
             self._compiled[key] = compiled
