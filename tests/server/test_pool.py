@@ -73,8 +73,10 @@ def test_as_many_at_once_as_there_are_workers_and_one_more_decoded(
 def test_a_client_that_goes_while_it_waits_is_forgotten(slow: SlowInpainter, files: dict[str, bytes]) -> None:
     async def work() -> None:
         async with running(make(slow, workers=1, queue=8)) as app:
-            first, second, third = (Call(app, body=form(files)) for _ in range(3))
-            await until(lambda: app.pool.accepted == 3 and slow.begun == 1)
+            first = Call(app, body=form(files))
+            await until(lambda: slow.begun == 1)
+            second, third = (Call(app, body=form(files)) for _ in range(2))
+            await until(lambda: app.pool.accepted == 3)
             third.go()
             await third.task
             second.go()
