@@ -25,8 +25,8 @@ class Runners:
         self._backend, self._size = backend, working_size
         self._loop = Loop(backend, working_size=working_size)
         self._descriptors = Descriptors(backend, self._loop)
-        self._full: Loop | None = None  # at a region's own resolution
-        self._kept: dict[Key, RegionRunner] = {}  # the one used last is last
+        self._full: dict[int, Loop] = {}  # at regions' own resolution, by working size; the one used last is last
+        self._kept: dict[Key, RegionRunner] = {}  # likewise
 
     def runner(self, side: int, *, channels: int, options: InpaintOptions, slot: int) -> RegionRunner:
         """The runner for regions of ``side`` pixels of an image with so many channels; every slot has its own."""
@@ -54,15 +54,28 @@ class Runners:
             self._kept.pop(idle.pop(0)).close()
 
     def _loop_at(self, side: int) -> Loop:
-        size = side
-        while size > LARGEST_LOOP:
-            size //= 2
+        """The loop at a region's own resolution. As many are kept as together are no larger than the largest."""
+        size = _full_size(side)
         if size == self._size:
             return self._loop
-        if self._full is None or self._full.working_size != size:
-            # One loop at full resolution at a time; the runners that use the one before go with it.
-            for key in [key for key, runner in self._kept.items() if not key[3] and not runner.is_running]:
+        found = self._full.pop(size, None)
+        if found is None:
+            while self._full and size**2 + sum(kept**2 for kept in self._full) > LARGEST_LOOP**2:
+                self._drop_loop(next(iter(self._full)))
+            found = Loop(self._backend, working_size=size)
+        self._full[size] = found
+        return found
+
+    def _drop_loop(self, size: int) -> None:
+        """Drops a loop, and the runners that use it."""
+        for key, runner in list(self._kept.items()):
+            if not key[3] and _full_size(key[0]) == size and not runner.is_running:
                 self._kept.pop(key).close()
-            self._full = None
-            self._full = Loop(self._backend, working_size=size)
-        return self._full
+        del self._full[size]
+
+
+def _full_size(side: int) -> int:
+    """The working size for regions of ``side`` pixels that are filled without upsampling."""
+    while side > LARGEST_LOOP:
+        side //= 2
+    return side
