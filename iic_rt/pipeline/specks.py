@@ -73,21 +73,21 @@ def find_specks(hole: Pixels, visible: Pixels | None = None) -> list[Component]:
     return found
 
 
-def _specks_in(hole: Pixels, hidden: Pixels | None) -> Pixels:
-    """The specks of a hole; masks uint8 [h, w] in {0, 1}."""
+def _specks_in(hole: Pixels, hidden: Pixels | None) -> NDArray[np.bool_]:
+    """Which pixels of a hole are those of specks; masks uint8 [h, w] in {0, 1}."""
     count, labels = cv2.connectedComponents(hole, connectivity=8)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)
     is_speck = np.ones(count, np.bool_)
     is_speck[0] = False
     is_speck[np.unique(labels[depth > THICKEST])] = False
-    if is_speck.any() and (hidden is not None or not is_speck[1:].all()):
+    if is_speck.any():
         # A neighbour that is unknown itself tells nothing.
         unknown = (hole > 0) & ~is_speck[labels]
         if hidden is not None:
             unknown |= hidden > 0
         near = cv2.dilate(unknown.astype(np.uint8), np.ones((2 * REACH + 1,) * 2, np.uint8)) > 0
-        is_speck[np.unique(labels[near & (hole > 0)])] = False
-    return np.asarray(is_speck[labels], np.uint8)
+        is_speck[np.unique(labels[near])] = False
+    return np.asarray(is_speck[labels])
 
 
 def fill_specks(image: Pixels, specks: Pixels) -> None:
@@ -116,7 +116,7 @@ def fill_specks(image: Pixels, specks: Pixels) -> None:
         return np.asarray(np.einsum("kn,knc->nc", linked, v[among]))
 
     solved = _conjugate_gradients(operator, wanted, values[own])
-    image[y, x] = np.clip(np.rint(solved), 0, 255).astype(np.uint8)
+    image[y, x] = np.clip(np.rint(solved), 0, 255)
 
 
 def _conjugate_gradients(
@@ -135,4 +135,4 @@ def _conjugate_gradients(
         residual = residual - step * moved
         before, size = size, np.square(residual).sum(0)
         direction = residual + size / np.maximum(before, 1e-12) * direction
-    return np.asarray(v, np.float32)
+    return v
