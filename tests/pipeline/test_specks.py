@@ -53,6 +53,17 @@ def test_a_speck_beside_what_is_hidden_is_none() -> None:
     visible[hole > 0] = visible[10, 32] = 0
     found = specks_of(hole, visible)
     assert (found[10, 10], found[10, 30]) == (1, 0)
+    image = HostResultImage(np.full((20, 40, 3), 9, np.uint8))
+    assert np.argwhere(interpolate_specks(image, Masks(hole, visible)).hole).tolist() == [[10, 30]]
+
+
+def test_all_that_a_speck_goes_by_is_looked_at(rng: np.random.Generator) -> None:
+    image, hole = rng.integers(0, 256, (40, 60, 3), np.uint8), np.zeros((40, 60), np.uint8)
+    hole[20:22, 30] = hole[0, 10:13] = hole[39, 59] = 1
+    filled = HostResultImage(image)
+    interpolate_specks(filled, Masks(hole))
+    fill_specks(image, hole)  # the whole image at once
+    assert np.abs(filled.array.astype(int) - image).max() <= 1
 
 
 def test_at_the_border_only_one_side_is_known() -> None:
@@ -184,15 +195,15 @@ def test_what_is_known_after_specks_were_filled(channels: int) -> None:
     pixels = np.repeat(smooth(60, 70)[..., :1], channels, 2)
     pixels[..., 3:] = 9
     hole, visible, copyable = np.zeros((60, 70), np.uint8), np.ones((60, 70), np.uint8), np.zeros((60, 70), np.uint8)
-    hole[20, 20] = hole[30:50, 30:50] = 1
+    hole[20, 20] = hole[21, 21] = hole[30:50, 30:50] = 1
     visible[hole > 0] = 0
     copyable[:, 5] = 1
     given = Masks(hole.copy(), visible.copy(), copyable.copy())
     image = HostResultImage(np.where(hole[..., None] > 0, np.uint8(0), pixels))
     left = interpolate_specks(image, given)
-    assert np.argwhere(left.hole != hole).tolist() == [[20, 20]]
-    assert np.argwhere(left.visible != visible).tolist() == [[20, 20]]
-    assert np.argwhere(left.copyable != copyable).tolist() == [[20, 20]]
+    assert np.argwhere(left.hole != hole).tolist() == [[20, 20], [21, 21]]
+    assert np.argwhere(left.visible != visible).tolist() == [[20, 20], [21, 21]]
+    assert np.argwhere(left.copyable != copyable).tolist() == [[20, 20], [21, 21]]
     for before, now in zip((hole, visible, copyable), (given.hole, given.visible, given.copyable), strict=True):
         np.testing.assert_array_equal(before, now)
     filled = image.array.astype(int)
