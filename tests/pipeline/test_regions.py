@@ -188,6 +188,11 @@ def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
     np.testing.assert_array_equal(covered, hole)
 
 
+def test_a_thick_bar_is_cut_into_parts_of_four_times_its_thickness() -> None:
+    hole = holes(300, 4100, (50, 50, 250, 4050))  # so large that it is measured on a smaller copy
+    assert [part.longest for part in cut(Box(50, 50, 250, 4050), hole, 32)] == [500] * 8
+
+
 def test_of_a_part_that_bends_only_what_is_marked_is_kept() -> None:
     hole = holes(300, 300, (10, 10, 13, 250), (10, 247, 250, 250))
     parts = cut(Box(10, 10, 250, 250), hole, 32)
@@ -211,7 +216,7 @@ def test_a_region_is_enlarged_until_enough_may_be_copied(near: int, far: int, si
 def test_masks_in_a_window_know_what_was_filled_and_what_is_hidden() -> None:
     hole = holes(40, 60, (10, 10, 14, 14), (10, 30, 14, 34))
     visible = 1 - holes(40, 60, (0, 40, 40, 60)) - hole
-    copyable = holes(40, 60, (0, 0, 5, 60))
+    copyable = visible & holes(40, 60, (0, 0, 5, 60))
     region = Region(0, 5, 40, Box(10, 10, 14, 14))
     left = hole.copy()
     first = crop_masks(Masks(hole), left, region)
