@@ -173,11 +173,11 @@ def test_the_box_of_what_is_marked() -> None:
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
-    hole = holes(50, 1100, (20, 30, 24, 1054))
+    hole, other = holes(90, 1100, (20, 30, 24, 1054)), holes(90, 1100, (70, 30, 74, 1054))
     box = Box(20, 30, 24, 1054)
     if upright:
-        hole, box = np.ascontiguousarray(hole.T), Box(30, 20, 1054, 24)
-    parts = cut(box, hole, 32)
+        hole, other, box = np.ascontiguousarray(hole.T), other.T, Box(30, 20, 1054, 24)
+    parts = cut(box, hole | other, 32)
     assert len(parts) == MAX_PARTS
     assert {part.longest for part in parts} == {64}
     assert len(cut(box, hole, 600)) == 2
@@ -211,6 +211,22 @@ def test_a_region_is_enlarged_until_enough_may_be_copied(near: int, far: int, si
     assert found.side == side
     assert found.box == region.box
     assert found.top == 132 - side // 2
+
+
+def test_regions_reach_as_far_as_what_may_be_copied() -> None:
+    hole, right = holes(300, 900, (100, 100, 120, 120)), holes(300, 900, (0, 150, 300, 900))
+    everything = 1 - hole
+    for masks, side in (
+        (Masks(hole), 64),
+        (Masks(hole, everything), 64),
+        (Masks(hole, right), 128),
+        (Masks(hole, None, right), 128),
+        (Masks(hole, everything, right), 128),
+        (Masks(hole, right, right & holes(300, 900, (0, 200, 300, 900))), 224),
+    ):
+        (region,) = find_regions(masks, working_size=64, context=2)
+        assert region.side == side
+        assert region.box == Box(100, 100, 120, 120)
 
 
 def test_masks_in_a_window_know_what_was_filled_and_what_is_hidden() -> None:
