@@ -103,9 +103,10 @@ def _read(mask: object, shape: tuple[int, ...], name: str, *, inverted: bool = F
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
     if mask.ndim != 2:
-        hint = {3: ". If its colours mark what is not black: mask.max(axis=2)", 4: ". Its alpha is mask[..., 3]"}
-        channels = mask.shape[2] if mask.ndim == 3 else 0
-        raise InputError(f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]{hint.get(channels, '')}")
+        hint = {(3,): ". If its colours mark what is not black: mask.max(axis=2)", (4,): ". Its alpha is mask[..., 3]"}
+        raise InputError(
+            f"the {name} has shape {mask.shape}; allowed: [H, W] or [H, W, 1]{hint.get(mask.shape[2:], '')}"
+        )
     if mask.shape != shape[:2]:
         raise InputError(
             f"the {name} is {mask.shape[1]}x{mask.shape[0]} and the image {shape[1]}x{shape[0]} pixels "
@@ -129,7 +130,7 @@ def _check_share(hole: Pixels, mask: Any, mask_hole: MaskHole) -> tuple[InpaintW
         if mask_hole == "white":
             brightest = int(mask.max())
             values = f"its one channel is at most {brightest}, and values from {THRESHOLD} up are white"
-            if 1 < brightest < THRESHOLD:
+            if brightest:
                 values += "; if all above 0 are meant, use mask > 0"
         else:
             values = f"its one channel is at least {int(mask.min())}, and values up to {THRESHOLD - 1} are black"
@@ -190,10 +191,8 @@ def _near(part: Pixels, grow: Grow) -> NDArray[np.bool_]:
     """Pixels within the distance of a hole, the hole among them."""
     if grow != "auto":
         return np.asarray(cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5) <= grow)
-    distance, labels = cv2.distanceTransformWithLabels(
-        1 - part, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_CCOMP
-    )
-    size = np.sqrt(np.bincount(labels[part > 0], minlength=int(labels.max()) + 1))
+    distance, labels = cv2.distanceTransformWithLabels(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5)
+    size = np.sqrt(np.bincount(labels[part > 0]))  # of each connected part, which the labels are of
     least = np.minimum(AUTO_LEAST, AUTO_SMALL_SHARE * size)
     radius = np.minimum(AUTO_MOST, np.ceil(np.maximum(AUTO_SHARE * size, least)))
     radius[size < AUTO_SMALLEST] = 0

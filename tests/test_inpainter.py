@@ -157,7 +157,7 @@ BAD_IMAGES = {
     "float": (IMAGE.astype(np.float32), r"0\.\.255"),
     "nan": (np.full((32, 40, 3), np.nan), "NaN"),
     "16 bits": (IMAGE.astype(np.uint16), "257"),
-    "signed": (IMAGE.astype(np.int8), "only uint8"),
+    "signed": (IMAGE.astype(np.int8), r"only uint8 .* Convert it"),
     "colour first": (np.zeros((3, 32, 40), np.uint8), "colour last"),
     "two channels": (np.zeros((32, 40, 2), np.uint8), "allowed"),
     "a batch": (np.zeros((1, 32, 40, 3), np.uint8), "allowed"),

@@ -76,7 +76,7 @@ def test_at_the_border_and_where_nothing_would_be_left() -> None:
 
 @pytest.mark.parametrize("grow", [-1, 65, 1.5, True, "some"])
 def test_wrong_values(grow: object) -> None:
-    with pytest.raises(InputError, match="whole pixels from 0 to 64, or 'auto'"):
+    with pytest.raises(InputError, match=f"^grow is {grow!r}; give whole pixels from 0 to 64, or 'auto'"):
         InpaintOptions(grow=grow)  # type: ignore[arg-type]
 
 
@@ -140,6 +140,27 @@ def test_avoid_and_prefer_leave_what_is_known_and_allowed() -> None:
     # The end of the mask that is the hole says nothing about the two others.
     known = columns(0, 1, 2, 3, 6, 7, 8, 9)
     assert read(known, avoid=columns(0), prefer=columns(1), mask_hole="black")[1:3] == ([1, 2, 3, 6, 7, 8, 9], [1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((6, 10, 3), "mask.max(axis=2)"),
+        ((6, 10, 4), "mask[..., 3]"),
+        ((6, 10, 2), ""),
+        ((60,), ""),
+        ((1, 6, 10, 3), ""),
+    ],
+)
+def test_a_wrong_shape_is_told_with_a_way_to_mend_it(shape: tuple[int, ...], hint: str) -> None:
+    wrong = np.zeros(shape, np.uint8)
+    for given in ((wrong, None, None), (columns(1), wrong, None), (columns(1), None, wrong)):
+        with pytest.raises(InputError) as caught:
+            read(*given)
+        name = "the mask" if given[0] is wrong else "the avoid mask" if given[1] is wrong else "the prefer mask"
+        assert str(caught.value).startswith(f"{name} has shape {shape}; allowed: [H, W] or [H, W, 1]")
+        assert hint in str(caught.value)
+        assert ("mask.max" in str(caught.value), "[..., 3]" in str(caught.value)) == ("max" in hint, "3" in hint)
 
 
 @pytest.mark.parametrize(("count", "kinds"), [(0, ["empty"]), (1, []), (9, []), (9.5, ["almost all"])])

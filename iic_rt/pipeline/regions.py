@@ -174,10 +174,7 @@ def crop_masks(masks: Masks, left: Pixels, region: Region) -> Masks:
     hole = np.zeros((region.side, region.side), np.uint8)
     box = region.box_inside.slices
     hole[box] = unfilled[box]
-    visible, copyable = 1 - unfilled, 1 - unfilled
     filled = crop(masks.hole, region) - unfilled
-    if masks.visible is not None:
-        visible &= crop(masks.visible, region) | filled
-    if masks.copyable is not None:
-        copyable &= crop(masks.copyable, region) | filled
-    return Masks(hole, visible, visible & copyable)
+    visible = 1 - unfilled if masks.visible is None else crop(masks.visible, region) | filled
+    copyable = visible if masks.copyable is None else crop(masks.copyable, region) | filled
+    return Masks(hole, visible, copyable)

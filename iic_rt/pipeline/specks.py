@@ -73,61 +73,50 @@ def find_specks(hole: Pixels, visible: Pixels | None = None) -> list[Component]:
     return found
 
 
-def _specks_in(hole: Pixels, hidden: Pixels | None) -> Pixels:
-    """The specks of a hole; masks uint8 [h, w] in {0, 1}."""
+def _specks_in(hole: Pixels, hidden: Pixels | None) -> NDArray[np.bool_]:
+    """Which pixels of a hole are those of specks; masks uint8 [h, w] in {0, 1}."""
     count, labels = cv2.connectedComponents(hole, connectivity=8)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)
     is_speck = np.ones(count, np.bool_)
     is_speck[0] = False
     is_speck[np.unique(labels[depth > THICKEST])] = False
-    if is_speck.any() and (hidden is not None or not is_speck[1:].all()):
+    if is_speck.any():
         # A neighbour that is unknown itself tells nothing.
         unknown = (hole > 0) & ~is_speck[labels]
         if hidden is not None:
             unknown |= hidden > 0
         near = cv2.dilate(unknown.astype(np.uint8), np.ones((2 * REACH + 1,) * 2, np.uint8)) > 0
-        is_speck[np.unique(labels[near & (hole > 0)])] = False
-    return np.asarray(is_speck[labels], np.uint8)
+        is_speck[np.unique(labels[near])] = False
+    return np.asarray(is_speck[labels])
 
 
 def fill_specks(image: Pixels, specks: Pixels) -> None:
     """Fills specks in place by biharmonic interpolation: smooth, and as steep at the border as what is around it.
 
     Args:
-        image: uint8 [H, W, C]; what stands in the specks is not read.
-        specks: uint8 [H, W] in {0, 1}, at least one 1.
+        image: uint8 [H, W, 1] or [H, W, 3]; what stands in the specks is not read.
+        specks: uint8 [H, W] in {0, 1}.
     """
-    rows, columns = np.flatnonzero(specks.any(1)), np.flatnonzero(specks.any(0))
-    margin = START_RADIUS + REACH
-    window = tuple(slice(max(0, found[0] - margin), found[-1] + 1 + margin) for found in (rows, columns))
-    part, inside = image[window], specks[window]
-    start = np.stack(
-        [
-            cv2.inpaint(np.ascontiguousarray(part[..., channel]), inside, START_RADIUS, cv2.INPAINT_NS)
-            for channel in range(part.shape[2])
-        ],
-        axis=2,
-    )
-    height, width = inside.shape
-    y, x = np.nonzero(inside)
-    # Outside the window the border is repeated.
+    start = cv2.inpaint(np.ascontiguousarray(image), specks, START_RADIUS, cv2.INPAINT_NS)
+    height, width, channels = image.shape
+    y, x = np.nonzero(specks)
+    # Outside the image the border is repeated.
     taps = [np.clip(y + dy, 0, height - 1) * width + np.clip(x + dx, 0, width - 1) for (dy, dx), _ in STENCIL]
     neighbours = np.stack(taps)  # [13, pixels]
-    weights = np.array([weight for _, weight in STENCIL], np.float32)
+    weights = np.array([[weight] for _, weight in STENCIL], np.float32)
     own = y * width + x
-    values = np.asarray(start, np.float32).reshape(-1, image.shape[2])
+    values = np.asarray(start, np.float32).reshape(-1, channels)
     index = np.full(height * width, -1)
     index[own] = np.arange(len(own))
     among = index[neighbours]  # which neighbours are unknown too
-    linked = np.where(among >= 0, weights[:, None], 0).astype(np.float32)
-    known = np.where(among < 0, weights[:, None], 0).astype(np.float32)
+    linked, known = weights * (among >= 0), weights * (among < 0)
     wanted = -np.einsum("kn,knc->nc", known, values[neighbours])
 
     def operator(v: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.einsum("kn,knc->nc", linked, v[among]), np.float32)
+        return np.asarray(np.einsum("kn,knc->nc", linked, v[among]))
 
     solved = _conjugate_gradients(operator, wanted, values[own])
-    part[y, x] = np.clip(np.rint(solved), 0, 255).astype(np.uint8)
+    image[y, x] = np.clip(np.rint(solved), 0, 255)
 
 
 def _conjugate_gradients(
@@ -146,4 +135,4 @@ def _conjugate_gradients(
         residual = residual - step * moved
         before, size = size, np.square(residual).sum(0)
         direction = residual + size / np.maximum(before, 1e-12) * direction
-    return np.asarray(v, np.float32)
+    return v

@@ -15,6 +15,7 @@ from iic_rt.pipeline.runner import Filled, StageTimes
 
 HOLE = np.zeros((12, 20), np.uint8)
 HOLE[3:7, 4:8] = HOLE[4:6, 14:18] = 1
+HOLE[4, 7] = 0  # known, in the box of the first region
 FIRST = Region(1, 2, 8, Box(3, 4, 7, 8))
 SECOND = Region(1, 12, 8, Box(4, 14, 6, 18))
 
@@ -34,6 +35,7 @@ def test_confidence_is_that_of_the_region_in_its_hole_and_one_elsewhere() -> Non
     found = assembly.confidence(HOLE, [(FIRST, state(0.25)), (SECOND, state(0.5))])
     expected = np.ones((12, 20), np.float32)
     expected[3:7, 4:8], expected[4:6, 14:18] = 0.25, 0.5
+    expected[HOLE == 0] = 1
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.float32
 
@@ -41,7 +43,7 @@ def test_confidence_is_that_of_the_region_in_its_hole_and_one_elsewhere() -> Non
 def test_confidence_is_enlarged_smoothly_and_placed_by_the_window() -> None:
     c = np.tile(np.array([0, 0, 1, 1], np.float32), (4, 1))
     found = assembly.confidence(HOLE, [(FIRST, State(np.zeros((4, 4), np.float32), c))])
-    np.testing.assert_allclose(found[4, 4:8], [0, 0.25, 0.75, 1])  # columns 2 to 5 of a window of 8
+    np.testing.assert_allclose(found[5, 4:8], [0, 0.25, 0.75, 1])  # columns 2 to 5 of a window of 8
 
 
 def test_what_is_left_is_enlarged_to_whole_pixels_of_the_hole() -> None:
@@ -50,6 +52,7 @@ def test_what_is_left_is_enlarged_to_whole_pixels_of_the_hole() -> None:
     found = assembly.hole_left(HOLE, [(FIRST, state(0, left)), (SECOND, state(0, np.ones((4, 4))))])
     expected = np.zeros_like(HOLE)
     expected[3:5, 4:8] = expected[4:6, 14:18] = 1
+    expected[4, 7] = 0
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.uint8
     assert not assembly.hole_left(HOLE, []).any()
@@ -68,7 +71,7 @@ def test_history_shows_a_region_that_ended_early_as_it_ended(channels: tuple[int
     assert len(snapshots) == 3
     for snapshot, value in zip(snapshots, (20, 30, 40), strict=True):
         assert snapshot.image.shape == before.shape
-        assert (snapshot.image[3:7, 4:8] == 10).all()
+        assert (snapshot.image[5:7, 4:8] == 10).all()
         assert (snapshot.image[4:6, 14:18] == value).all()
         assert (snapshot.image[HOLE == 0] == 7).all()
         assert snapshot.confidence[5, 15] == np.float32(value / 100)

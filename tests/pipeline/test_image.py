@@ -117,6 +117,21 @@ def test_what_sticks_out_of_the_image_comes_to_the_host(
     np.testing.assert_array_equal(made.image.pixels, inpainter.inpaint(image, mask).image)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_dust_alone_comes_to_the_host(
+    device: Inpainter, inpainter: Inpainter, rng: np.random.Generator, channels: int
+) -> None:
+    image, mask = scene(channels, rng)
+    mask[:] = 0
+    mask[200, 300:304] = 255
+    made = device.inpaint(OnDevice(image), mask)
+    np.testing.assert_array_equal(made.image.pixels, inpainter.inpaint(image, mask).image)
+    result = DeviceBackend.images[-1]
+    assert np.argwhere(result.written).tolist() == [[200, x] for x in range(300, 304)]
+    assert result.seen[200, 300:304].all()
+    assert result.seen.sum() < 200
+
+
 def test_in_place(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:
     image, mask = scene(3, rng)
     expected = inpainter.inpaint(image, mask).image

@@ -173,11 +173,11 @@ def test_the_box_of_what_is_marked() -> None:
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
-    hole = holes(50, 1100, (20, 30, 24, 1054))
+    hole, other = holes(90, 1100, (20, 30, 24, 1054)), holes(90, 1100, (70, 30, 74, 1054))
     box = Box(20, 30, 24, 1054)
     if upright:
-        hole, box = np.ascontiguousarray(hole.T), Box(30, 20, 1054, 24)
-    parts = cut(box, hole, 32)
+        hole, other, box = np.ascontiguousarray(hole.T), other.T, Box(30, 20, 1054, 24)
+    parts = cut(box, hole | other, 32)
     assert len(parts) == MAX_PARTS
     assert {part.longest for part in parts} == {64}
     assert len(cut(box, hole, 600)) == 2
@@ -186,6 +186,11 @@ def test_a_wire_is_halved_until_its_parts_are_short(upright: bool) -> None:
     for part in parts:
         covered[part.slices] += 1
     np.testing.assert_array_equal(covered, hole)
+
+
+def test_a_thick_bar_is_cut_into_parts_of_four_times_its_thickness() -> None:
+    hole = holes(300, 4100, (50, 50, 250, 4050))  # so large that it is measured on a smaller copy
+    assert [part.longest for part in cut(Box(50, 50, 250, 4050), hole, 32)] == [500] * 8
 
 
 def test_of_a_part_that_bends_only_what_is_marked_is_kept() -> None:
@@ -208,10 +213,26 @@ def test_a_region_is_enlarged_until_enough_may_be_copied(near: int, far: int, si
     assert found.top == 132 - side // 2
 
 
+def test_regions_reach_as_far_as_what_may_be_copied() -> None:
+    hole, right = holes(300, 900, (100, 100, 120, 120)), holes(300, 900, (0, 150, 300, 900))
+    everything = 1 - hole
+    for masks, side in (
+        (Masks(hole), 64),
+        (Masks(hole, everything), 64),
+        (Masks(hole, right), 128),
+        (Masks(hole, None, right), 128),
+        (Masks(hole, everything, right), 128),
+        (Masks(hole, right, right & holes(300, 900, (0, 200, 300, 900))), 224),
+    ):
+        (region,) = find_regions(masks, working_size=64, context=2)
+        assert region.side == side
+        assert region.box == Box(100, 100, 120, 120)
+
+
 def test_masks_in_a_window_know_what_was_filled_and_what_is_hidden() -> None:
     hole = holes(40, 60, (10, 10, 14, 14), (10, 30, 14, 34))
     visible = 1 - holes(40, 60, (0, 40, 40, 60)) - hole
-    copyable = holes(40, 60, (0, 0, 5, 60))
+    copyable = visible & holes(40, 60, (0, 0, 5, 60))
     region = Region(0, 5, 40, Box(10, 10, 14, 14))
     left = hole.copy()
     first = crop_masks(Masks(hole), left, region)
