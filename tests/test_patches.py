@@ -99,11 +99,11 @@ hole = (np.arange(4096) < 800).reshape(64, 64).astype(np.float32)
 began = time.process_time(), time.thread_time()
 for _ in range(10):
     search_patches(q, hole, 1 - hole, SearchOptions(best=1, scale=8.0))
-print(time.process_time() - began[0] - (time.thread_time() - began[1]))
+print((time.process_time() - began[0]) / (time.thread_time() - began[1]))
 """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
-    assert float(done.stdout) < 0.01  # seconds of other threads; they would be as many as of this one
+    assert float(done.stdout) < 1.5  # of all threads by this one; others that spin make it 2 and more
 
 
 @pytest.mark.parametrize("valid", [0.0, 1.0])
