@@ -25,9 +25,10 @@ MADE = ("cuMemAlloc", "cuMemHostRegister", "cuEventCreate", "cuStreamCreate", "c
 
 
 def assert_equal(first: InpaintResult, second: InpaintResult) -> None:
-    """Bit for bit, but for sums of `refine` in another order, which move a byte here and there to the next."""
-    for name in ("confidence", "hole_left"):
-        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    """Bit for bit, but for sums of `prepare` and `refine` in another order: a byte here and there is the next."""
+    np.testing.assert_array_equal(first.hole_left, second.hole_left)
+    if first.confidence is not None:
+        np.testing.assert_allclose(first.confidence, second.confidence, atol=1e-5)
     differing = first.image != second.image
     assert differing.mean() < 1e-4
     assert np.abs(first.image.astype(int) - second.image)[differing].max(initial=0) <= 1
