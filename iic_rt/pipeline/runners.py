@@ -32,9 +32,9 @@ class Runners:
         """The runner for regions of ``side`` pixels of an image with so many channels; every slot has its own."""
         bgr = options.channel_order == "bgr" and channels != 1
         key = side, channels, bgr, options.upsample, slot
+        loop = self._loop if options.upsample else self._loop_at(side)
         found = self._kept.pop(key, None)
         if found is None:
-            loop = self._loop if options.upsample else self._loop_at(side)
             shapes = RegionShapes(side, loop.working_size, channels, self._backend.limits)
             self._make_room(side * side * channels)
             descriptors = self._descriptors if options.upsample else None

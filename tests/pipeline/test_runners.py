@@ -52,6 +52,12 @@ def test_a_large_loop_takes_the_place_of_the_oldest(
     assert made == [SIZE, 96, 128, 160, 96, 160, 128]
 
 
+def test_a_loop_that_is_used_again_stays(made: list[int], kept: Runners, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "LARGEST_LOOP", 192)
+    take(kept, 96, 128, 96, 112, 96)  # 128 was used longest ago, and has to go for 112
+    assert made == [SIZE, 96, 128, 112]
+
+
 def test_runners_go_with_their_loop(kept: Runners, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "LARGEST_LOOP", 128)
     first = kept.runner(96, channels=3, options=PLAIN, slot=0)
