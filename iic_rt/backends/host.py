@@ -18,7 +18,7 @@ from iic_rt.pixels import close_seam, put_into_hole, shrink_region, take_detail
 
 __all__ = ["IN_NUMPY", "HostBackend", "HostBuffer", "host_buffers"]
 
-# Graphs that no engine on the CPU opens, that would take it several times as long, or be compiled for every size.
+# Graphs that no engine on the CPU opens, that take it several times as long, or that it compiles for every size.
 IN_NUMPY = frozenset({"prepare", "seam", "search", "refine", "replace", "detail", "add_detail", "composite"})
 
 
