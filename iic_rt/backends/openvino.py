@@ -44,8 +44,8 @@ class OpenVinoBackend(HostBackend):
     """One compiled model a graph and shape; ``threads`` is the size of the pool, None for one a physical core.
 
     Compiling takes about a tenth of a second a graph, and happens once: graphs whose shapes differ from region to
-    region are computed in numpy. With ``upsample=False`` the loop runs at the region's own size, and is compiled for it;
-    several sizes are kept. A model lives as long as a binding that uses it. Nothing is written to disk.
+    region are computed in numpy. With ``upsample=False`` the loop runs at the region's own size, and is compiled for
+    it; several sizes are kept. A model lives as long as a binding that uses it. Nothing is written to disk.
     """
 
     name: ClassVar[str] = "openvino"
