@@ -26,7 +26,7 @@ __all__ = ["GeneratorTrainer"]
 
 
 Losses = dict[str, Tensor]
-LOOKS = 8  # at other scales and places, of the perceptual loss in captured steps
+LOOKS = 16  # at other scales and places, of the perceptual loss in captured steps
 
 
 class Pass(NamedTuple):
@@ -114,7 +114,8 @@ class GeneratorTrainer(Trainer):
                 out = self._pass(self.generator, config, z, hole, x)
             loss = out.loss
             if perceptual:
-                difference = self._perceptual(out.g * m + x * (1 - m), x, m)
+                with autocast(x.device):
+                    difference = self._perceptual(out.g * m + x * (1 - m), x, m)
                 losses[f"perceptual_{t + 1}"] = difference.detach()
                 loss = loss + config.perceptual_weight * difference
             if adversarial:

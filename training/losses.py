@@ -191,6 +191,7 @@ class PerceptualLoss(nn.Module):
 
 def feature_distance(found: Tensor, truth: Tensor, m: Tensor) -> Tensor:
     """Squared distance of unit feature vectors [B, C, h, w], the mean over the cells of the hole m [B, 1, H, W]."""
+    found, truth = found.float(), truth.float()
     distance = (F.normalize(found, dim=1) - F.normalize(truth, dim=1)).square().sum(1, keepdim=True)
     share = F.adaptive_avg_pool2d(m, distance.shape[2:])
     return (distance * share).sum() / share.sum().clamp_min(1e-3)
