@@ -45,7 +45,8 @@ class CudaRecorder:
     def record(self, work: Callable[[], Losses]) -> Callable[[], Losses]:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+        # Another thread may read the next batch meanwhile, and allocate for it.
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             losses = work()
             values = torch.stack(list(losses.values()))
 

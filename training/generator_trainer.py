@@ -107,17 +107,20 @@ class GeneratorTrainer(Trainer):
         self._forget_gradients()
         y, c, hole = x * (1 - m), torch.zeros_like(m), m
         counts: Tensor | float = 1.0  # 0 for passes that change nothing
+        # The perceptual loss costs as much as a pass: one of them has all of it, drawn anew for each step.
+        looked_at = int(torch.randint(config.iterations, ())) if perceptual else None
         losses: Losses = {}
         for t in range(config.iterations):
             z = y * (1 - hole)
             with autocast(x.device):
                 out = self._pass(self.generator, config, z, hole, x)
             loss = out.loss
-            if perceptual:
+            if t == looked_at:
+                assert self._perceptual is not None
                 with autocast(x.device):
                     difference = self._perceptual(out.g * m + x * (1 - m), x, m)
                 losses[f"perceptual_{t + 1}"] = difference.detach()
-                loss = loss + config.perceptual_weight * difference
+                loss = loss + config.iterations * config.perceptual_weight * difference
             if adversarial:
                 loss = loss + config.adversarial_weight * self._adversarial(out, z, hole, x, losses, t, counts)
             (counts * loss / config.iterations).backward()

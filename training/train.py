@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -159,14 +160,29 @@ class Run:
             worker_init_fn=leave_signals,
         )
 
+    def _crops(self, stage: Stage, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of ``stage``; for a GPU each is read while the step before it runs."""
+        plans = self._plans(stage, workers)
+        if self._pictures.device.type == "cpu":  # which has no time left beside a step
+            yield from map(self._pictures.crops, plans)
+
+        def read() -> tuple[Tensor, Tensor]:
+            return self._pictures.crops(next(plans))
+
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(read)
+            while True:
+                now, coming = coming, reader.submit(read)
+                yield now.result()
+
     def _train_stage(self, stage: Stage, workers: int) -> None:
         sums: dict[str, list[Tensor]] = {}
         since, counted, compiled = self._now(), 0, False
-        plans = self._plans(stage, workers)
+        crops = self._crops(stage, workers)
         while self._due(stage):
-            plan = next(plans)
+            x, m = next(crops)
             before = self._now()
-            losses = self.trainer.train_step(*self._pictures.crops(plan))
+            losses = self.trainer.train_step(x, m)
             if compiled:
                 counted += 1
             else:  # compiling is no training
@@ -274,6 +290,7 @@ def main(argv: list[str] | None = None) -> int:
         "--stage", type=parse_stage, action="append", metavar="SIZE:BATCH:UNTIL", help="e.g. 128:32:0.6"
     )
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--decay", type=float, help="last share of the run, over which the learning rate comes down")
     parser.add_argument("--ema-decay", type=float, help="of the averaged weights, a step; less for a short run")
     parser.add_argument("--drawn", type=float, help="share of drawn pictures")
     parser.add_argument("--holes", choices=HOLES, help="as users draw them, or strokes and rectangles anywhere")
@@ -300,7 +317,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     losses = ("perceptual_weight", "perceptual_from", "adversarial_weight", "adversarial_from")
     confidence = ("holes", "iterations", "lambda_", "confidence_weight", "confidence_only")
-    names = ("learning_rate", "ema_decay", "drawn", *confidence, *losses, "seed")
+    names = ("learning_rate", "decay", "ema_decay", "drawn", *confidence, *losses, "seed")
     given = {name: getattr(options, name) for name in names}
     given["stages"] = tuple(options.stage) if options.stage else None
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
