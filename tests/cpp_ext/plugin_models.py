@@ -22,7 +22,7 @@ SHAPES = {
 }
 TYPES = dict.fromkeys(SHAPES, "float")
 OPERATORS = ["PatchSearch", "PatchMatch", "PatchReplace"]
-PLUGIN = 'plugin_namespace = "iic", plugin_version = "4"'
+PLUGIN = 'plugin_namespace = "iic", plugin_version = "5"'
 # Stand-ins for the functions of standard operators: the plugins come before them.
 FUNCTIONS = """
 <domain: "iic", opset_import: ["" : 20]>
