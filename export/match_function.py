@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export.graphs import DOMAIN, OPSET
-from iic_rt.reference.patch_match import AROUND, NEIGHBOURS, PATCH, WINDOW
+from iic_rt.reference.patch_match import AROUND, COHERENCE, NEIGHBOURS, PATCH, WINDOW
 
 __all__ = ["MATCH_FUNCTION"]
 
@@ -107,6 +107,7 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
     beside_ok = And (beside_exists, beside_hole)
     beside_counts = Unsqueeze (beside_ok, one_1d)
     alone = Constant <value_float = 1.0> ()
+    coherence = Constant <value_float = {COHERENCE}> ()
     near_end = Constant <value_ints = [{1 + len(NEIGHBOURS)}]> ()
     moved_end = Constant <value_ints = [{CANDIDATES}]> ()
 
@@ -194,7 +195,8 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
         agrees = And (both_agree, beside_counts)
         agreeing = Cast <to = 1> (agrees)
         agreement = ReduceSum <keepdims = 0> (agreeing, two_1d)
-        parts = Add (agreement, alone)
+        agreement_counts = Mul (agreement, coherence)
+        parts = Add (agreement_counts, alone)
         scores = Div (costs, parts)
         allowed_scores = Where (ok, scores, disallowed)
         winner = ArgMin <axis = 1, keepdims = 1> (allowed_scores)

@@ -41,6 +41,7 @@ SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches i
 MATCH_STEPS = (8, 4, 2, 1, 1, 1)  # of the sweeps of a match, in patches to a neighbour and in pixels
 WINDOW = (-2, 0, 2, 4)  # pixels that are compared, from the first one of a patch, along either axis
 NOWHERE = 1 << 62  # an offset that no patch has
+COHERENCE = np.float32(0.5)  # by how much a cost counts less for each patch beside that has the same offset
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]
 
@@ -281,19 +282,18 @@ def match_patches(
     own_cost, beside = cost(everyone, place + own), neighbours(1)
     for step in steps:
         near = neighbours(step)
-        candidates = [*np.where(near < 0, own, own[near])]
-        candidates += [own + step * (up * line + left) for up, left in AROUND]
-        agreed = np.where(beside < 0, NOWHERE, own[beside])
-        chosen, chosen_cost = own.copy(), own_cost.copy()
-        least = own_cost / (1 + (agreed == own).sum(0, dtype=np.float32))
-        for candidate in candidates:  # one by one, so that what is compared stays in the cache
+        moved = [own + step * (up * line + left) for up, left in AROUND]
+        candidates = np.stack((own, *np.where(near < 0, own, own[near]), *moved))
+        agrees = candidates[:, None] == np.where(beside < 0, NOWHERE, own[beside])  # [13, 4, n]
+        divisors = 1 + COHERENCE * agrees.sum(1, dtype=np.float32)
+        chosen, chosen_cost, least = own.copy(), own_cost.copy(), own_cost / divisors[0]
+        for candidate, divisor in zip(candidates[1:], divisors[1:], strict=True):  # compared in the cache, one by one
             patch = np.flatnonzero((candidate != own) & is_valid[place + candidate])
-            move = candidate[patch]
-            found = cost(patch, place[patch] + move)
-            score = found / (1 + (agreed[:, patch] == move).sum(0, dtype=np.float32))
+            found = cost(patch, (place + candidate)[patch])
+            score = found / divisor[patch]
             better = score < least[patch]
-            patch = patch[better]
-            least[patch], chosen[patch], chosen_cost[patch] = score[better], move[better], found[better]
+            patch, found, score = patch[better], found[better], score[better]
+            least[patch], chosen[patch], chosen_cost[patch] = score, candidate[patch], found
         own, own_cost = chosen, chosen_cost
     to = place + own
     matched[:, r, c] = to // line - margin - PATCH * r, to % line - margin - PATCH * c

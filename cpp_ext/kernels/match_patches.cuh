@@ -8,6 +8,7 @@
 namespace iic {
 
 constexpr int kMatchCandidates = 13;  // the own offset, those of four neighbours, the own moved in eight directions
+constexpr float kCoherence = 0.5F;  // by how much a cost counts less for each patch beside that has the same offset
 
 // A pixel of an axis moved by an offset, the nearest one of the image where that leads out of it. 64 bits, since an
 // offset may be any number.
@@ -135,13 +136,12 @@ __global__ void matchPatchesKernel(PatchMatchParams params, int const* before, i
         for (int mask = 16; mask > 0; mask /= 2) {
             sums[k] += fromNeighbour(sums[k], mask);
         }
-        // Larger pieces of the image: what the patches beside copy as well counts less.
-        int parts = 1;
+        int agreeing = 0;
 #pragma unroll
         for (int other = 0; other < 4; ++other) {
-            parts += isBeside[other] && besideRow[other] == rowMoves[k] && besideColumn[other] == columnMoves[k];
+            agreeing += isBeside[other] && besideRow[other] == rowMoves[k] && besideColumn[other] == columnMoves[k];
         }
-        float const score = sums[k] / static_cast<float>(parts);
+        float const score = sums[k] / (1.0F + kCoherence * static_cast<float>(agreeing));
         if (k == 0 || score < least) {
             least = score;
             bestCost = sums[k];
