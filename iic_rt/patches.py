@@ -252,8 +252,8 @@ def match_patches(
     matched: NDArray[np.int32] = offset.copy()
     if not len(patches):
         return matched
-    # Places and offsets are single numbers, over the image with a margin that no candidate leads out of. The margin also
-    # keeps different offsets of patches side by side different numbers.
+    # Places and offsets are single numbers, over the image with a margin that no candidate leads out of. That
+    # margin also keeps different offsets of patches side by side different numbers.
     margin = PATCH * max(steps)
     line = width + 2 * margin
     windows = _Windows(features, margin)
