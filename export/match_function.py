@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export.graphs import DOMAIN, OPSET
-from iic_rt.reference.patch_match import AROUND, NEIGHBOURS, PATCH, WINDOW
+from iic_rt.reference.patch_match import AROUND, COHERENCE, NEIGHBOURS, PATCH, WINDOW
 
 __all__ = ["MATCH_FUNCTION"]
 
@@ -31,6 +31,7 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
     side = Constant <value_int = {PATCH}> ()
     one_1d = Constant <value_ints = [1]> ()
     two_1d = Constant <value_ints = [2]> ()
+    three_1d = Constant <value_ints = [3]> ()
     last_1d = Constant <value_ints = [-1]> ()
     flat_shape = Constant <value_ints = [0, -1]> ()
     planes_shape = Constant <value_ints = [0, 0, -1]> ()
@@ -89,6 +90,24 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
     channels_1d = Shape <start = 1, end = 2> (features)
     samples_shape = Concat <axis = 0> (costs_shape, channels_1d)
     sample_axes = Constant <value_ints = [2, 4]> ()
+
+    # The four patches beside each, [4, N], and whether they are hole patches, [B, 1, 4, N].
+    beside_row = Add (row, down)
+    beside_column = Add (column, across)
+    beside_row_above = Max (beside_row, zero_number)
+    beside_column_above = Max (beside_column, zero_number)
+    beside_row_in = Min (beside_row_above, last_row)
+    beside_column_in = Min (beside_column_above, last_column)
+    beside_row_exists = Equal (beside_row, beside_row_in)
+    beside_column_exists = Equal (beside_column, beside_column_in)
+    beside_exists = And (beside_row_exists, beside_column_exists)
+    beside_start = Mul (beside_row_in, columns)
+    beside = Add (beside_start, beside_column_in)
+    beside_hole = Gather <axis = 1> (is_hole, beside)
+    beside_ok = And (beside_exists, beside_hole)
+    beside_counts = Unsqueeze (beside_ok, one_1d)
+    alone = Constant <value_float = 1.0> ()
+    coherence = Constant <value_float = {COHERENCE}> ()
     near_end = Constant <value_ints = [{1 + len(NEIGHBOURS)}]> ()
     moved_end = Constant <value_ints = [{CANDIDATES}]> ()
 
@@ -164,13 +183,28 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
         source = Reshape (source_values, samples_shape)
         difference = Sub (source, target)
         costs = ReduceSumSquare <keepdims = 0> (difference, sample_axes)
-        allowed_costs = Where (ok, costs, disallowed)
-        winner = ArgMin <axis = 1, keepdims = 1> (allowed_costs)
+
+        # How many patches beside have the offset of a candidate, [B, candidates, N].
+        beside_moves = Gather <axis = 2> (chosen, beside)
+        beside_of_all = Unsqueeze (beside_moves, two_1d)
+        candidate_of_all = Unsqueeze (candidates, three_1d)
+        agrees_apart = Equal (candidate_of_all, beside_of_all)
+        row_agrees_apart, column_agrees_apart = Split <axis = 1, num_outputs = 2> (agrees_apart)
+        both_agree_apart = And (row_agrees_apart, column_agrees_apart)
+        both_agree = Squeeze (both_agree_apart, one_1d)
+        agrees = And (both_agree, beside_counts)
+        agreeing = Cast <to = 1> (agrees)
+        agreement = ReduceSum <keepdims = 0> (agreeing, two_1d)
+        agreement_counts = Mul (agreement, coherence)
+        parts = Add (agreement_counts, alone)
+        scores = Div (costs, parts)
+        allowed_scores = Where (ok, scores, disallowed)
+        winner = ArgMin <axis = 1, keepdims = 1> (allowed_scores)
         winner_of_axis = Unsqueeze (winner, one_1d)
         winner_of_both = Concat <axis = 1> (winner_of_axis, winner_of_axis)
         choice_apart = GatherElements <axis = 2> (candidates, winner_of_both)
         choice = Squeeze (choice_apart, two_1d)
-        least = GatherElements <axis = 1> (allowed_costs, winner)
+        least = GatherElements <axis = 1> (costs, winner)
         chosen_out = Where (is_hole_plane, choice, chosen)
         cost_out = Where (is_hole_plane, least, zero)
     }}>

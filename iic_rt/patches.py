@@ -38,8 +38,10 @@ MOST_MULTIPLICATIONS = 1 << 18
 LANES = 16  # columns of a product that a vector unit of 512 bits computes at once
 PIXELS_PER_BLOCK = 1 << 16  # that are copied at once, so that they stay in the cache
 SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches it
-MATCH_STEPS = (8, 4, 2, 1)  # of the sweeps of a match, in patches to a neighbour and in pixels
+MATCH_STEPS = (8, 4, 2, 1, 1, 1)  # of the sweeps of a match, in patches to a neighbour and in pixels
 WINDOW = (-2, 0, 2, 4)  # pixels that are compared, from the first one of a patch, along either axis
+NOWHERE = 1 << 62  # an offset that no patch has
+COHERENCE = np.float32(0.5)  # by how much a cost counts less for each patch beside that has the same offset
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]
 
@@ -250,7 +252,8 @@ def match_patches(
     matched: NDArray[np.int32] = offset.copy()
     if not len(patches):
         return matched
-    # Places and offsets are single numbers, over the image with a margin that no candidate leads out of.
+    # Places and offsets are single numbers, over the image with a margin that no candidate leads out of. That
+    # margin also keeps different offsets of patches side by side different numbers.
     margin = PATCH * max(steps)
     line = width + 2 * margin
     windows = _Windows(features, margin)
@@ -268,23 +271,31 @@ def match_patches(
         difference -= target.take(patch, 0)
         return np.asarray(np.einsum("nj,nj->n", difference, difference))
 
-    own = matched[0, r, c].astype(np.intp) * line + matched[1, r, c]
-    everyone = np.arange(len(own))
-    least = cost(everyone, place + own)
-    for step in steps:
+    everyone = np.arange(len(patches))
+
+    def neighbours(step: int) -> Index:
+        """[4, n], which hole patches are so far above, below, to the left and to the right; -1 where there is none."""
         number = np.full((share.shape[0] + 2 * step, share.shape[1] + 2 * step), -1)
         number[r + step, c + step] = everyone
-        near = [number[r + step * (1 + up), c + step * (1 + left)] for up, left in NEIGHBOURS]
-        candidates = [np.where(patch < 0, own, own[patch]) for patch in near]
-        candidates += [own + step * (up * line + left) for up, left in AROUND]
-        chosen = own.copy()
-        for candidate in candidates:  # one by one, so that what is compared stays in the cache
+        return np.stack([number[r + step * (1 + up), c + step * (1 + left)] for up, left in NEIGHBOURS])
+
+    own = matched[0, r, c].astype(np.intp) * line + matched[1, r, c]
+    own_cost, beside = cost(everyone, place + own), neighbours(1)
+    for step in steps:
+        near = neighbours(step)
+        moved = [own + step * (up * line + left) for up, left in AROUND]
+        candidates = np.stack((own, *np.where(near < 0, own, own[near]), *moved))
+        agrees = candidates[:, None] == np.where(beside < 0, NOWHERE, own[beside])  # [13, 4, n]
+        divisors = 1 + COHERENCE * agrees.sum(1, dtype=np.float32)
+        chosen, chosen_cost, least = own.copy(), own_cost.copy(), own_cost / divisors[0]
+        for candidate, divisor in zip(candidates[1:], divisors[1:], strict=True):  # compared in the cache, one by one
             patch = np.flatnonzero((candidate != own) & is_valid[place + candidate])
             found = cost(patch, (place + candidate)[patch])
-            better = found < least[patch]
-            patch, found = patch[better], found[better]
-            least[patch], chosen[patch] = found, candidate[patch]
-        own = chosen
+            score = found / divisor[patch]
+            better = score < least[patch]
+            patch, found, score = patch[better], found[better], score[better]
+            least[patch], chosen[patch], chosen_cost[patch] = score, candidate[patch], found
+        own, own_cost = chosen, chosen_cost
     to = place + own
     matched[:, r, c] = to // line - margin - PATCH * r, to % line - margin - PATCH * c
     return matched

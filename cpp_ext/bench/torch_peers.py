@@ -12,7 +12,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from iic_rt.reference.patch_match import AROUND, NEIGHBOURS, PATCH, WINDOW
+from iic_rt.reference.patch_match import AROUND, COHERENCE, NEIGHBOURS, PATCH, WINDOW
 from iic_rt.reference.patch_replace import SMALLEST
 
 __all__ = ["match_all", "match_gathered", "replace_all", "replace_gathered", "search_all", "search_gathered"]
@@ -91,14 +91,18 @@ def _matched(
     height, width = valid.shape
     row, column = patches // columns, patches % columns
     found, is_hole, cost = offset.long(), (share > 0).flatten(), torch.zeros_like(share).flatten()
+
+    def neighbours(step: int) -> tuple[Tensor, Tensor]:
+        """[4, n], the patches so far above, below, to the left and to the right, and whether they are hole patches."""
+        r, c = (torch.stack([at + step * by[axis] for by in NEIGHBOURS]) for axis, at in enumerate((row, column)))
+        near = r.clamp(0, rows - 1) * columns + c.clamp(0, columns - 1)
+        return near, (r >= 0) & (r < rows) & (c >= 0) & (c < columns) & is_hole[near]
+
+    beside, counts = neighbours(1)
     for step in steps:
         own = found[:, patches]
-        moves, exists = [own], [torch.ones_like(patches, dtype=torch.bool)]
-        for up, left in NEIGHBOURS:
-            r, c = row + step * up, column + step * left
-            near = r.clamp(0, rows - 1) * columns + c.clamp(0, columns - 1)
-            moves.append(found[:, near])
-            exists.append((r >= 0) & (r < rows) & (c >= 0) & (c < columns) & is_hole[near])
+        near, is_near = neighbours(step)
+        moves, exists = [own, *found[:, near].unbind(1)], [torch.ones_like(patches, dtype=torch.bool), *is_near]
         for up, left in AROUND:
             moves.append(torch.stack((own[0] + step * up, own[1] + step * left)))
             exists.append(exists[0])
@@ -107,10 +111,12 @@ def _matched(
         inside = (y >= 0) & (y <= height - PATCH) & (x >= 0) & (x <= width - PATCH)
         ok = torch.stack(exists) & inside & (valid[y.clamp(0, height - 1), x.clamp(0, width - 1)] > 0)
         ok[0] = True
-        least, chosen = torch.where(ok, _costs(features, row, column, candidates), torch.inf).min(0)
+        costs = _costs(features, row, column, candidates)
+        agrees = (found[:, None, beside] == candidates[:, :, None]).all(0) & counts  # [13, 4, n]
+        chosen = torch.where(ok, costs / (1 + COHERENCE * agrees.sum(1)), torch.inf).argmin(0)
         found, cost = found.clone(), cost.clone()
         found[:, patches] = candidates.gather(1, chosen.expand(2, 1, -1))[:, 0]
-        cost[patches] = least
+        cost[patches] = costs.gather(0, chosen[None])[0]
     return found[:, patches], cost[patches]
 
 

@@ -8,6 +8,7 @@
 namespace iic {
 
 constexpr int kMatchCandidates = 13;  // the own offset, those of four neighbours, the own moved in eight directions
+constexpr float kCoherence = 0.5F;  // by how much a cost counts less for each patch beside that has the same offset
 
 // A pixel of an axis moved by an offset, the nearest one of the image where that leads out of it. 64 bits, since an
 // offset may be any number.
@@ -51,6 +52,20 @@ __global__ void matchPatchesKernel(PatchMatchParams params, int const* before, i
     int const column = patch % columns;
     int const firstRow = kMatchPatch * row;
     int const firstColumn = kMatchPatch * column;
+    // Offsets of the four patches beside, where these are hole patches.
+    int besideRow[4];
+    int besideColumn[4];
+    bool isBeside[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+        int const besideRowAt = row + (k == 0 ? -1 : k == 1 ? 1 : 0);
+        int const besideColumnAt = column + (k == 2 ? -1 : k == 3 ? 1 : 0);
+        int const beside = besideRowAt * columns + besideColumnAt;
+        isBeside[k] = besideRowAt >= 0 && besideRowAt < rows && besideColumnAt >= 0 && besideColumnAt < columns
+            && share[beside] > 0.0F;
+        besideRow[k] = isBeside[k] ? rowOffsets[beside] : 0;
+        besideColumn[k] = isBeside[k] ? columnOffsets[beside] : 0;
+    }
     int rowMoves[kMatchCandidates] = {ownRow};
     int columnMoves[kMatchCandidates] = {ownColumn};
     bool compared[kMatchCandidates] = {true};  // the same for all lanes
@@ -110,6 +125,7 @@ __global__ void matchPatchesKernel(PatchMatchParams params, int const* before, i
     }
     int bestRow = ownRow;
     int bestColumn = ownColumn;
+    float bestCost = 0.0F;
     float least = 0.0F;
 #pragma unroll
     for (int k = 0; k < kMatchCandidates; ++k) {
@@ -120,8 +136,15 @@ __global__ void matchPatchesKernel(PatchMatchParams params, int const* before, i
         for (int mask = 16; mask > 0; mask /= 2) {
             sums[k] += fromNeighbour(sums[k], mask);
         }
-        if (k == 0 || sums[k] < least) {
-            least = sums[k];
+        int agreeing = 0;
+#pragma unroll
+        for (int other = 0; other < 4; ++other) {
+            agreeing += isBeside[other] && besideRow[other] == rowMoves[k] && besideColumn[other] == columnMoves[k];
+        }
+        float const score = sums[k] / (1.0F + kCoherence * static_cast<float>(agreeing));
+        if (k == 0 || score < least) {
+            least = score;
+            bestCost = sums[k];
             bestRow = rowMoves[k];
             bestColumn = columnMoves[k];
         }
@@ -129,7 +152,7 @@ __global__ void matchPatchesKernel(PatchMatchParams params, int const* before, i
     if (lane == 0) {
         found[patch] = bestRow;
         found[patches + patch] = bestColumn;
-        cost[patch] = least;
+        cost[patch] = bestCost;
     }
 }
 

@@ -1,4 +1,4 @@
-// Launcher of iic::PatchMatch, version 4. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchMatch, version 5. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"

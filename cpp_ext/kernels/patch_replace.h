@@ -1,4 +1,4 @@
-// Launcher of iic::PatchReplace, version 4. What it computes is written in docs/patch-replace.md.
+// Launcher of iic::PatchReplace, version 5. What it computes is written in docs/patch-replace.md.
 #pragma once
 
 #include "operand_types.h"

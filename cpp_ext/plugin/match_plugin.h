@@ -1,4 +1,4 @@
-// iic::PatchMatch, version 4, as a layer of TensorRT.
+// iic::PatchMatch, version 5, as a layer of TensorRT.
 #pragma once
 
 #include "operator_plugin.h"

@@ -7,7 +7,7 @@
 
 namespace iic {
 
-constexpr char kPluginVersion[] = "4";
+constexpr char kPluginVersion[] = "5";
 constexpr char kPluginNamespace[] = "iic";
 
 // The three capabilities in one object. Functions that report success by a number return 0 for it, and log the reason

@@ -1,4 +1,4 @@
-// iic::PatchReplace, version 4, as a layer of TensorRT. It has no attributes.
+// iic::PatchReplace, version 5, as a layer of TensorRT. It has no attributes.
 #pragma once
 
 #include "operator_plugin.h"

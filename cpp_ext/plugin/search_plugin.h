@@ -1,4 +1,4 @@
-// iic::PatchSearch, version 4, as a layer of TensorRT.
+// iic::PatchSearch, version 5, as a layer of TensorRT.
 #pragma once
 
 #include "operator_plugin.h"

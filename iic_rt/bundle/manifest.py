@@ -29,7 +29,7 @@ __all__ = [
 
 SCHEMA = 7
 OPERATORS = ("PatchSearch", "PatchMatch", "PatchReplace")  # of the domain iic
-OPERATORS_VERSION = 4  # of them in the graphs, in engines and in the plugin
+OPERATORS_VERSION = 5  # of them in the graphs, in engines and in the plugin
 MANIFEST = "manifest.json"
 DEFAULT_BUNDLE = "edge"
 SHIPPED = Path(__file__).parents[1] / "bundles"

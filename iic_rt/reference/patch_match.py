@@ -1,4 +1,4 @@
-"""``iic::PatchMatch``, version 4, in numpy: the specification that graphs and kernels are compared with."""
+"""``iic::PatchMatch``, version 5, in numpy: the specification that graphs and kernels are compared with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ PATCH = 4  # pixels on a side of a patch
 WINDOW = (-2, 0, 2, 4)  # of a patch's first pixel, along either axis: what is compared
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]  # row by row
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # above, below, left, right
+COHERENCE = 0.5  # by how much a cost counts less for each patch beside that has the same offset
 
 
 def patch_match(
@@ -28,8 +29,9 @@ def patch_match(
 
     For every step there is a sweep, in which all hole patches choose at once between their own offset, those of the
     hole patches ``step`` patches above, below, to the left and to the right, and their own moved by ``step`` pixels in
-    the eight directions, row by row. Other sources than the own have to be valid and wholly inside the image. The least
-    cost wins; of equal ones the first.
+    the eight directions, row by row. Other sources than the own have to be valid and wholly inside the image. A cost
+    is divided by ``1 + COHERENCE * n``, where ``n`` of the four patches beside had the same offset before the sweep and
+    are hole patches, so that larger pieces of the image are copied. The least quotient wins; of equal ones the first.
 
     Args:
         features: [B, C, 4 * rows, 4 * columns].
@@ -39,7 +41,8 @@ def patch_match(
         steps: of the sweeps, each 1 or more.
 
     Returns:
-        ``offset`` as it came in, changed for hole patches, and ``cost`` [B, 1, rows, columns] of it, 0 elsewhere.
+        ``offset`` as it came in, changed for hole patches, and ``cost`` [B, 1, rows, columns] of it, not divided, 0
+        elsewhere.
     """
     found, cost = np.array(offset), np.zeros(share.shape)
     height, width = features.shape[2:]
@@ -65,8 +68,10 @@ def patch_match(
                 own = before[r, c]
                 near = [before[n] for up, left in NEIGHBOURS if (n := (r + step * up, c + step * left)) in hole]
                 moved = [(own[0] + step * up, own[1] + step * left) for up, left in AROUND]
+                beside = [before.get((r + up, c + left)) for up, left in NEIGHBOURS]
                 candidates = [own, *(move for move in (*near, *moved) if allowed(r, c, move))]
-                found[b, 0, :, r, c] = min(candidates, key=lambda move, r=r, c=c: cost_of(r, c, move))  # type: ignore[misc]
+                scores = [cost_of(r, c, move) / (1 + COHERENCE * beside.count(move)) for move in candidates]
+                found[b, 0, :, r, c] = candidates[scores.index(min(scores))]
         for r, c in hole:
             cost[b, 0, r, c] = cost_of(r, c, (int(found[b, 0, 0, r, c]), int(found[b, 0, 1, r, c])))
     return found, cost

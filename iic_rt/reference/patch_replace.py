@@ -1,4 +1,4 @@
-"""``iic::PatchReplace``, version 4, in numpy: the specification that graphs and kernels are compared with."""
+"""``iic::PatchReplace``, version 5, in numpy: the specification that graphs and kernels are compared with."""
 
 from __future__ import annotations
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.openvino import OpenVinoBackend
 from iic_rt.backends.registry import open_backend
-from iic_rt.bench.metrics import hole_difference, hole_psnr, low_passed
+from iic_rt.bench.metrics import hole_difference, hole_psnr
 from iic_rt.bundle.manifest import load_bundle
+from iic_rt.bundle.shapes import DESCRIPTOR
 from iic_rt.errors import BackendError
 from iic_rt.pipeline.loop import Loop
 
@@ -51,7 +53,8 @@ def example(name: str) -> tuple[np.ndarray, np.ndarray]:
 def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: float, steps: float, flips: float) -> None:
     """In 16 bits another of two alike patches may be copied, and what one iteration trusts decides over the next.
 
-    So the first iteration is compared closely, the last one and the filled image by their look.
+    So the first iteration is compared closely, and the last one by its look. Patches are chosen and copied by the same
+    code in every precision.
     """
     image, mask = example(name)
     results = []
@@ -63,12 +66,34 @@ def test_pictures_are_those_of_onnxruntime(name: str, precision: str, psnr: floa
     np.testing.assert_array_equal(second.image[~inside], image[~inside])
     images = [first.image, second.image]
     if precision == "bf16":
-        assert hole_psnr(*(low_passed(image) for image in images), inside) > 30
         assert hole_psnr(*(result.history[-1].image for result in results), inside) > 30
         images = [result.history[0].image for result in results]
     assert hole_psnr(*images, inside) > psnr
     assert hole_difference(*images, inside) < steps
     assert ((first.confidence > 0.5) != (second.confidence > 0.5))[inside].mean() < flips
+
+
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 1e-6), pytest.param("bf16", 1e-3, marks=needs_bf16)])
+def test_descriptors_are_those_of_onnxruntime(
+    opened: dict, rng: np.random.Generator, precision: str, most: float
+) -> None:
+    """The choice of patches hangs on them; of a descriptor the numbers are 0.09 on average."""
+    low = cv2.GaussianBlur(rng.uniform(-1, 1, (76, 76, 3)).astype(np.float32), (0, 0), 1.5).transpose(2, 0, 1)[None]
+    m = np.zeros((1, 1, 64, 64), np.float32)
+    m[..., 15:45, 20:50] = 1
+    found = []
+    for backend in (
+        OnnxRuntimeBackend(load_bundle("edge"), precision="fp32", threads=2, stream=None),
+        opened[precision],
+    ):
+        buffers = {name: backend.allocate(array.shape, "float32") for name, array in (("low", low), ("m", m))}
+        buffers["low"].write(low)
+        buffers["m"].write(m)
+        q = backend.allocate((1, 256, DESCRIPTOR), "float32")
+        backend.bind("similarity", buffers, {"q": q}).enqueue()
+        found.append(q.read())
+    assert np.abs(found[0]).mean() > 0.05
+    assert np.abs(found[0] - found[1]).mean() < most
 
 
 @precisions

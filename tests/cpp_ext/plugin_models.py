@@ -6,6 +6,8 @@ from typing import Any
 
 import onnx
 
+from iic_rt.bundle.manifest import OPERATORS_VERSION
+
 # Found in an engine where somebody wrote them.
 SCALE, STEPS = 37.625, [805, 43, 21, 1]
 ATTRIBUTES: dict[str, dict[str, Any]] = {"PatchSearch": {"best": 1, "scale": SCALE}, "PatchMatch": {"steps": STEPS}}
@@ -22,7 +24,7 @@ SHAPES = {
 }
 TYPES = dict.fromkeys(SHAPES, "float")
 OPERATORS = ["PatchSearch", "PatchMatch", "PatchReplace"]
-PLUGIN = 'plugin_namespace = "iic", plugin_version = "4"'
+PLUGIN = f'plugin_namespace = "iic", plugin_version = "{OPERATORS_VERSION}"'
 # Stand-ins for the functions of standard operators: the plugins come before them.
 FUNCTIONS = """
 <domain: "iic", opset_import: ["" : 20]>
@@ -55,7 +57,7 @@ def patch_model(types: dict[str, str], ranks: dict[str, int], *, functions: bool
     )
     t = types["detail"]
     return onnx.parser.parse_model(
-        f'<ir_version: 10, opset_import: ["" : 20, "iic" : 4]> patches ({inputs}) => '
+        f'<ir_version: 10, opset_import: ["" : 20, "iic" : {OPERATORS_VERSION}]> patches ({inputs}) => '
         f"({t}[?, ?, ?, ?] mixed, {t}[?, ?, ?, ?] missing, int32[?, ?, ?, ?, ?] matched, float[?, ?, ?, ?] cost) {{"
         f" offset, share = iic.PatchSearch <{search}, {PLUGIN}> (q, hole, weight)"
         f" matched, cost = iic.PatchMatch <{match}, {PLUGIN}> (features, valid, offset, share)"

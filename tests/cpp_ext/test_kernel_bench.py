@@ -16,6 +16,7 @@ from cpp_ext.bench.counts import Peaks
 from cpp_ext.bench.kernel_bench import Step, run_steps
 from cpp_ext.bench.timing import copies_needed
 from cpp_ext.kernel_library import KernelLibrary, host_compiler_works
+from iic_rt.patches import MATCH_STEPS
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -134,7 +135,7 @@ def test_the_measurement_runs_under_the_host_shim(host: KernelLibrary) -> None:
     assert search["rows"] == 9
     assert search["bytes"] == 36 * 76 * 2 + 20 * 36
     matched = kernel_bench.time_match(host, 0.3, "float16", peaks, 1)
-    assert (matched["patches"], matched["steps"]) == (9, [8, 4, 2, 1])
+    assert (matched["patches"], matched["steps"]) == (9, list(MATCH_STEPS))
     replaced = kernel_bench.time_replace(host, 24, 0.3, "float16", peaks, 1)  # equal to torch, or it raises
     assert (replaced["inside"], replaced["missing"]) == (144, 0)
     for result in (search, matched, replaced):

@@ -60,7 +60,6 @@ def test_features_of_a_picture(library: KernelLibrary, dtype: str, holes: float)
     matched, cost = run_match(library, given)
     check_match(given, matched, cost)
     before = run_match(library, replace(given, valid=np.zeros_like(given.valid)))[1]
-    assert (cost <= before).all()
     assert cost.sum() < 0.8 * before.sum()  # the sweeps found better ones
 
 

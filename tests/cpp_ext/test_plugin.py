@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import pytest
 
-from iic_rt.bundle.manifest import load_bundle
+from iic_rt.bundle.manifest import OPERATORS_VERSION, load_bundle
 from iic_rt.bundle.shapes import RegionShapes
 from tests.cpp_ext.builds import run, tensorrt_headers
 from tests.cpp_ext.plugin_models import ATTRIBUTES, OPERATORS, SCALE, SHAPES, STEPS, TYPES, of_type, patch_model, ranks
@@ -21,7 +21,7 @@ from tests.cpp_ext.plugin_models import ATTRIBUTES, OPERATORS, SCALE, SHAPES, ST
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FIELDS = ["best:5:1:1", f"scale:1:1:{SCALE}"]
-CREATORS = [f"creator: {name} 4 iic" for name in OPERATORS]
+CREATORS = [f"creator: {name} {OPERATORS_VERSION} iic" for name in OPERATORS]
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_a_plugin_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -
     path = Path(importlib.import_module("_ctypes").__file__)
     monkeypatch.setenv("IIC_RT_PLUGIN", str(path))
     operators = "iic::PatchSearch, iic::PatchMatch and iic::PatchReplace"
-    with pytest.raises(BackendError, match=rf"not hold {operators}, version 4\. .*install\.sh"):
+    with pytest.raises(BackendError, match=rf"not hold {operators}, version {OPERATORS_VERSION}\. .*install\.sh"):
         EngineLibrary("tensorrt", module("10.3.0", Registry(path, "1"))).load_plugin()
 
 

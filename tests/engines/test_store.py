@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iic_rt.bundle.manifest import Bundle, EngineFile, load_bundle
+from iic_rt.bundle.manifest import OPERATORS_VERSION, Bundle, EngineFile, load_bundle
 from iic_rt.engines import store as store_module
 from iic_rt.engines.build import BuildOptions
 from iic_rt.engines.cache import EngineCache
@@ -129,7 +129,7 @@ def test_engines_of_rtx_are_one_for_all_devices(cache: EngineCache, built: list[
         {"compute_capability": "8.0+"},
         {"compute_capability": "any"},
         {"version": "10.1.0+"},
-        {"plugin": "4"},
+        {"plugin": str(OPERATORS_VERSION)},
     ],
 )
 def test_an_engine_of_the_bundle_is_taken(
@@ -148,7 +148,7 @@ def test_an_engine_of_the_bundle_is_taken(
         ({"shapes": SHAPES | {"y": (1, 3, 96, 96)}}, r"for shapes .*64, 64.* and they are for .*96, 96"),
         ({"version": "10.13.0"}, r"for version 10\.3\.0, and they are for 10\.13\.0"),
         ({"compute_capability": "8.9"}, r"for compute capability 8\.7, and they are for 8\.9"),
-        ({"plugin": "1"}, "for plugin 4, and they are for 1"),
+        ({"plugin": "1"}, f"for plugin {OPERATORS_VERSION}, and they are for 1"),
     ],
 )
 def test_an_engine_of_the_bundle_that_does_not_fit_is_an_error(

@@ -16,7 +16,7 @@ from export.engine_bundle import LAYERS, wanted_engines, write_engine_bundle
 from export.recipes import Recipe, RecipeError, read_recipe
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends import tensorrt
-from iic_rt.bundle.manifest import SHIPPED, Bundle, file_sha256, load_bundle
+from iic_rt.bundle.manifest import OPERATORS_VERSION, SHIPPED, Bundle, file_sha256, load_bundle
 from iic_rt.bundle.shapes import Limits
 from iic_rt.engines.build import build_engine, describe_network
 from iic_rt.engines.engine_library import EngineLibrary, open_library
@@ -174,7 +174,7 @@ def test_the_bundle_is_whole(
         facts = engine.target, engine.version, engine.compute_capability, engine.precision
         assert facts == ("tensorrt-rtx", rtx.version, "any", precision)
         with_operators = engine.graph in ("search", "refine", "replace")
-        assert engine.plugin == ("4" if with_operators else None)
+        assert engine.plugin == (str(OPERATORS_VERSION) if with_operators else None)
         assert (b"Patch" in engine.path.read_bytes()) == with_operators
     for original in (SHIPPED / "edge").glob("*.onnx"):
         assert file_sha256(out / original.name) == file_sha256(original)

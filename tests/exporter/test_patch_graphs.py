@@ -14,7 +14,7 @@ from export.graphs import DOMAIN
 from export.match_function import MATCH_FUNCTION
 from export.patch_graphs import PATCH_HEAD, build_refine, build_replace, build_search, parsed, typed
 from iic_rt.bundle.manifest import OPERATORS, OPERATORS_VERSION
-from iic_rt.patches import SearchOptions
+from iic_rt.patches import MATCH_STEPS, SearchOptions
 from iic_rt.reference.patch_match import patch_match
 from iic_rt.reference.patch_replace import patch_replace
 from iic_rt.reference.patch_search import patch_search
@@ -185,7 +185,11 @@ def test_replace_rounds_moves_down(rng: np.random.Generator) -> None:
 def test_the_nodes_are_those_that_the_plugin_can_take() -> None:
     version = str(OPERATORS_VERSION).encode()
     named = {"plugin_namespace": b"iic", "plugin_version": version}
-    attributes = {"PatchSearch": {"best": 1, "scale": 8.0}, "PatchMatch": {"steps": [8, 4, 2, 1]}, "PatchReplace": {}}
+    attributes = {
+        "PatchSearch": {"best": 1, "scale": 8.0},
+        "PatchMatch": {"steps": list(MATCH_STEPS)},
+        "PatchReplace": {},
+    }
     assert tuple(attributes) == OPERATORS
     graphs = {"search": build_search(OPTIONS), "refine": build_refine(), "replace": build_replace()}
     holds = {"search": ["PatchSearch"], "refine": 2 * ["PatchMatch", "PatchReplace"], "replace": ["PatchReplace"]}
@@ -221,7 +225,7 @@ def refine_operands(rng: np.random.Generator, rows: int, columns: int) -> dict[s
 def test_refine_equals_the_specification(rng: np.random.Generator, rows: int, columns: int) -> None:
     feeds, size = refine_operands(rng, rows, columns), (4 * rows, 4 * columns)
     refined, matched = session(build_refine()).run(None, feeds)
-    expected = matched_twice(*feeds.values(), taps=guide_taps(), steps=[8, 4, 2, 1])
+    expected = matched_twice(*feeds.values(), taps=guide_taps(), steps=MATCH_STEPS)
     np.testing.assert_array_equal(matched, expected)  # random numbers: no two costs are all but equal
     assert (expected != feeds["offset"]).any()
     softly = copied_softly(feeds["low"], feeds["m"], expected, feeds["share"], margin=BASE_REACH)
