@@ -14,6 +14,7 @@ from iic_rt.backends.registry import BACKENDS
 from iic_rt.contract import Buffer, DeviceImage
 from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import Box
+from iic_rt.pipeline.image import is_on_device
 
 
 class OnDevice:
@@ -107,11 +108,13 @@ def test_no_pixel_comes_to_the_host(device: Inpainter, rng: np.random.Generator)
     assert not result.written.any()
 
 
+@pytest.mark.parametrize("shape", [(50, 600), (600, 50)])
 def test_what_sticks_out_of_the_image_comes_to_the_host(
-    device: Inpainter, inpainter: Inpainter, rng: np.random.Generator
+    device: Inpainter, inpainter: Inpainter, rng: np.random.Generator, shape: tuple[int, int]
 ) -> None:
-    image, mask = rng.integers(0, 256, (50, 600, 3), np.uint8), np.zeros((50, 600), np.uint8)
-    mask[10:30, 20:60] = 255
+    image, mask = rng.integers(0, 256, (*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+    centre = shape[0] // 2, shape[1] // 2
+    mask[centre[0] - 10 : centre[0] + 10, centre[1] - 10 : centre[1] + 20] = 255
     made = device.inpaint(OnDevice(image), mask)
     assert 0 < DeviceBackend.images[-1].seen.mean() < 0.3
     np.testing.assert_array_equal(made.image.pixels, inpainter.inpaint(image, mask).image)
@@ -160,6 +163,20 @@ def test_history_and_empty_mask(device: Inpainter, inpainter: Inpainter, rng: np
     same = device.inpaint(OnDevice(image), np.zeros_like(mask))
     assert [warning.kind for warning in same.warnings] == ["empty"]
     np.testing.assert_array_equal(same.image.pixels, image)
+
+
+def test_a_mask_on_the_device_may_have_a_channel(device: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = scene(3, rng)
+    first, second = (device.inpaint(image, OnDevice(m)).image for m in (mask, mask[..., None]))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(("kind", "is_cuda"), [(1, False), (2, True), (3, False), (13, True)])
+def test_dlpack_tells_where_an_array_lies(kind: int, is_cuda: bool) -> None:
+    device = (kind, 2 - kind % 2)  # the second number says which of the devices of that kind
+    array = type("Array", (), {"__dlpack_device__": lambda _self: device})()
+    assert is_on_device(array) is is_cuda
+    assert not is_on_device(object())
 
 
 def test_a_backend_on_the_cpu_says_so(inpainter: Inpainter, rng: np.random.Generator) -> None:

@@ -89,3 +89,15 @@ def test_states_are_copies(loop: Loop, rng: np.random.Generator) -> None:
     for _ in range(3):
         loop.enqueue_step()
     np.testing.assert_array_equal(kept.c, before)
+
+
+def test_a_hundredth_of_the_hole_is_not_worth_another_iteration(loop: Loop) -> None:
+    def pixels(count: int) -> Array:
+        return (np.arange(SIZE * SIZE) < count).astype(np.float32).reshape(1, 1, SIZE, SIZE)
+
+    loop.hole.write(pixels(1600))
+    loop.start()
+    for left, done in ((400, False), (17, False), (16, True)):
+        loop.iterations += 1
+        loop._last["m"].write(pixels(left))
+        assert loop.is_done() is done

@@ -7,6 +7,7 @@ import pytest
 from iic_rt import InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.bundle.manifest import load_bundle
+from iic_rt.bundle.shapes import Limits
 from iic_rt.pipeline import runners
 from iic_rt.pipeline.loop import Loop
 from iic_rt.pipeline.runners import Runners
@@ -58,9 +59,47 @@ def test_a_loop_that_is_used_again_stays(made: list[int], kept: Runners, monkeyp
     assert made == [SIZE, 96, 128, 112]
 
 
+def test_loops_that_together_are_as_large_as_the_largest_are_kept(
+    made: list[int], kept: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "LARGEST_LOOP", 160)
+    take(kept, 96, 128, 96, 128)  # 96² + 128² = 160²
+    assert made == [SIZE, 96, 128]
+
+
 def test_runners_go_with_their_loop(kept: Runners, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "LARGEST_LOOP", 128)
     first = kept.runner(96, channels=3, options=PLAIN, slot=0)
     assert kept.runner(96, channels=3, options=PLAIN, slot=0) is first
     take(kept, 128)
     assert kept.runner(96, channels=3, options=PLAIN, slot=0) is not first
+
+
+def test_runners_of_other_loops_stay(kept: Runners, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "LARGEST_LOOP", 160)
+    guided = kept.runner(96, channels=3, options=InpaintOptions(), slot=0)
+    gone, other = (kept.runner(side, channels=3, options=PLAIN, slot=0) for side in (96, 128))
+    take(kept, 80)  # in place of the loop of 96 pixels
+    assert kept.runner(96, channels=3, options=InpaintOptions(), slot=0) is guided
+    assert kept.runner(128, channels=3, options=PLAIN, slot=0) is other
+    assert gone not in kept._kept.values()
+
+
+@pytest.mark.parametrize(("less", "running", "stays"), [(0, False, True), (1, False, False), (1, True, True)])
+def test_an_idle_runner_goes_when_memory_is_short(
+    kept: Runners, monkeypatch: pytest.MonkeyPatch, less: int, running: bool, stays: bool
+) -> None:
+    first = kept.runner(96, channels=3, options=PLAIN, slot=0)
+    monkeypatch.setattr(runners, "MOST_BYTES", first.nbytes + 128 * 128 * 3 - less)
+    if running:
+        monkeypatch.setattr(first, "_running", ())
+    take(kept, 128)
+    assert (first in kept._kept.values()) is stays
+
+
+def test_regions_go_whole_up_to_what_the_backend_can_hold(kept: Runners) -> None:
+    options = InpaintOptions()
+    assert kept.runner(96, channels=3, options=options, slot=0).runs_at_once
+    kept._backend.limits = Limits(whole_pixels=96 * 96)
+    assert kept.runner(96, channels=1, options=options, slot=0).runs_at_once
+    assert not kept.runner(128, channels=3, options=options, slot=0).runs_at_once
