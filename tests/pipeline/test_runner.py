@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
 from iic_rt.contract import CapturedGraph, Event
+from iic_rt.masks import Masks
 from iic_rt.pipeline import runners
 from iic_rt.pipeline.loop import Loop
 
@@ -90,6 +92,21 @@ def test_a_pass_is_captured_once_for_its_side_and_iterations(ahead: Inpainter, r
     assert len(AheadBackend.captured) == 4  # without confidence it is another graph
 
 
+def test_each_kind_of_pass_is_captured_on_its_own(ahead: Inpainter, rng: np.random.Generator) -> None:
+    """With whole patches, with partly known ones, with none, and with an image that is on the device already."""
+    image, hole = scene(128, rng)
+    visible = 1 - hole
+    partly = visible.copy()
+    partly[::8, ::8] = 0
+    runner = ahead._filling._runners.runner(128, channels=3, options=ahead.options, slot=0)
+    kinds = [(image, visible), (image, partly), (image, np.zeros_like(hole)), (None, visible)]
+    for given, copyable in 2 * kinds:
+        runner.stage(given, Masks(hole, visible, copyable))
+        runner.enqueue(ahead.options)
+        runner.collect()
+    assert len(AheadBackend.captured) == len(kinds)
+
+
 def test_sides_in_rotation_do_not_evict_each_other(ahead: Inpainter, rng: np.random.Generator) -> None:
     sides = (64, 192, 256, 320, 384, 448, 512)  # regions of 64 to 256 pixels
     for side in sides:
@@ -118,6 +135,14 @@ def test_what_must_be_looked_at_goes_graph_by_graph(ahead: Inpainter, rng: np.ra
     ahead.inpaint(image, mask, options=InpaintOptions(grow=0, outputs=("history",)))
     ahead.inpaint(image, mask, options=InpaintOptions(grow=0, budget_ms=1e6))
     assert not AheadBackend.captured
+
+
+def test_with_a_budget_the_hole_is_looked_at_too(ahead: Inpainter, rng: np.random.Generator) -> None:
+    image, mask = rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 1  # nobody trusts noise: the first iteration is the last that is worth it
+    options = InpaintOptions(grow=0, iterations=4, upsample=False)
+    for given, iterations in (({"budget_ms": 1e6}, 1), ({"outputs": ("history",)}, 4), ({}, 4)):
+        assert ahead.inpaint(image, mask, options=replace(options, **given)).iterations == iterations
 
 
 def test_a_spent_budget_still_fills_the_hole(inpainter: Inpainter, rng: np.random.Generator) -> None:
