@@ -41,7 +41,7 @@ SMALLEST = np.float32(1e-6)  # weight of a pixel, below which no patch reaches i
 MATCH_STEPS = (8, 4, 2, 1, 1, 1)  # of the sweeps of a match, in patches to a neighbour and in pixels
 WINDOW = (-2, 0, 2, 4)  # pixels that are compared, from the first one of a patch, along either axis
 NOWHERE = 1 << 62  # an offset that no patch has
-COHERENCE = np.float32(0.5)  # by how much a cost counts less for each patch beside that has the same offset
+COHERENCE = np.float32(1)  # by how much a cost counts less for each patch beside that has the same offset
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]
 

@@ -8,7 +8,7 @@
 namespace iic {
 
 constexpr int kMatchCandidates = 13;  // the own offset, those of four neighbours, the own moved in eight directions
-constexpr float kCoherence = 0.5F;  // by how much a cost counts less for each patch beside that has the same offset
+constexpr float kCoherence = 1.0F;  // by how much a cost counts less for each patch beside that has the same offset
 
 // A pixel of an axis moved by an offset, the nearest one of the image where that leads out of it. 64 bits, since an
 // offset may be any number.

@@ -15,7 +15,7 @@ PATCH = 4  # pixels on a side of a patch
 WINDOW = (-2, 0, 2, 4)  # of a patch's first pixel, along either axis: what is compared
 AROUND = [(up, left) for up, left in product((-1, 0, 1), repeat=2) if up or left]  # row by row
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # above, below, left, right
-COHERENCE = 0.5  # by how much a cost counts less for each patch beside that has the same offset
+COHERENCE = 1.0  # by how much a cost counts less for each patch beside that has the same offset
 
 
 def patch_match(

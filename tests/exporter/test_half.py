@@ -134,10 +134,22 @@ def coarse_picture(model: onnx.ModelProto) -> None:
     model.graph.node.extend([*nodes[:at], *casts, *nodes[at:]])
 
 
+def coarse_descriptors(model: onnx.ModelProto) -> None:
+    """Keeps two bits of the mantissa: an eighth of a number is lost."""
+    last = next(n for n in model.graph.node if "q" in n.output)
+    last.output[0] = "fine"
+    casts = [helper.make_node("Cast", ["fine"], ["b"], to=17), helper.make_node("Cast", ["b"], ["q"], to=10)]
+    model.graph.node.extend(casts)
+
+
 def test_the_gate(tmp_path: Path) -> None:
     pictures = [p for p in load_pictures(EXAMPLES) if p[0] == "wren"]
     report = check_accuracy(EDGE, pictures)
     assert report["passed"]
     assert report["rows"][0]["picture"] == "wren"
-    assert not check_accuracy(damaged(tmp_path, "step", coarse_picture), pictures)["passed"]
+    assert not check_accuracy(damaged(tmp_path / "step", "step", coarse_picture), pictures)["passed"]
+    report = check_accuracy(damaged(tmp_path / "similarity", "similarity", coarse_descriptors), pictures)
+    row, limits = report["rows"][0], report["limits"]
+    assert row["descriptor"] > limits["descriptor"]
+    assert row["psnr"] > limits["psnr"]
     assert not check_accuracy(EDGE, [])["passed"]

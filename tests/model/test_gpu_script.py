@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "--stage 256:32:1.0"),
-        (["--milestone", "edge.safetensors"], "--stage 256:32:1.0 --milestone edge.safetensors"),
-        (["--perceptual", "edge.safetensors"], "--learning-rate 4e-4 --milestone edge.safetensors"),
+        ([], "--stage 256:32:1.0 --learning-rate 7e-4 --decay 0.5 --perceptual-weight 0.5"),
+        (["--milestone", "edge.safetensors"], "--perceptual-weight 0.5 --milestone edge.safetensors"),
+        (["--perceptual-from", "500000"], "--perceptual-weight 0.5 --perceptual-from 500000"),
         (["--upsampler", "edge.safetensors"], "--stage 256:64:1.0 --upsampler edge.safetensors"),
     ],
 )

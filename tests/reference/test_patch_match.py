@@ -51,7 +51,7 @@ def test_neighbours_hand_on_their_offsets() -> None:
         assert matched[0, 0, 1, 0, 1:4].tolist() == right, steps
 
 
-@pytest.mark.parametrize(("own", "theirs", "chosen"), [(2, 3, 20), (1, 2, 32), (0, 1, 32)])
+@pytest.mark.parametrize(("own", "theirs", "chosen"), [(2, 3, 20), (1, 3, 32), (0, 1, 32)])
 def test_neighbours_that_agree_count(own: int, theirs: int, chosen: int) -> None:
     features, valid, offset, share = scene(1, 16)
     features[:] = 0
