@@ -16,7 +16,7 @@ from iic_rt.patches import match_places, patch_weights, replace_patches
 from iic_rt.pipeline.loop import Loop
 from iic_rt.resampling import BASE_REACH, PATCH, base_weights
 
-__all__ = ["Descriptors", "RegionBuffers", "Upsampling", "constant"]
+__all__ = ["Descriptors", "RegionBuffers", "Upsampling", "constant", "copied_from"]
 
 Pixels = NDArray[np.uint8]
 Tile = tuple[slice, slice]  # patches along rows and columns
@@ -201,7 +201,7 @@ class Upsampling:
         tiles = list(product(spans, spans))  # rows, columns
         patch_hole = self._hole.host[0] > 0
         tiles_of_hole = [t for t in tiles if patch_hole[t].any()]
-        wanted = self._copied_from(offset[0], share[0])
+        wanted = copied_from(offset[0], share[0])
         inside = masks.visible == 0
         groups, p = self._shapes.groups, self._shapes.p
         all_inside = inside.reshape(groups, p, groups, p).all((1, 3))
@@ -211,15 +211,6 @@ class Upsampling:
         result = self._region.filled
         result.stage(image)
         self._add_in_tiles(tiles_of_hole, detail, image, masks.hole, result.host)
-
-    def _copied_from(self, offset: NDArray[np.int32], share: NDArray[np.float32]) -> Pixels:
-        """Patches [s / 4, s / 4] in {0, 1} that something is copied from."""
-        row, column = np.nonzero(share > 0)
-        top, left = row * PATCH + offset[0, row, column], column * PATCH + offset[1, row, column]
-        wanted = np.zeros(share.shape, np.uint8)
-        for y, x in product((top // PATCH, (top + PATCH - 1) // PATCH), (left // PATCH, (left + PATCH - 1) // PATCH)):
-            wanted[y, x] = 1  # up to four that a source lies in
-        return np.asarray(cv2.dilate(wanted, np.ones((3, 3), np.uint8)), np.uint8)  # the margins
 
     def _write_tile(self, tile: Tile, image: Pixels) -> tuple[slice, slice]:
         """The operands that ``detail`` and ``add_detail`` have in common; returns the pixels of the tile."""
@@ -249,3 +240,18 @@ class Upsampling:
             self._hole_tile.write(hole[box])
             self._add.enqueue()
             result[box] = self._filled.read()
+
+
+def copied_from(offset: NDArray[np.int32], share: NDArray[np.float32]) -> Pixels:
+    """Patches [s / 4, s / 4] in {0, 1} that something is copied from, and those around them, for the margins.
+
+    Args:
+        offset: int32 [2, s / 4, s / 4], rows and columns in pixels of the loop from a patch to what it copies.
+        share: float32 [s / 4, s / 4], above 0 where a patch copies anything.
+    """
+    row, column = np.nonzero(share > 0)
+    top, left = row * PATCH + offset[0, row, column], column * PATCH + offset[1, row, column]
+    wanted = np.zeros(share.shape, np.uint8)
+    for y, x in product((top // PATCH, (top + PATCH - 1) // PATCH), (left // PATCH, (left + PATCH - 1) // PATCH)):
+        wanted[y, x] = 1  # up to four that a source lies in
+    return np.asarray(cv2.dilate(wanted, np.ones((3, 3), np.uint8)), np.uint8)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from iic_rt import InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.bundle.manifest import load_bundle
 from iic_rt.bundle.shapes import Limits
+from iic_rt.contract import Buffer
 from iic_rt.pipeline import runners
 from iic_rt.pipeline.loop import Loop
 from iic_rt.pipeline.runners import Runners
@@ -103,3 +106,18 @@ def test_regions_go_whole_up_to_what_the_backend_can_hold(kept: Runners) -> None
     kept._backend.limits = Limits(whole_pixels=96 * 96)
     assert kept.runner(96, channels=1, options=options, slot=0).runs_at_once
     assert not kept.runner(128, channels=3, options=options, slot=0).runs_at_once
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(whole_pixels=1, tile_pixels=32 * 32)])
+def test_bytes_are_those_of_all_buffers(kept: Runners, monkeypatch: pytest.MonkeyPatch, limits: Limits) -> None:
+    allocate, sizes = kept._backend.allocate, []
+
+    def counted(*arguments: Any, **options: Any) -> Buffer:
+        made = allocate(*arguments, **options)
+        sizes.append(made.nbytes)
+        return made
+
+    monkeypatch.setattr(kept._backend, "allocate", counted)
+    kept._backend.limits = limits
+    runner = kept.runner(SIZE, channels=3, options=InpaintOptions(), slot=0)
+    assert 0 <= sum(sizes) - runner.nbytes < 512  # the weights of resampling and the order of colours
