@@ -308,7 +308,7 @@ class RegionRunner:
     def _fill_again(self, missing: Pixels, options: InpaintOptions, deadline: float | None) -> bool:
         """Sec. 3.3: what only partly known patches could give is a hole again, and the loop runs once more."""
         assert self._staged is not None
-        on_device, masks = self._staged[0] is None, self._staged[1]
+        masks = self._staged[1]
         if (missing == masks.hole).all():
             return False
         assert masks.visible is not None
@@ -317,7 +317,6 @@ class RegionRunner:
         again = Masks(missing, masks.visible | found, masks.copyable | found)
         self.stage(np.array(self.filled.read()), again)
         self._run_until(InpaintOptions(iterations=options.iterations), deadline, [])
-        self._staged = (None if on_device else self._staged[0]), masks
         return True
 
     def _stages(self, options: InpaintOptions) -> list[Stage]:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.backends.tensorrt import TensorRTBackend
+from iic_rt.bundle.shapes import Limits
 from iic_rt.cuda.arrays import DeviceArray
 from iic_rt.cuda.dlpack import BOOL
 from iic_rt.errors import InputError
@@ -44,6 +46,15 @@ def test_equals_the_host(open_inpainter, api: FakeApi, inpainter: Inpainter, kin
     np.testing.assert_array_equal(content(api, result.image), expected.image)
     np.testing.assert_array_equal(result.confidence, expected.confidence)
     np.testing.assert_array_equal(content(api, picture), picture.values)  # never written to
+
+
+def test_in_tiles(open_inpainter, discrete: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TensorRTBackend, "limits", Limits(whole_pixels=1, tile_pixels=64 * 64))
+    on_device, shape = open_inpainter(discrete), (160, 300, 3)
+    picture = Interface(discrete, shape)
+    expected = on_device.inpaint(picture.values, box(shape)).image
+    result = on_device.inpaint(picture, box(shape))
+    np.testing.assert_array_equal(content(discrete, result.image), expected)
 
 
 def test_in_place_and_masks_on_the_device(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:

@@ -1,4 +1,4 @@
-"""An image through its regions: a budget is shared by them."""
+"""An image through its regions: one sees what became of another, and they share a budget."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from iic_rt import Inpainter, InpaintOptions
+from iic_rt.masks import Masks
 from iic_rt.pipeline.loop import Loop
 from iic_rt.pipeline.runner import Filled, RegionRunner
 
@@ -71,3 +72,37 @@ def test_an_iteration_that_would_end_too_late_is_not_started(
     assert result.iterations == iterations
     assert result.timings.iterations_ms == (1000,) * iterations
     assert result.timings.total_ms == 1000 * iterations
+
+
+def test_a_region_sees_what_became_of_those_before(
+    inpainter: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask = rng.integers(0, 256, (100, 200, 3), np.uint8), np.zeros((100, 200), np.uint8)
+    for left in (20, 65, 110):
+        mask[40:60, left : left + 20] = 1
+    hidden = []
+    stage = RegionRunner.stage
+
+    def counted(runner: RegionRunner, region: np.ndarray, masks: Masks) -> None:
+        hidden.append(int((masks.visible == 0).sum()))
+        stage(runner, region, masks)
+
+    monkeypatch.setattr(RegionRunner, "stage", counted)
+    options = InpaintOptions(grow=0, iterations=1, context=4, outputs=("confidence",))
+    result = inpainter.inpaint(image, mask, options=options)
+    # Windows of 96 pixels: the first sees the second hole, the second 13 columns of the third.
+    assert hidden == [20 * (20 + 20), 20 * (20 + 13), 20 * 20]
+    assert (result.confidence[mask > 0] < 1).all()  # in noise nothing is certain
+
+
+@pytest.mark.parametrize("outputs", [(), ("confidence",), ("hole_left",), ("history",)])
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1)])
+def test_outputs_are_those_that_were_asked_for(inpainter: Inpainter, outputs: Any, shape: tuple[int, ...]) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:40, 20:40] = 1
+    options = InpaintOptions(grow=0, iterations=1, outputs=outputs)
+    result = inpainter.inpaint(np.full(shape, 90, np.uint8), mask, options=options)
+    assert (result.confidence is not None) == ("confidence" in outputs)
+    assert (result.hole_left is not None) == ("hole_left" in outputs)
+    assert [snapshot.image.shape for snapshot in result.history] == [shape] * ("history" in outputs)
+    np.testing.assert_array_equal(result.hole, mask)

@@ -11,6 +11,7 @@ import pytest
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.backends.onnxruntime import OnnxRuntimeBackend
 from iic_rt.backends.registry import BACKENDS
+from iic_rt.bundle.shapes import Limits
 from iic_rt.contract import Buffer, DeviceImage
 from iic_rt.errors import BackendError, InputError
 from iic_rt.geometry import Box
@@ -141,6 +142,13 @@ def test_in_place(device: Inpainter, inpainter: Inpainter, rng: np.random.Genera
     array = OnDevice(image)
     assert device.inpaint(array, mask, out=array).image is array
     np.testing.assert_array_equal(array.pixels, expected)
+
+
+def test_in_tiles(device: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeviceBackend, "limits", Limits(whole_pixels=1, tile_pixels=64 * 64))
+    image, mask = scene(3, rng)
+    on_device, on_host = (device.inpaint(i, mask).image for i in (OnDevice(image), image))
+    np.testing.assert_array_equal(on_device.pixels, on_host)
 
 
 def test_into_another(device: Inpainter, inpainter: Inpainter, rng: np.random.Generator) -> None:

@@ -16,6 +16,7 @@ from iic_rt.contract import CapturedGraph, Event
 from iic_rt.masks import Masks
 from iic_rt.pipeline import runners
 from iic_rt.pipeline.loop import Loop
+from iic_rt.pipeline.upsample import Upsampling
 
 SIZE = 64
 
@@ -88,6 +89,36 @@ def test_partly_known_patches_are_filled_again(
     avoid[::8, ::8] = 1
     first, second = (i.inpaint(image, mask, avoid=avoid) for i in (ahead, inpainter))
     np.testing.assert_array_equal(first.image, second.image)
+
+
+def test_what_is_missing_is_a_hole_again(
+    ahead: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, hole = scene(128, rng)
+    visible = 1 - hole
+    partly = visible.copy()
+    partly[::8, ::8] = 0
+    runner = ahead._filling._runners.runner(128, channels=3, options=ahead.options, slot=0)
+    staged: list[Masks] = []
+    stage = runner.stage
+    monkeypatch.setattr(runner, "stage", lambda image, masks: (staged.append(masks), stage(image, masks)))
+
+    def fill(copyable: np.ndarray) -> tuple[bool, int]:
+        staged.clear()
+        runner.stage(image, Masks(hole, visible, copyable))
+        runner.enqueue(ahead.options)
+        return runner.collect().is_changed, len(staged)
+
+    assert fill(visible) == (False, 1)
+    assert fill(partly) == (True, 2)
+    again = staged[1]
+    assert 0 < again.hole.sum() < hole.sum()
+    found = hole - again.hole
+    np.testing.assert_array_equal(again.visible, visible | found)
+    np.testing.assert_array_equal(again.copyable, partly | found)
+    assert (runner.image.host != image)[found > 0].any()
+    monkeypatch.setattr(Upsampling, "missing", lambda _self, hole: hole.copy())
+    assert fill(partly) == (False, 1)  # with nothing found a second run would give the same
 
 
 def test_a_pass_is_captured_once_for_its_side_and_iterations(ahead: Inpainter, rng: np.random.Generator) -> None:
