@@ -17,6 +17,24 @@ def _numbers(name: str, shape: tuple[int, ...], values: list[int]) -> str:
     return f"{name} = Constant <value = int64[{sides}] {{{listed}}}> ()"
 
 
+def _neighbours(name: str, down: str, across: str) -> str:
+    """The patches so far from each, ``NAME`` [4, N], and whether they are hole patches, ``NAME_ok`` [B, 4, N]."""
+    return f"""
+        {name}_row = Add (row, {down})
+        {name}_column = Add (column, {across})
+        {name}_row_above = Max ({name}_row, zero_number)
+        {name}_column_above = Max ({name}_column, zero_number)
+        {name}_row_in = Min ({name}_row_above, last_row)
+        {name}_column_in = Min ({name}_column_above, last_column)
+        {name}_row_exists = Equal ({name}_row, {name}_row_in)
+        {name}_column_exists = Equal ({name}_column, {name}_column_in)
+        {name}_exists = And ({name}_row_exists, {name}_column_exists)
+        {name}_start = Mul ({name}_row_in, columns)
+        {name} = Add ({name}_start, {name}_column_in)
+        {name}_hole = Gather <axis = 1> (is_hole, {name})
+        {name}_ok = And ({name}_exists, {name}_hole)"""
+
+
 # A sweep computes the costs of all candidates of all patches, [B, candidates, N]; patches outside the hole throw theirs
 # away.
 MATCH_FUNCTION = f"""
@@ -91,20 +109,8 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
     samples_shape = Concat <axis = 0> (costs_shape, channels_1d)
     sample_axes = Constant <value_ints = [2, 4]> ()
 
-    # The four patches beside each, [4, N], and whether they are hole patches, [B, 1, 4, N].
-    beside_row = Add (row, down)
-    beside_column = Add (column, across)
-    beside_row_above = Max (beside_row, zero_number)
-    beside_column_above = Max (beside_column, zero_number)
-    beside_row_in = Min (beside_row_above, last_row)
-    beside_column_in = Min (beside_column_above, last_column)
-    beside_row_exists = Equal (beside_row, beside_row_in)
-    beside_column_exists = Equal (beside_column, beside_column_in)
-    beside_exists = And (beside_row_exists, beside_column_exists)
-    beside_start = Mul (beside_row_in, columns)
-    beside = Add (beside_start, beside_column_in)
-    beside_hole = Gather <axis = 1> (is_hole, beside)
-    beside_ok = And (beside_exists, beside_hole)
+    # The four patches beside each.
+    {_neighbours("beside", "down", "across")}
     beside_counts = Unsqueeze (beside_ok, one_1d)
     alone = Constant <value_float = 1.0> ()
     coherence = Constant <value_float = {COHERENCE}> ()
@@ -125,19 +131,7 @@ PatchMatch <steps> (features, valid, offset, share) => (matched, cost)
         own = Unsqueeze (chosen, two_1d)
         far_down = Mul (down, step)
         far_across = Mul (across, step)
-        near_row = Add (row, far_down)
-        near_column = Add (column, far_across)
-        near_row_above = Max (near_row, zero_number)
-        near_column_above = Max (near_column, zero_number)
-        near_row_in = Min (near_row_above, last_row)
-        near_column_in = Min (near_column_above, last_column)
-        near_row_exists = Equal (near_row, near_row_in)
-        near_column_exists = Equal (near_column, near_column_in)
-        near_exists = And (near_row_exists, near_column_exists)
-        near_start = Mul (near_row_in, columns)
-        near = Add (near_start, near_column_in)
-        near_hole = Gather <axis = 1> (is_hole, near)
-        near_ok = And (near_exists, near_hole)
+        {_neighbours("near", "far_down", "far_across")}
         near_moves = Gather <axis = 2> (chosen, near)
         far_around = Mul (around, step)
         own_moved = Add (own, far_around)

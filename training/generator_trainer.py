@@ -78,7 +78,7 @@ class GeneratorTrainer(Trainer):
         # Several processes wait for each other between backward and step, and their host takes part in it.
         alone = self.device.startswith("cuda") and ranks.count == 1
         self._recorder: Recorder | None = CudaRecorder() if alone else None
-        self._captured: dict[tuple[torch.Size, bool], CapturedStep] = {}
+        self._captured: dict[tuple[torch.Size, bool, bool], CapturedStep] = {}
         self._pass = torch.compile(network_pass, dynamic=False) if compiled else network_pass
 
     def train_step(self, x: Tensor, m: Tensor) -> dict[str, Tensor]:
@@ -94,9 +94,9 @@ class GeneratorTrainer(Trainer):
     def _computation(self, x: Tensor, *, adversarial: bool, perceptual: bool) -> Callable[[Tensor, Tensor], Losses]:
         """What a step computes on inputs of this shape: captured where kernels would be waited for."""
         compute = partial(self._compute, adversarial=adversarial, perceptual=perceptual)
-        if self._recorder is None or adversarial:
+        if self._recorder is None:
             return compute
-        key = x.shape, perceptual
+        key = x.shape, adversarial, perceptual
         if key not in self._captured:
             variants = LOOKS if perceptual else 1
             self._captured[key] = CapturedStep(compute, self._recorder, variants=variants)

@@ -165,6 +165,7 @@ class Run:
         plans = self._plans(stage, workers)
         if self._pictures.device.type == "cpu":  # which has no time left beside a step
             yield from map(self._pictures.crops, plans)
+            return
 
         def read() -> tuple[Tensor, Tensor]:
             return self._pictures.crops(next(plans))

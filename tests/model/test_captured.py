@@ -44,8 +44,15 @@ def inputs(seed: int, size: int = 32) -> tuple[Tensor, Tensor]:
     return torch.rand(2, 3, size, size) * 2 - 1, m
 
 
-def test_captured_steps_are_the_steps() -> None:
-    settings = TrainConfig(preset="tiny", samples=99, stages=(Stage(32, 2, 1.0),), warmup_steps=4)
+@pytest.mark.parametrize("adversarial_weight", [0.0, 0.1])
+def test_captured_steps_are_the_steps(adversarial_weight: float) -> None:
+    settings = TrainConfig(
+        preset="tiny",
+        samples=99,
+        stages=(Stage(32, 2, 1.0),),
+        warmup_steps=4,
+        adversarial_weight=adversarial_weight,
+    )
     recorder = Replayed()
     plain, captured = GeneratorTrainer(settings), GeneratorTrainer(settings)
     captured._recorder = recorder
