@@ -10,6 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from training.checkpoint import load_state
 from training.generator_trainer import GeneratorTrainer
 from training.model.network import PRESETS, Generator
@@ -34,17 +37,24 @@ def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
 
     A decoder that is trained alone counts from 0: its learning rate is not that of the network's end.
     The optimiser's moments are not in it, and come back within some hundred steps.
+    A preset with more attention blocks gives the same images at first: an untrained block changes nothing.
 
     Raises:
-        WeightsError: the file cannot be used, or is of another preset.
+        WeightsError: the file cannot be used, or is of another preset that has not just fewer attention blocks.
     """
     generator, header = load_generator(path)
-    if header["preset"] != trainer.config.preset or "samples" not in header:
-        raise WeightsError(f"{path} is no milestone of preset {trainer.config.preset!r}")
+    weights, wanted = generator.state_dict(), trainer.generator.state_dict()
+    more = {name for name in wanted if ".deep." in name and name not in weights}
+    if "samples" not in header or shapes(weights) != shapes({n: v for n, v in wanted.items() if n not in more}):
+        raise WeightsError(f"{path} is no milestone that preset {trainer.config.preset!r} could begin from")
     for network in (trainer.generator, trainer.ema):
-        network.load_state_dict(generator.state_dict())
+        network.load_state_dict(weights, strict=False)
     if not trainer.config.confidence_only:
         trainer.step, trainer.samples = int(float(header["step"])), int(float(header["samples"]))
+
+
+def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -19,8 +19,8 @@ from training.generator_trainer import GeneratorTrainer, Pass, network_pass
 from training.masks import ObjectShapes
 from training.milestone import begin_from
 from training.model.blocks import AttentionBlock
-from training.model.network import PRESETS, EncoderConfig, Generator
-from training.model.weights import load_generator
+from training.model.network import PRESETS, EncoderConfig, Generator, count_macs
+from training.model.weights import WeightsError, load_generator, save_generator
 from training.plot import main as plot
 from training.release import main as release_main
 from training.train import Run, main
@@ -119,6 +119,37 @@ def test_a_confidence_decoder_of_its_own(tmp_path: Path, pictures: Pictures, sha
     moved = {name for name, value in trainer.generator.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
     assert all(name.startswith("confidence_decoder.") for name in moved)
+
+
+def test_more_attention_blocks_begin_as_the_network_without_them(tmp_path: Path) -> None:
+    milestone = tmp_path / "edge.safetensors"
+    torch.manual_seed(0)
+    edge = Generator(PRESETS["edge"]).eval()
+    for parameter in edge.parameters():  # attention blocks too
+        torch.nn.init.normal_(parameter, std=0.02)
+    save_generator(milestone, edge, preset="edge", training={"step": "7", "samples": "70"})
+    edge, _ = load_generator(milestone)
+    trainer = GeneratorTrainer(config(preset="edge-deep"))
+    begin_from(milestone, trainer)
+    assert (trainer.step, trainer.samples) == (7, 70)
+    m = torch.zeros(1, 1, 32, 32)
+    m[:, :, 8:20, 8:20] = 1
+    z = (torch.rand(1, 3, 32, 32) * 2 - 1) * (1 - m)
+    for network in (trainer.generator, trainer.ema):
+        assert count_macs(network, z, m) > count_macs(edge, z, m)
+        for found, expected in zip(network(z, m), edge(z, m), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
+OTHERS = [("edge-deep", "edge"), ("edge", "edge-no-attention"), ("edge", "base")]
+
+
+@pytest.mark.parametrize(("written", "preset"), OTHERS)
+def test_a_milestone_of_another_network_is_refused(tmp_path: Path, written: str, preset: str) -> None:
+    milestone = tmp_path / "milestone.safetensors"
+    save_generator(milestone, Generator(PRESETS[written]), preset=written, training={"step": "7", "samples": "70"})
+    with pytest.raises(WeightsError, match="no milestone"):
+        begin_from(milestone, GeneratorTrainer(config(preset=preset)))
 
 
 def test_a_network_without_confidence_leaves_its_decoder_alone(pictures: Pictures, shapes: ObjectShapes) -> None:

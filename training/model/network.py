@@ -57,7 +57,7 @@ PRESETS = {
 }
 
 
-def _without(name: str, **changes: object) -> GeneratorConfig:
+def _with(name: str, **changes: object) -> GeneratorConfig:
     """The preset with parts of both encoders changed."""
     preset = PRESETS[name]
     assert preset.coarse is not None
@@ -67,9 +67,11 @@ def _without(name: str, **changes: object) -> GeneratorConfig:
 # What each part is worth: compared in the model card, never released.
 PRESETS |= {
     "edge-no-prefill": replace(PRESETS["edge"], prefill=False),
-    "edge-no-attention": _without("edge", dilations=(1, 2, 4, 8), attention_blocks=0),
+    "edge-no-attention": _with("edge", dilations=(1, 2, 4, 8), attention_blocks=0),
 }
 PRESETS["edge-plain"] = replace(PRESETS["edge-no-attention"], prefill=False)
+# Deeper where it costs least: what a long training on a GPU may begin from the weights of `edge`.
+PRESETS["edge-deep"] = _with("edge", attention_blocks=5)
 # Like the networks before the paper, for benchmarks.paper: gated convolutions in two stages (Yu et al. 2019), and plain
 # ones in one stage, widely dilated (Iizuka et al. 2017).
 PRESETS["gated-like"] = PRESETS["edge-plain"]
