@@ -74,11 +74,17 @@ def test_an_iteration_that_would_end_too_late_is_not_started(
     assert result.timings.total_ms == 1000 * iterations
 
 
+# Windows of 96 pixels: the first sees the second hole, the second 13 columns of the third, if there is one.
+@pytest.mark.parametrize(("lefts", "columns"), [((20, 65), (20 + 20, 20)), ((20, 65, 110), (20 + 20, 20 + 13, 20))])
 def test_a_region_sees_what_became_of_those_before(
-    inpainter: Inpainter, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    inpainter: Inpainter,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    lefts: tuple[int, ...],
+    columns: tuple[int, ...],
 ) -> None:
     image, mask = rng.integers(0, 256, (100, 200, 3), np.uint8), np.zeros((100, 200), np.uint8)
-    for left in (20, 65, 110):
+    for left in lefts:
         mask[40:60, left : left + 20] = 1
     hidden = []
     stage = RegionRunner.stage
@@ -90,8 +96,7 @@ def test_a_region_sees_what_became_of_those_before(
     monkeypatch.setattr(RegionRunner, "stage", counted)
     options = InpaintOptions(grow=0, iterations=1, context=4, outputs=("confidence",))
     result = inpainter.inpaint(image, mask, options=options)
-    # Windows of 96 pixels: the first sees the second hole, the second 13 columns of the third.
-    assert hidden == [20 * (20 + 20), 20 * (20 + 13), 20 * 20]
+    assert hidden == [20 * seen for seen in columns]
     assert (result.confidence[mask > 0] < 1).all()  # in noise nothing is certain
 
 
