@@ -52,8 +52,8 @@ def test_in_tiles(open_inpainter, discrete: FakeApi, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(TensorRTBackend, "limits", Limits(whole_pixels=1, tile_pixels=64 * 64))
     on_device, shape = open_inpainter(discrete), (160, 300, 3)
     picture = Interface(discrete, shape)
+    result = on_device.inpaint(picture, box(shape))  # first, so that the buffers have nothing of the other call
     expected = on_device.inpaint(picture.values, box(shape)).image
-    result = on_device.inpaint(picture, box(shape))
     np.testing.assert_array_equal(content(discrete, result.image), expected)
 
 
