@@ -57,6 +57,16 @@ def test_in_tiles(open_inpainter, discrete: FakeApi, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(content(discrete, result.image), expected)
 
 
+def test_history(open_inpainter, discrete: FakeApi) -> None:
+    on_device, shape = open_inpainter(discrete), (160, 300)
+    picture = Interface(discrete, shape)
+    options = InpaintOptions(grow=0, iterations=2, outputs=("history",))
+    made, expected = (on_device.inpaint(i, box(shape), options=options).history for i in (picture, picture.values))
+    assert made
+    for first, second in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(first.image, second.image)
+
+
 def test_in_place_and_masks_on_the_device(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:
     on_device, shape = open_inpainter(api), (160, 300, 3)
     picture, mask, avoid = Interface(api, shape), Interface(api, shape[:2]), Interface(api, shape[:2])
