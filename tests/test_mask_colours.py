@@ -16,6 +16,7 @@ from iic_rt.cli import remove
 from iic_rt.cli.main import main
 from iic_rt.errors import InputError
 from iic_rt.image_io import decode_mask, write_image
+from iic_rt.mask_colours import grey_mask
 from tests.test_image_header import chunk
 
 MARKED = np.zeros((60, 70), bool)
@@ -49,6 +50,13 @@ def photograph() -> np.ndarray:
     return np.asarray(cv2.resize(small, (70, 60), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+def on_opaque(colour: tuple[int, ...], ground: tuple[int, ...]) -> np.ndarray:
+    """Drawn on an opaque ground; the first rows are red and transparent."""
+    pixels = drawn((*colour, 255), (*ground, 255))
+    pixels[:5] = (*RED, 0)
+    return pixels
+
+
 DAVIS = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128), (64, 0, 0)]
 OBJECTS = MARKED * np.where(np.arange(70) < 30, 1, 7)
 CASES = {
@@ -69,6 +77,13 @@ CASES = {
     "grey strokes on nothing": encoded(drawn((*GREY, 255), (0, 0, 0, 0))),
     "white that is transparent": encoded(drawn((*WHITE, 255), (*WHITE, 0))),
     "alpha that says nothing": encoded(drawn((*WHITE, 255), (*BLACK, 255))),
+    "opaque from 128 up": encoded(drawn((*WHITE, 128), (*WHITE, 127))),
+    "coloured from a difference of 32 up, and not black": encoded(drawn((0, 0, 32), (0, 0, 31))),
+    "a palette of 16 levels": palette_png(
+        MARKED * (1 + np.arange(70) % 15), [(12 * i, 0, 0) for i in (0, *range(3, 18))]
+    ),
+    "white on what is not, beside transparent red": encoded(on_opaque((128, 128, 128), (121, 121, 141))),
+    "a dark colour on what is black, beside transparent red": encoded(on_opaque((0, 0, 32), (31, 31, 31))),
 }
 
 
@@ -94,6 +109,11 @@ UNCLEAR = {
     ),
     "floats": (encoded(MARKED.astype(np.float32), ".tif"), "has values of float32; write a mask of 8 bits"),
 }
+
+
+def test_alpha_that_is_the_same_everywhere_marks_nothing() -> None:
+    for alpha in (0, 255):
+        assert not grey_mask(drawn((*BLACK, alpha), (*BLACK, alpha)), "the mask").any()
 
 
 @pytest.mark.parametrize("name", UNCLEAR)

@@ -50,11 +50,22 @@ def test_equals_the_host(open_inpainter, api: FakeApi, inpainter: Inpainter, kin
 
 def test_in_tiles(open_inpainter, discrete: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TensorRTBackend, "limits", Limits(whole_pixels=1, tile_pixels=64 * 64))
-    on_device, shape = open_inpainter(discrete), (160, 300, 3)
+    # Two, so that neither's buffers have anything of the other's image.
+    (on_device, on_host), shape = (open_inpainter(discrete) for _ in range(2)), (160, 300, 3)
     picture = Interface(discrete, shape)
-    expected = on_device.inpaint(picture.values, box(shape)).image
     result = on_device.inpaint(picture, box(shape))
+    expected = on_host.inpaint(picture.values, box(shape)).image
     np.testing.assert_array_equal(content(discrete, result.image), expected)
+
+
+def test_history(open_inpainter, discrete: FakeApi) -> None:
+    on_device, shape = open_inpainter(discrete), (160, 300)
+    picture = Interface(discrete, shape)
+    options = InpaintOptions(grow=0, iterations=2, outputs=("history",))
+    made, expected = (on_device.inpaint(i, box(shape), options=options).history for i in (picture, picture.values))
+    assert made
+    for first, second in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(first.image, second.image)
 
 
 def test_in_place_and_masks_on_the_device(open_inpainter, api: FakeApi, inpainter: Inpainter) -> None:

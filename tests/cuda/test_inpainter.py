@@ -86,6 +86,19 @@ def test_the_order_of_the_work(open_inpainter: Open, discrete: FakeApi, rng: np.
     assert (timings.upsample_ms, timings.copy_out_ms) == (8, 2)
 
 
+def test_where_host_and_device_have_one_memory_nothing_is_copied(
+    open_inpainter: Open, rng: np.random.Generator
+) -> None:
+    api = FakeApi(integrated=True)
+    ours = open_inpainter(api)
+    image, mask = scene(128, rng)
+    for _ in range(2):  # the first call writes constants
+        del api.done[:]
+        ours.inpaint(image, mask, options=InpaintOptions(grow=0))
+    assert "add_detail" in api.done
+    assert not {"copy in", "copy out"} & set(api.done)
+
+
 def test_several_sizes_and_options_in_turn(
     open_inpainter: Open, api: FakeApi, inpainter: Inpainter, rng: np.random.Generator
 ) -> None:

@@ -84,6 +84,14 @@ def test_of_a_backend_that_runs_ahead_what_is_read_anyway(image: np.ndarray, mas
             inpainter.inpaint(image, mask)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [[3e38, 3e38], [np.inf, -np.inf]])
+def test_what_is_too_large_is_an_error_and_no_warning(inpainter: Inpainter, values: list[float]) -> None:
+    runner = inpainter._filling._runners.runner(64, channels=3, options=InpaintOptions(), slot=0)
+    with pytest.raises(BackendError, match="NaN or infinity"):
+        runner._check_finite(np.zeros(2, np.float32), np.float32(values))
+
+
 def test_the_next_image_is_as_if_nothing_had_been(image: np.ndarray, mask: np.ndarray) -> None:
     """A value too large for the precision is one image's fault."""
     with Inpainter(backend="onnxruntime", working_size=64) as inpainter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -212,3 +212,13 @@ def test_an_empty_hole_stops_the_loop(inpainter: Inpainter) -> None:
     result = inpainter.inpaint(flat, mask, options=InpaintOptions(grow=0, iterations=40, outputs=("hole_left",)))
     assert result.hole_left is not None
     assert result.iterations < 40 or result.hole_left.any()
+
+
+@pytest.mark.parametrize("colour", [(90,), (60, 110, 160), (60, 110, 160, 77)])
+@pytest.mark.parametrize("upsample", [True, False])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_one_colour_goes_on(inpainter: Inpainter, colour: tuple[int, ...], upsample: bool, order: Any) -> None:
+    image, mask = np.full((64, 64, len(colour)), colour, np.uint8), np.zeros((64, 64), np.uint8)
+    mask[20:40, 20:44] = 1
+    options = InpaintOptions(grow=0, iterations=2, upsample=upsample, channel_order=order)
+    np.testing.assert_allclose(inpainter.inpaint(image, mask, options=options).image, image.astype(int), atol=8)

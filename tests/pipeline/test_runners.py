@@ -108,6 +108,12 @@ def test_regions_go_whole_up_to_what_the_backend_can_hold(kept: Runners) -> None
     assert not kept.runner(128, channels=3, options=options, slot=0).runs_at_once
 
 
+@pytest.mark.parametrize(("order", "seen"), [("rgb", [1, 2, 3]), ("bgr", [3, 2, 1])])
+def test_networks_see_rgb(kept: Runners, order: Any, seen: list[int]) -> None:
+    runner = kept.runner(SIZE, channels=3, options=InpaintOptions(channel_order=order), slot=0)
+    assert (runner._buffers.order.host @ [1, 2, 3]).tolist() == seen
+
+
 @pytest.mark.parametrize("limits", [Limits(), Limits(whole_pixels=1, tile_pixels=32 * 32)])
 def test_bytes_are_those_of_all_buffers(kept: Runners, monkeypatch: pytest.MonkeyPatch, limits: Limits) -> None:
     allocate, sizes = kept._backend.allocate, []
