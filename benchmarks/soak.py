@@ -1,10 +1,10 @@
 """Whether one inpainter serves for months: memory, open files, threads and times over images of all kinds.
 
 ``python -m benchmarks.soak --frames 100000 --backend onnxruntime`` fills images of changing sizes, channels, masks and
-options, wrong ones among them, with one inpainter. After every 1000 a line of JSON goes to ``--out``; what was stopped
-goes on there. At the end, and when it is stopped, it prints a summary of all lines. The exit status is 1 where memory
-grew by more than 16 MiB after the warm-up, a file or a thread was left over, a known pixel changed, or a wrong call was
-not refused.
+options, wrong ones among them, with one inpainter, which has met regions of every kind before. After every 1000 a line
+of JSON goes to ``--out``; what was stopped goes on there. At the end, and when it is stopped, it prints a summary of
+all lines. The exit status is 1 where memory grew by more than 16 MiB after the warm-up, a file or a thread was left
+over, a known pixel changed, or a wrong call was not refused.
 
 Videos have :mod:`benchmarks.long_run`.
 """
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,14 +28,18 @@ from numpy.typing import NDArray
 from benchmarks.process import open_files, resident_mib, threads
 from iic_rt import Inpainter, InpaintOptions
 from iic_rt.errors import InputError
+from iic_rt.geometry import ladder_side
+from iic_rt.options import Output
 
 __all__ = ["draw", "main", "soak", "summary"]
 
-WARM = 0.1  # share of a process's frames after which memory is compared: every size has been met by then
+WARM = 0.1  # share of a process's frames after which memory is compared
 MOST_GROWTH = 16.0  # MiB
 SMALLEST = 16  # side of an image
 WRONG_EVERY = 20  # one call in so many has a mask of another size
 SEED = 13
+OUTPUTS: tuple[Output, ...] = ("confidence", "hole_left", "history")
+LEAST_CONTEXT = 1.25  # with which a hole of the whole image still leads to a region larger than the image
 
 Pixels = NDArray[np.uint8]
 Window = dict[str, Any]
@@ -61,15 +66,14 @@ def draw(number: int, longest: int) -> tuple[dict[str, Any], bool]:
         call["avoid"] = _half(height, width)
     if rng.random() < 0.1:
         call["prefer"] = _half(height, width)[:, ::-1]
-    outputs = ("confidence", "hole_left", "history")
     call["options"] = InpaintOptions(
         iterations=int(rng.integers(1, 5)),
         budget_ms=20.0 if rng.random() < 0.1 else None,
         grow=("auto", 0, 4)[rng.integers(3)],  # type: ignore[arg-type]
         channel_order=("rgb", "bgr")[rng.integers(2)],  # type: ignore[arg-type]
-        context=(1.25, 2.0, 4.0)[rng.integers(3)],
+        context=(LEAST_CONTEXT, 2.0, 4.0)[rng.integers(3)],
         upsample=bool(rng.random() < 0.8),
-        outputs=outputs[: rng.integers(4)],  # type: ignore[arg-type]
+        outputs=OUTPUTS[: rng.integers(4)],
     )
     return call, is_wrong
 
@@ -93,6 +97,33 @@ def _mask(rng: np.random.Generator, height: int, width: int) -> Pixels:
         axes = int(rng.integers(2, 3 + width // 5)), int(rng.integers(2, 3 + height // 5))
         cv2.ellipse(mask, (int(rng.integers(width)), int(rng.integers(height))), axes, 0, 0, 360, 255, -1)
     return mask
+
+
+def every_kind(longest: int, working_size: int) -> Iterator[dict[str, Any]]:
+    """The arguments of calls that fill a region of every kind that :func:`draw` may lead to.
+
+    What a region needs is kept, and the largest are met once in 100,000 calls: the memory they take then is no leak.
+    """
+    context = InpaintOptions().context
+    side, last = working_size, ladder_side(math.ceil(LEAST_CONTEXT * longest), working_size)
+    while side <= last:
+        middle = np.zeros((side, side), np.uint8)
+        middle[_centre(side, context), _centre(side, context)] = 255
+        for channels, order in ((1, "rgb"), (3, "rgb"), (3, "bgr"), (4, "rgb"), (4, "bgr")):
+            for upsample in (True, False):
+                options = InpaintOptions(
+                    channel_order=order,  # type: ignore[arg-type]
+                    grow=0,
+                    outputs=OUTPUTS,
+                    upsample=upsample,
+                )
+                yield {"image": np.zeros((side, side, channels), np.uint8), "mask": middle, "options": options}
+        side = ladder_side(side + 1, working_size)
+
+
+def _centre(side: int, context: float) -> slice:
+    size = int(side / context)
+    return slice((side - size) // 2, (side + size) // 2)
 
 
 def soak(
@@ -217,6 +248,8 @@ def main(argv: list[str] | None = None) -> int:
     done = windows[-1]["frames"] if windows else 0
     try:
         with Inpainter(**opened) as inpainter:
+            for call in every_kind(arguments.longest, arguments.working_size):
+                inpainter.inpaint(**call)
             soak(
                 inpainter,
                 frames=arguments.frames,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ import numpy as np
 import pytest
 
 from benchmarks import soak
+from iic_rt import Inpainter, InpaintOptions
 from iic_rt.errors import InputError
+from iic_rt.pipeline.runner import RegionRunner
+from iic_rt.pipeline.runners import Runners
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 ROOT = Path(__file__).parents[2]
@@ -53,6 +58,30 @@ def test_calls_are_of_all_kinds_and_the_same_again() -> None:
     assert any("prefer" in call for call, _ in calls)
     again = soak.draw(7, 96)[0]
     np.testing.assert_array_equal(again["image"], calls[7][0]["image"])
+
+
+def test_what_a_region_needs_is_met_before_frames_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(Exception):
+        pass
+
+    def kinds(calls: Iterable[dict[str, Any]]) -> set[Any]:
+        found = set()
+
+        def runner(_self: Runners, side: int, *, channels: int, options: InpaintOptions, slot: int) -> RegionRunner:
+            found.add((side, channels, options.upsample, options.channel_order == "bgr" and channels != 1))
+            raise Asked
+
+        monkeypatch.setattr(Runners, "runner", runner)
+        with Inpainter(backend="onnxruntime", working_size=64) as inpainter:
+            for call in calls:
+                with suppress(InputError, Asked):
+                    inpainter.inpaint(**call)
+        return found
+
+    met = kinds(soak.every_kind(96, 64))
+    drawn = kinds(soak.draw(number, 96)[0] for number in range(800))
+    assert drawn <= met
+    assert len(drawn) > 12
 
 
 def windows_of(count: int, **change: Any) -> list[dict[str, Any]]:
