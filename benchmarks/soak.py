@@ -31,7 +31,7 @@ from iic_rt.errors import InputError
 from iic_rt.geometry import ladder_side
 from iic_rt.options import Output
 
-__all__ = ["draw", "main", "soak", "summary"]
+__all__ = ["draw", "every_kind", "main", "soak", "summary"]
 
 WARM = 0.1  # share of a process's frames after which memory is compared
 MOST_GROWTH = 16.0  # MiB

@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from training.checkpoint import load_state
 from training.generator_trainer import GeneratorTrainer
-from training.model.network import PRESETS, Generator
+from training.model.network import PRESETS, Generator, GeneratorConfig
 from training.model.weights import WeightsError, load_generator, save_generator
 
 __all__ = ["begin_from", "main", "write_milestone"]
@@ -43,18 +41,23 @@ def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
         WeightsError: the file cannot be used, or is of another preset that has not just fewer attention blocks.
     """
     generator, header = load_generator(path)
-    weights, wanted = generator.state_dict(), trainer.generator.state_dict()
-    more = {name for name in wanted if ".deep." in name and name not in weights}
-    if "samples" not in header or shapes(weights) != shapes({n: v for n, v in wanted.items() if n not in more}):
+    if "samples" not in header or not is_deeper(trainer.generator.config, generator.config):
         raise WeightsError(f"{path} is no milestone that preset {trainer.config.preset!r} could begin from")
     for network in (trainer.generator, trainer.ema):
-        network.load_state_dict(weights, strict=False)
+        network.load_state_dict(generator.state_dict(), strict=False)  # what is missing are the blocks more
     if not trainer.config.confidence_only:
         trainer.step, trainer.samples = int(float(header["step"])), int(float(header["samples"]))
 
 
-def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in state.items()}
+def is_deeper(after: GeneratorConfig, before: GeneratorConfig) -> bool:
+    """Whether ``after`` is ``before`` with as many attention blocks or more; with none there is nothing around them."""
+    new, old = asdict(after), asdict(before)
+    for encoder in ("coarse", "fine"):
+        if new[encoder] and old[encoder]:
+            blocks, fewer = new[encoder].pop("attention_blocks"), old[encoder].pop("attention_blocks")
+            if blocks != fewer and not blocks > fewer > 0:
+                return False
+    return bool(new == old)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -141,7 +141,7 @@ def test_more_attention_blocks_begin_as_the_network_without_them(tmp_path: Path)
             torch.testing.assert_close(found, expected)
 
 
-OTHERS = [("edge-deep", "edge"), ("edge", "edge-no-attention"), ("edge", "base")]
+OTHERS = [("edge-deep", "edge"), ("edge-no-attention", "edge"), ("edge", "edge-no-prefill"), ("edge", "base")]
 
 
 @pytest.mark.parametrize(("written", "preset"), OTHERS)
