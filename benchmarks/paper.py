@@ -1,6 +1,6 @@
 """The paper's evaluation with its protocol, on the test images: Tables 1 and 2, Fig. 9 and 11.
 
-``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 16000``
+``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 6000``
 ``python -m benchmarks.paper --data eval-public.tar --runs runs/paper --out benchmarks/results/x86-2-cores/paper.json``
 
 Networks "like" those before the paper, and its parts one by one, are trained here, each on the same number of pictures.

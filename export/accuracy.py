@@ -28,14 +28,14 @@ from iic_rt.errors import BackendError
 from iic_rt.image_io import IMAGE_SUFFIXES, read_image, read_mask
 from iic_rt.masks import Masks
 from iic_rt.pipeline.regions import crop, find_regions
-from iic_rt.reference.algorithm import prepare
+from iic_rt.reference.algorithm import SURER, prepare
 from iic_rt.resampling import BASE_REACH, PATCH, area_weights
 
 __all__ = ["EXAMPLES", "Picture", "check_accuracy", "load_pictures", "show_accuracy"]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ITERATIONS = 4
-TIE = 1e-3  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
+TIE = 1e-3  # confidences nearer than this to what decides may be kept or left: rounding may decide either way
 # What the loop made is compared as it is, and so are the descriptors by which patches are chosen. The filled image only
 # shows that nothing is grossly wrong, under a Gaussian (`low_passed`): of patches that are alike another may be copied.
 MIN_PSNR = 38.0
@@ -65,7 +65,7 @@ def check_accuracy(folder: Path, pictures: Sequence[Picture]) -> dict[str, Any]:
         absolute difference of the descriptors of what FP32 made, whose numbers are 0.09 on average. For FP16 alone,
         ``step``: the difference after one iteration from the same state, at working resolution, where both take a
         pixel or leave it. ``flips``: share of the hole where only one of the two takes a pixel in an iteration from
-        the same state, although its confidence clearly grew or shrank.
+        the same state, although its confidence clearly decides.
     """
     options = InpaintOptions(grow=0, iterations=ITERATIONS, outputs=("history",))
     with (
@@ -176,7 +176,7 @@ def _compare_steps(step: onnxruntime.InferenceSession, states: Sequence[State]) 
     flips, differences = [], []
     for t, (before, exact) in enumerate(pairwise(states)):
         half = _iterate(step, before, t)
-        clear = np.abs(exact[2] - (0.5 if t == 0 else before[2])) > TIE
+        clear = np.abs(exact[2] - (before[2] + SURER if t else 0.5)) > TIE
         differ = (exact[1] != half[1])[0, 0]
         flips.append(float((differ & clear[0, 0]).sum() / hole.sum()))
         compared = hole & ~(differ & ~clear[0, 0])

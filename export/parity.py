@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from iic_rt.reference.algorithm import Array, iterate, prepare
+from iic_rt.reference.algorithm import SURER, Array, iterate, prepare
 from iic_rt.resampling import area_weights
 from training.model.network import Generator
 from training.model.step import Step
@@ -21,7 +21,7 @@ __all__ = ["check_parity", "parity_masks"]
 ITERATIONS = 6
 SIZE = 128  # of the loop; the graph is fully convolutional, and a small size leaves time for many cases
 TOLERANCE = 2e-4  # in [-1, 1]: 1/40 of one step of an 8-bit pixel
-TIE = 1e-5  # confidences nearer than this have neither grown nor shrunk: rounding may decide either way
+TIE = 1e-5  # confidences nearer than this to what decides may be kept or left: rounding may decide either way
 
 
 def parity_masks(rng: np.random.Generator, size: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -66,7 +66,7 @@ def check_parity(generator: Generator, folder: Path, *, seed: int) -> dict[str, 
 
     Returns:
         One row a mask, and ``passed``. Errors are maxima, pictures in [-1, 1]; flips are the share of the hole where
-        one side took a pixel and the other did not although its confidence clearly grew or shrank.
+        one side took a pixel and the other did not although its confidence clearly decides.
     """
     rng = np.random.default_rng(seed)
     sessions = {
@@ -119,8 +119,8 @@ def _check_mask(
         agree = in_onnx[1] == after[1]
         error = max(_largest((in_onnx[0] - after[0]) * agree), _largest((in_onnx[2] - after[2]) * agree))
         row["network"] = max(row["network"], error)
-        before = 0.5 if t == 0 else state[2]
-        clear = np.abs(after[2] - before) > TIE
+        decides = 0.5 if t == 0 else state[2] + SURER
+        clear = np.abs(after[2] - decides) > TIE
         row["flips"] = max(row["flips"], float((~agree & clear).sum() / max(1.0, m.sum())))
         row["free"] = float(np.abs(free[0] - after[0]).mean())
         state = after

@@ -281,6 +281,8 @@ def match_patches(
 
     own = matched[0, r, c].astype(np.intp) * line + matched[1, r, c]
     own_cost, beside = cost(everyone, place + own), neighbours(1)
+    before = np.full((len(NEIGHBOURS) + len(AROUND), len(own)), NOWHERE)  # the candidates of the sweep before
+    costs = np.empty(before.shape, np.float32)  # theirs, where they may be copied; once computed they stay true
     for step in steps:
         near = neighbours(step)
         moved = [own + step * (up * line + left) for up, left in AROUND]
@@ -288,14 +290,18 @@ def match_patches(
         agrees = candidates[:, None] == np.where(beside < 0, NOWHERE, own[beside])  # [13, 4, n]
         divisors = 1 + COHERENCE * agrees.sum(1, dtype=np.float32)
         chosen, chosen_cost, least = own.copy(), own_cost.copy(), own_cost / divisors[0]
-        for candidate, divisor in zip(candidates[1:], divisors[1:], strict=True):  # compared in the cache, one by one
-            patch = np.flatnonzero((candidate != own) & is_valid[place + candidate])
-            found = cost(patch, (place + candidate)[patch])
-            score = found / divisor[patch]
-            better = score < least[patch]
-            patch, found, score = patch[better], found[better], score[better]
-            least[patch], chosen[patch], chosen_cost[patch] = score, candidate[patch], found
-        own, own_cost = chosen, chosen_cost
+        others = candidates[1:]
+        for candidate, divisor, found, was in zip(others, divisors[1:], costs, before, strict=True):
+            to = place + candidate
+            other = (candidate != own) & is_valid[to]
+            new = np.flatnonzero(candidate != was)
+            found[new] = own_cost[new]  # of those that are the patch's own
+            new = new[other[new]]
+            found[new] = cost(new, to[new])
+            score = found / divisor
+            better = np.flatnonzero(other & (score < least))
+            least[better], chosen[better], chosen_cost[better] = score[better], candidate[better], found[better]
+        before, own, own_cost = others, chosen, chosen_cost
     to = place + own
     matched[:, r, c] = to // line - margin - PATCH * r, to % line - margin - PATCH * c
     return matched

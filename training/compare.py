@@ -2,7 +2,7 @@
 are made.
 
 ``python -m training.compare --data FOLDER --out runs/compare --minutes 25``, of CPU time
-``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 16000``
+``python -m training.compare --set paper --data FOLDER --out runs/paper --samples 6000``
 
 A run that is finished is not trained again, so that names can be added one by one; one that was stopped goes on. Rows
 are scored by ``benchmarks.recipes`` and ``benchmarks.paper``.
@@ -40,7 +40,7 @@ RECIPES: dict[str, list[str]] = {
 # What the paper compares, at an equal number of pictures: networks as they were before it, its parts one by one
 # (Table 2), and lambda (Fig. 11).
 BEFORE = ["--drawn", "0", "--holes", "classic", "--iterations", "1", "--confidence-weight", "0"]
-ADVERSARIAL = ["--adversarial-weight", "0.01", "--adversarial-from", "8000"]
+ADVERSARIAL = ["--adversarial-weight", "0.01"]
 PAPER: dict[str, list[str]] = {
     "realistic": ["--drawn", "0"],
     "confidence": ["--drawn", "0", "--holes", "classic"],
@@ -75,9 +75,11 @@ def is_finished(run: Path) -> bool:
 
 
 def clock_of(recipe: list[str], options: argparse.Namespace) -> list[str]:
-    """A decoder behind a finished network needs a quarter as many pictures."""
+    """A decoder behind a finished network needs a quarter as many pictures; a discriminator joins halfway."""
     if options.samples is None:
         return ["--own-minutes", str(options.minutes)]
+    if "--adversarial-weight" in recipe:
+        return ["--samples", str(options.samples), "--adversarial-from", str(options.samples // 2)]
     if "--confidence-only" not in recipe:
         return ["--samples", str(options.samples)]
     return ["--milestone", str(FINISHED), "--samples", str(options.samples // 4), "--ema-decay", "0.99"]

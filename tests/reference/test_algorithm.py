@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iic_rt.reference.algorithm import Array, iterate, prepare
+from iic_rt.reference.algorithm import SURER, Array, iterate, prepare
 from iic_rt.resampling import area_weights
 
 
@@ -36,6 +36,22 @@ def test_two_iterations_by_hand() -> None:
     assert m2[0, 0, 0].tolist() == [0, 0, 0, 1]
     np.testing.assert_array_equal(c1[0, 0, 0], np.array([1, 0.8, 0.4, 0.2], np.float32))
     np.testing.assert_array_equal(c2[0, 0, 0], np.array([1, 0.8, 0.6, 0.1], np.float32))
+
+
+def test_a_confidence_that_hardly_grew_keeps_nothing() -> None:
+    m = np.ones((1, 1, 1, 4), np.float32)
+    grown = [0.25 + float(SURER) * share for share in (0, 0.5, 1, 1.5)]
+    network, _ = scripted([[0.25] * 4, grown], [0.5, -0.5])
+    *_, (y, left, _c) = iterate(network, np.zeros((1, 3, 1, 4), np.float32), m, 2)
+    assert left[0, 0, 0].tolist() == [1, 1, 1, 0]
+    assert y[0, 0, 0].tolist() == [0.5, 0.5, 0.5, -0.5]
+
+
+def test_the_first_iteration_keeps_whatever_beats_a_half() -> None:
+    m = np.ones((1, 1, 1, 4), np.float32)
+    network, _ = scripted([[0.5, 0.5001, 0.51, 0.6]], [0.5])
+    ((_y, left, _c),) = iterate(network, np.zeros((1, 3, 1, 4), np.float32), m, 1)
+    assert left[0, 0, 0].tolist() == [1, 0, 0, 0]
 
 
 def test_properties(rng: np.random.Generator) -> None:

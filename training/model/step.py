@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Step", "update"]
+__all__ = ["SURER", "Step", "update"]
+
+SURER = 1 / 64  # as in iic_rt/reference/algorithm.py, which says why
 
 
 def update(y: Tensor, m: Tensor, c: Tensor, g: Tensor, conf: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Keeps the pixels of which the network has become surer: lines 3 to 10 of Algorithm 1.
+
+    After the first iteration the confidence has to grow by more than ``SURER``.
 
     Args:
         y: [B, 3, H, W], the completed image so far; in the first iteration only its known pixels count.
@@ -26,7 +30,7 @@ def update(y: Tensor, m: Tensor, c: Tensor, g: Tensor, conf: Tensor, first: Tens
     hole = m > 0
     c_before = torch.where(first > 0, 1 - 0.5 * m, c)
     c_now = torch.where(hole, conf, c_before)
-    updated = hole & (c_now > c_before)
+    updated = hole & (c_now - c_before > SURER * (1 - first))
     fill = hole & (updated | (first > 0))
     return torch.where(fill, g, y), m - updated.to(m.dtype), c_now
 
