@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -28,3 +29,11 @@ def test_only_runs_that_are_not_finished_are_trained(tmp_path: Path, monkeypatch
     told = ["--data", "nowhere", "--out", str(tmp_path), "--at-once", "1", "--recipes", *names]
     assert compare.main(told) == 0
     assert trained == ["drawn", "prefill", "attention"]
+
+
+def test_a_discriminator_joins_halfway() -> None:
+    options = argparse.Namespace(samples=6000)
+    for name in ("gated-like", "global-local-like"):
+        clock = compare.clock_of(compare.PAPER[name], options)
+        assert clock == ["--samples", "6000", "--adversarial-from", "3000"]
+    assert compare.clock_of(compare.PAPER["realistic"], options) == ["--samples", "6000"]
