@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import cv2
@@ -20,7 +21,7 @@ RINGS = 4  # of the IT baseline, as in the paper's Sec. 4.3
 
 
 def classical_methods() -> dict[str, Method]:
-    """OpenCV's two algorithms, and PatchMatch where the package is installed."""
+    """OpenCV's two algorithms, and PatchMatch where the package is installed; stderr says so where it is not."""
     methods: dict[str, Method] = {
         "OpenCV Telea": lambda image, hole: np.asarray(cv2.inpaint(image, hole, RADIUS, cv2.INPAINT_TELEA), np.uint8),
         "OpenCV Navier-Stokes": lambda image, hole: np.asarray(
@@ -30,6 +31,7 @@ def classical_methods() -> dict[str, Method]:
     try:
         from patchmatch import patch_match
     except ImportError:
+        print("PyPatchMatch is left out; pip install 'iic-rt[peers]' brings it", file=sys.stderr)
         return methods
     methods["PyPatchMatch"] = lambda image, hole: np.asarray(
         patch_match.inpaint(np.where(hole[..., None] > 0, np.uint8(0), image), hole * 255, patch_size=3), np.uint8

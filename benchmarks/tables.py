@@ -226,7 +226,7 @@ def scaling_table() -> str:
 
 def training_table() -> str:
     facts = json.loads((ROOT / "training" / "weights" / "edge.json").read_text())
-    config, v = facts["config"], facts["validation"][str(facts["confidence_offset"])]
+    config, v = facts["config"], facts["validation"]
     return two_columns(
         {
             "parameters": f"{facts['parameters'] / 1e6:.2f} M, FP16",
@@ -235,7 +235,6 @@ def training_table() -> str:
             "iterations of a step": f"up to {config['iterations']}",
             "adversarial weight": f"{config['adversarial_weight']:g}",
             "λ of Eq. 3": f"{config['lambda_']:g}",
-            "offset of the confidence's logit": f"{facts['confidence_offset']:+g}",
             "validation, hole PSNR at T = 1 / T = 4": f"{v['psnr_t1']:.2f} / {v['psnr_t4']:.2f} dB",
         }
     )

@@ -1,4 +1,4 @@
-"""Best weights of a run to a released file, with one number calibrated: the confidence's offset, the softmax's scale.
+"""Best weights of a run to a released file; of the upsampler's, with the scale of its softmax chosen.
 
 ``python -m training.release --run runs/edge --data DATA --out training/weights/edge`` writes ``OUT.safetensors`` (FP16)
 and ``OUT.json``, the facts that the model card quotes. For a run of the upsampler name the generator it was trained
@@ -18,37 +18,16 @@ import torch
 from iic_rt.bench.record import write_record
 from training.checkpoint import load_state
 from training.config import UpsamplerConfig
-from training.data import Pictures, Plan, validation_plan
+from training.data import Pictures, validation_plan
 from training.masks import ObjectShapes
 from training.model.network import PRESETS, Generator, count_macs
 from training.model.weights import load_generator, save_generator, save_upsampler
 from training.upsampler_trainer import UpsamplerTrainer
 from training.validate import validate
 
-__all__ = ["calibrate", "main", "release", "release_upsampler"]
+__all__ = ["main", "release", "release_upsampler"]
 
-OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
 SCALES = (30.0, 60.0, 90.0, 120.0, 180.0)  # of the softmax; it is trained with 60
-
-
-def shift_confidence(generator: Generator, offset: float) -> None:
-    """Adds ``offset`` to the logit of every confidence, in place."""
-    with torch.no_grad():
-        generator.confidence_decoder.to_logit.conv.bias += offset
-
-
-def calibrate(generator: Generator, pictures: Pictures, plan: Plan) -> dict[float, dict[str, float]]:
-    """Validation scores for each of ``OFFSETS``, added to the confidence's logit; the generator is left as it was.
-
-    An offset moves the share of the hole that the first iteration trusts, as lambda does, and leaves every later
-    comparison of two confidences as it is. What is best for the loop's result shows only with the trained network.
-    """
-    scores = {}
-    for offset in OFFSETS:
-        shift_confidence(generator, offset)
-        scores[offset] = validate(generator, pictures, plan)
-        shift_confidence(generator, -offset)
-    return scores
 
 
 def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> dict[str, Any]:
@@ -58,9 +37,6 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
     generator = Generator(PRESETS[config["preset"]]).to(memory_format=torch.channels_last)
     generator.load_state_dict(tensors)
     plan = validation_plan(pictures, shapes, size=config["stages"][-1]["size"])
-    scores = calibrate(generator, pictures, plan)
-    offset = max(scores, key=lambda o: scores[o]["psnr_t4"])
-    shift_confidence(generator, offset)
     out.parent.mkdir(parents=True, exist_ok=True)
     training = {"steps": str(int(progress["step"])), "minutes": f"{progress['minutes']:.1f}"}
     save_generator(out.with_suffix(".safetensors"), generator, preset=config["preset"], training=training)
@@ -73,8 +49,7 @@ def release(run: Path, out: Path, pictures: Pictures, shapes: ObjectShapes) -> d
         "steps": int(progress["step"]),
         "samples": int(progress["samples"]),
         "minutes": round(progress["minutes"], 1),
-        "confidence_offset": offset,
-        "validation": {str(o): {k: round(v, 4) for k, v in s.items()} for o, s in scores.items()},
+        "validation": {name: round(score, 4) for name, score in validate(generator, pictures, plan).items()},
         "config": config,
     }
     write_record(out.with_suffix(".json"), facts)
@@ -132,13 +107,13 @@ def main(argv: list[str] | None = None) -> int:
     if options.upsampler:
         generator, _ = load_generator(options.upsampler)
         facts = release_upsampler(options.run, options.out, generator, pictures, shapes)
-        name, chosen = "scale", facts["scale"]
+        scores = {f"scale {scale}": row for scale, row in facts["validation"].items()}
     else:
         facts = release(options.run, options.out, pictures, shapes)
-        name, chosen = "offset", facts["confidence_offset"]
-    for value, scores in facts["validation"].items():
-        print(f"{name} {value:>5}  " + "  ".join(f"{key} {score:.3f}" for key, score in scores.items()))
-    print(f"wrote {options.out.with_suffix('.safetensors')} with {name} {chosen}")
+        scores = {"validation": facts["validation"]}
+    for name, row in scores.items():
+        print(f"{name:<12}" + "  ".join(f"{key} {score:.3f}" for key, score in row.items()))
+    print(f"wrote {options.out.with_suffix('.safetensors')}")
     return 0
 
 
