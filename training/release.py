@@ -108,12 +108,13 @@ def main(argv: list[str] | None = None) -> int:
         generator, _ = load_generator(options.upsampler)
         facts = release_upsampler(options.run, options.out, generator, pictures, shapes)
         scores = {f"scale {scale}": row for scale, row in facts["validation"].items()}
+        chosen = f" with scale {facts['scale']}"
     else:
         facts = release(options.run, options.out, pictures, shapes)
-        scores = {"validation": facts["validation"]}
+        scores, chosen = {"validation": facts["validation"]}, ""
     for name, row in scores.items():
         print(f"{name:<12}" + "  ".join(f"{key} {score:.3f}" for key, score in row.items()))
-    print(f"wrote {options.out.with_suffix('.safetensors')}")
+    print(f"wrote {options.out.with_suffix('.safetensors')}{chosen}")
     return 0
 
 

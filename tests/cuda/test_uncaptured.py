@@ -15,7 +15,7 @@ from iic_rt.errors import BackendError
 from tests.cuda.fake_driver import ERROR, FakeApi
 from tests.cuda.fake_engine import FakeContext, FakeRtxContext
 from tests.cuda.test_arrays import Interface
-from tests.cuda.test_inpainter import assert_equal
+from tests.cuda.test_inpainter import assert_equal, assert_images_equal
 from tests.pipeline.test_runner import scene
 
 Open = Callable[..., Inpainter]
@@ -121,7 +121,7 @@ def test_a_device_image_in_place(open_inpainter: Open, api: FakeApi, inpainter: 
     mask[40:60, 50:80] = 255
     expected = inpainter.inpaint(picture.values, mask).image
     ours.inpaint(picture, mask, out=picture)
-    np.testing.assert_array_equal(api.view(picture.address, expected.size).reshape(expected.shape), expected)
+    assert_images_equal(api.view(picture.address, expected.size).reshape(expected.shape), expected)
 
 
 def test_what_a_capture_cannot_hold_is_told_apart_from_mistakes(memory: Memory, api: FakeApi) -> None:

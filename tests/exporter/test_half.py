@@ -56,8 +56,9 @@ def test_confidence_is_compared_in_float32() -> None:
     model = graphs("fp16")["step"]
     of = types(model)
     made_by = {name: n for n in model.graph.node for name in n.output}
-    (comparison,) = [n for n in model.graph.node if n.op_type == "Greater" and "c_out" in n.input]
-    assert {of[name] for name in comparison.input} == {TensorProto.FLOAT}
+    (growth,) = [n for n in model.graph.node if n.op_type == "Sub" and "c_out" in n.input]
+    (comparison,) = [n for n in model.graph.node if n.op_type == "Greater" and growth.output[0] in n.input]
+    assert {of[name] for name in (*growth.input, *comparison.input)} == {TensorProto.FLOAT}
     confidence = next(made_by[n] for n in made_by["c_out"].input if n in made_by and made_by[n].op_type == "Sigmoid")
     assert of[confidence.input[0]] == TensorProto.FLOAT
 

@@ -111,7 +111,8 @@ def test_outputs_are_those_that_were_asked_for(
     result = inpainter.inpaint(image, mask, options=options)
     assert (result.confidence is not None) == ("confidence" in outputs)
     if "hole_left" in outputs:
-        np.testing.assert_array_equal(result.hole_left, mask)  # nobody trusts noise
+        assert result.hole_left.any()  # in noise little is trusted
+        assert (result.hole_left <= mask).all()
     else:
         assert result.hole_left is None
     assert [snapshot.image.shape for snapshot in result.history] == [shape] * ("history" in outputs)
