@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from iic_rt import Inpainter, InpaintOptions
 
-__all__ = ["Method", "classical_methods", "fill_in_rings", "our_methods", "rings", "square_methods"]
+__all__ = ["Method", "classical_methods", "exemplar_methods", "fill_in_rings", "our_methods", "rings", "square_methods"]
 
 Pixels = NDArray[np.uint8]
 Method = Callable[[Pixels, Pixels], Pixels]  # (image [H, W, 3], hole [H, W] in {0, 1}) -> filled image
@@ -37,6 +37,31 @@ def classical_methods() -> dict[str, Method]:
         patch_match.inpaint(np.where(hole[..., None] > 0, np.uint8(0), image), hole * 255, patch_size=3), np.uint8
     )
     return methods
+
+
+def exemplar_methods() -> dict[str, Method]:
+    """OpenCV's shift map (He and Sun 2012), slow, where its contributed modules are; stderr says so where not.
+
+    It is an exemplar-based method like PatchMatch, but copies whole areas along the shifts that are frequent.
+    """
+    xphoto = getattr(cv2, "xphoto", None)
+    if xphoto is None:
+        print(
+            "OpenCV's shift map is left out; opencv-contrib-python-headless in place of opencv-python-headless "
+            "brings it",
+            file=sys.stderr,
+        )
+        return {}
+
+    def shift_map(image: Pixels, hole: Pixels) -> Pixels:
+        known = np.where(hole > 0, np.uint8(0), np.uint8(255))
+        lab = cv2.cvtColor(image * (known > 0)[..., None], cv2.COLOR_RGB2LAB)
+        filled = np.zeros_like(lab)
+        xphoto.inpaint(lab, known, filled, xphoto.INPAINT_SHIFTMAP)
+        rgb = np.asarray(cv2.cvtColor(filled, cv2.COLOR_LAB2RGB), np.uint8)
+        return np.where(hole[..., None] > 0, rgb, image)
+
+    return {"OpenCV shift map": shift_map}
 
 
 def our_methods(inpainter: Inpainter, iterations: tuple[int, ...]) -> dict[str, Method]:

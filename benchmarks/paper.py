@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.data import Case, load_cases, squared
 from benchmarks.evaluate import confidence_scores
-from benchmarks.methods import Method, classical_methods, fill_in_rings, square_methods
+from benchmarks.methods import Method, classical_methods, exemplar_methods, fill_in_rings, square_methods
 from benchmarks.metrics import hole_sharpness, image_l1, image_psnr, image_ssim
 from benchmarks.networks import loop_method, read_run
 from benchmarks.paper_cases import HOLES, by_kind, with_share
@@ -83,7 +83,7 @@ def ours(inpainter: Inpainter) -> dict[str, Method]:
 
 def holes(cases: list[Case], runs: Path, inpainter: Inpainter) -> dict[str, Rows]:
     """Table 1."""
-    methods = classical_methods()
+    methods = classical_methods() | exemplar_methods()
     methods["Global&Local-like"] = network(runs, "global-local-like", 1)
     methods["GConv-like"] = network(runs, "gated-like", 1)
     methods["Ours*, trained as briefly"] = network(runs, "realistic", T)

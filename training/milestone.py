@@ -14,7 +14,8 @@ from pathlib import Path
 from training.checkpoint import load_state
 from training.generator_trainer import GeneratorTrainer
 from training.model.network import PRESETS, Generator, GeneratorConfig
-from training.model.weights import WeightsError, load_generator, save_generator
+from training.model.weights import WeightsError, load_generator, load_upsampler, save_generator
+from training.upsampler_trainer import UpsamplerTrainer
 
 __all__ = ["begin_from", "main", "write_milestone"]
 
@@ -30,16 +31,23 @@ def write_milestone(run: Path, out: Path) -> dict[str, str]:
     return header
 
 
-def begin_from(path: Path, trainer: GeneratorTrainer) -> None:
+def begin_from(path: Path, trainer: GeneratorTrainer | UpsamplerTrainer) -> None:
     """Puts a milestone's weights and its count of pictures into a trainer that has not begun.
 
-    A decoder that is trained alone counts from 0: its learning rate is not that of the network's end.
+    A decoder that is trained alone counts from 0: its learning rate is not that of the network's end. So does an
+    upsampling network, which is trained again behind every new generator; its softmax keeps the scale of training.
     The optimiser's moments are not in it, and come back within some hundred steps.
     A preset with more attention blocks gives the same images at first: an untrained block changes nothing.
 
     Raises:
         WeightsError: the file cannot be used, or is of another preset that has not just fewer attention blocks.
     """
+    if isinstance(trainer, UpsamplerTrainer):
+        weights = load_upsampler(path)[0].state_dict()
+        weights["scale"] = trainer.upsampler.state_dict()["scale"].clone()
+        for upsampler in (trainer.upsampler, trainer.ema):
+            upsampler.load_state_dict(weights)
+        return
     generator, header = load_generator(path)
     if "samples" not in header or not is_deeper(trainer.generator.config, generator.config):
         raise WeightsError(f"{path} is no milestone that preset {trainer.config.preset!r} could begin from")

@@ -277,7 +277,10 @@ def main(argv: list[str] | None = None) -> int:
         help="of the generator; with --upsampler it is that of its generator",
     )
     parser.add_argument(
-        "--milestone", type=Path, help="averaged weights of `training.milestone` that a run without a state begins with"
+        "--milestone",
+        type=Path,
+        help="averaged weights of `training.milestone` that a run without a state begins with; "
+        "with --upsampler, released ones",
     )
     parser.add_argument("--upsampler", type=Path, metavar="GENERATOR", help="train the upsampler behind these weights")
     clock = parser.add_mutually_exclusive_group(required=True)
@@ -327,7 +330,7 @@ def main(argv: list[str] | None = None) -> int:
         changes |= {"minutes": options.own_minutes, "own_minutes": True}
     ranks = Ranks.join()
     placed: dict[str, Any] = {"device": options.device, "compiled": not options.no_compile, "ranks": ranks}
-    trainer: Trainer
+    trainer: GeneratorTrainer | UpsamplerTrainer
     if options.upsampler:
         generator, header = load_generator(options.upsampler)
         changes["preset"] = header["preset"]
@@ -341,7 +344,6 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(pictures)} pictures, {len(pictures.salient)} with a saliency mask", flush=True)
     shapes = ObjectShapes(options.data / "objects.npz")
     if options.milestone and not (options.out / "state.safetensors").exists():
-        assert isinstance(trainer, GeneratorTrainer)
         begin_from(options.milestone, trainer)
         print(f"began from {options.milestone}, {trainer.samples} pictures in", flush=True)
     run = Run(options.out, trainer, pictures, shapes)

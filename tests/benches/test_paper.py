@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from benchmarks import paper, paper_tables
 from benchmarks.data import Case
-from benchmarks.methods import Method
+from benchmarks.methods import Method, exemplar_methods
 from benchmarks.metrics import image_l1, image_psnr, image_ssim
 from benchmarks.networks import loop_method, read_run
 from benchmarks.paper_cases import HOLES, SIDE, by_kind, resized_hole, with_share
@@ -69,6 +71,29 @@ def test_the_loop_in_torch_keeps_what_is_known(cases: list[Case]) -> None:
     assert (filled[hole > 0] != image[hole > 0]).any()
 
 
+def test_the_shift_map_gets_what_opencv_asks_for(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    def inpaint(lab: np.ndarray, known: np.ndarray, filled: np.ndarray, algorithm: int) -> None:
+        assert algorithm == 7
+        np.testing.assert_array_equal(known == 0, case.hole > 0)
+        assert lab[case.hole == 0].any()
+        filled[:] = (255, 128, 128)  # white in CIELab
+
+    case = cases[0]
+    monkeypatch.setattr(cv2, "xphoto", SimpleNamespace(inpaint=inpaint, INPAINT_SHIFTMAP=7), raising=False)
+    (method,) = exemplar_methods().values()
+    filled = method(case.image, case.hole)
+    np.testing.assert_array_equal(filled[case.hole == 0], case.image[case.hole == 0])
+    assert (filled[case.hole > 0] == 255).all()
+
+
+def test_a_shift_map_that_is_missing_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(cv2, "xphoto", raising=False)
+    assert exemplar_methods() == {}
+    assert "opencv-contrib-python-headless" in capsys.readouterr().err
+
+
 def test_sets_of_runs_name_presets_that_exist() -> None:
     for recipe in (RECIPES | PAPER).values():
         if "--preset" in recipe:
@@ -87,6 +112,7 @@ def test_the_sections_and_their_tables(
     monkeypatch.setattr(paper, "perceptual_distance", lambda *_: 0.3)
     monkeypatch.setattr(paper, "Inpainter", lambda *_, **__: nullcontext(inpainter))
     monkeypatch.setattr(paper, "classical_methods", dict)
+    monkeypatch.setattr(paper, "exemplar_methods", dict)
     monkeypatch.setattr(paper, "load_cases", lambda _path, *, limit: cases[:limit])
     monkeypatch.setattr(paper, "SHARES", (0.05,))
     monkeypatch.setattr(paper, "ITERATIONS", (1, 2))

@@ -19,6 +19,7 @@ from training.config import Stage, UpsamplerConfig
 from training.data import Pictures, StepPlans
 from training.losses import match_loss, patch_shapes, patch_textures
 from training.masks import ObjectShapes
+from training.milestone import begin_from
 from training.model.network import PRESETS, Generator, count_macs
 from training.model.upsampler import (
     SHARES,
@@ -217,6 +218,21 @@ def test_matching_is_learned(pictures: Pictures, shards: Path, generator: Genera
     x, m = pictures.crops(plan)
     losses = [float(trainer.train_step(x, m)["match"]) for _ in range(25)]
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+def test_a_run_begins_with_released_weights(tmp_path: Path, generator: Generator, upsampler: GuidedUpsampler) -> None:
+    released = GuidedUpsampler(scale=180.0)
+    released.similarity.load_state_dict(upsampler.similarity.state_dict())
+    save_upsampler(tmp_path / "upsampler.safetensors", released, training={})
+    trainer = UpsamplerTrainer(config(), generator)
+    scale = float(trainer.upsampler.scale)
+    begin_from(tmp_path / "upsampler.safetensors", trainer)
+    y, m = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    m[:, :, 16:40, 24:48] = 1
+    for network in (trainer.upsampler, trainer.ema):
+        torch.testing.assert_close(network.similarity(y, m), upsampler.similarity(y, m), atol=1e-3, rtol=0)  # FP16
+        assert float(network.scale) == scale
+    assert (trainer.step, trainer.samples) == (0, 0)
 
 
 def test_train_and_release(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
