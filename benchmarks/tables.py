@@ -30,7 +30,7 @@ DOCUMENTS = (
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("quality", "speed", "bench", "gpu", "video-quality", "server", "scale")
+        for name in ("quality", "paper", "speed", "bench", "gpu", "video-quality", "server", "scale")
     ),
     CARD,
 )
@@ -44,6 +44,7 @@ OF_THE_WEIGHTS = (
     "wires",
     "synthetic",
     "video",
+    "paper",
 )
 
 

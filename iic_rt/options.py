@@ -22,7 +22,7 @@ class InpaintOptions:
     """How to fill a hole; every field has a default that suits a photograph.
 
     Attributes:
-        iterations: most iterations of Algorithm 1, 1 or more. The loop ends earlier when 5 % of the hole or less is
+        iterations: most iterations of Algorithm 1, 1 or more. The loop ends earlier when 1 % of the hole or less is
             left, or when an iteration trusts none of it: all further ones would be the same.
         budget_ms: time in milliseconds after which no further iteration is started, or None. The first iteration of
             every region always runs, since it fills the whole hole; the budget buys refinement.

@@ -13,7 +13,7 @@ from iic_rt.contract import Backend, Binding, Buffer
 __all__ = ["Loop", "State"]
 
 Array = NDArray[np.float32]
-ENOUGH = 0.05  # share of the hole: more than that has to be left for another iteration
+ENOUGH = 0.01  # share of the hole: more than that has to be left for another iteration
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Loop:
         self._seams[self.iterations % 2].enqueue()
 
     def is_done(self) -> bool:
-        """Whether another iteration is not worth it: at most 5 % of the hole is left, or the last one trusted
+        """Whether another iteration is not worth it: at most 1 % of the hole is left, or the last one trusted
         none of it, and the next would see what that one saw. Waits for the last one; to be asked after each.
         """
         if not self._left:
