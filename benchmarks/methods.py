@@ -55,7 +55,7 @@ def exemplar_methods() -> dict[str, Method]:
 
     def shift_map(image: Pixels, hole: Pixels) -> Pixels:
         known = np.where(hole > 0, np.uint8(0), np.uint8(255))
-        lab = cv2.cvtColor(image * (known > 0)[..., None], cv2.COLOR_RGB2LAB)
+        lab = cv2.cvtColor(np.where(hole[..., None] > 0, np.uint8(0), image), cv2.COLOR_RGB2LAB)
         filled = np.zeros_like(lab)
         xphoto.inpaint(lab, known, filled, xphoto.INPAINT_SHIFTMAP)
         rgb = np.asarray(cv2.cvtColor(filled, cv2.COLOR_LAB2RGB), np.uint8)
